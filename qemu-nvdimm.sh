@@ -1,0 +1,275 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Runs commands in QEMU guests that have persistent memory, with the stock kernel and the project's
+# modules.  This script checks what it is asked and makes what is missing; scripts/vm runs the guest.
+set -euo pipefail
+HERE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
+# shellcheck source=scripts/lib.sh
+. "$HERE/scripts/lib.sh"
+
+DEFAULT_MEM=2G DEFAULT_PMEM=1G DEFAULT_TIMEOUT=600 DEFAULT_SMP=2
+
+help() {
+	cat <<EOF
+usage: ./qemu-nvdimm.sh
+       ./qemu-nvdimm.sh run [OPTION]… [--] CMD [ARG]…
+       ./qemu-nvdimm.sh shell [OPTION]…
+
+Boots Debian's stock kernel ($KERNEL_RELEASE) in QEMU with regions of persistent memory and runs a
+command in it.  Build root, kernel and guest image are made first where they are missing (see
+scripts/provision --help) and the modules are built (make -s modules), so that "modprobe rpmem" works.
+
+  (no command)  the demonstration, tests/demo.sh
+  run           CMD as root in the guest.  Its standard output and error come out as they are, apart,
+                and its exit status is this one's.  Background children die with it, and the guest is
+                then switched off like a machine that loses power (after a sync).
+  shell         a console with job control.  "exit" switches the guest off; so does Ctrl-A X.
+
+What the guest sees: the project's folder and every --share, writable, at the same paths; all other
+files are its own and are forgotten.  CMD starts in the current folder when that is in a share, else in
+the project.  CMD has /proc, /sys, debugfs, configfs, /tmp, the stock kernel's modules, e2fsprogs,
+xfsprogs, util-linux, ndctl, daxctl, mdadm, dmsetup, fio, strace, python3, bash.  The project's
+drivers/*/modprobe.d/*.conf are in /etc/modprobe.d.  Files of a share cannot be mapped shared and
+writable (9p without a cache).
+
+options of run and shell:
+  --region KIND      what the persistent memory is (default memmap):
+                       memmap    ranges that memmap=SIZE!ADDR makes persistent (legacy type 12)
+                       reserved  ranges that memmap=SIZE\$ADDR reserves: nothing drives them
+                       nvdimm    QEMU NVDIMMs with labels, in the ACPI NFIT
+                       none      no region
+  --pmem SIZE,…      one region for each size (default $DEFAULT_PMEM); a multiple of 2M, for nvdimm of 16M
+                     (what ndctl asks for); may be repeated.  The sizes are what the guest can use
+  --pmem-file FILE   nvdimm only: this file is behind the first region (the next for the second …) and
+                     outlives the run; made when it does not exist.  It is 2M larger than the region
+  --mem SIZE         what the guest keeps as normal memory (default $DEFAULT_MEM, at least 256M)
+  --smp N            processors (default $DEFAULT_SMP)
+  --cpu MODEL        QEMU's processor model (default: host under KVM, max when emulated)
+  --accel WHICH      auto, kvm or tcg (default auto: KVM when a probe shows that it works)
+  --icount           one processor whose clock counts instructions: timings that do not depend on the
+                     machine (one nanosecond for each instruction)
+  --append ARGS      more kernel arguments; may be repeated
+  --share DIR        DIR is at the same path in the guest; may be repeated
+  --env NAME[=VALUE] NAME is in CMD's environment, with this process's value by default; may be repeated
+  --console FILE     keeps the guest's console there (default: in the cache, kept when the run fails)
+  --no-build         does not build the modules, takes them as they are
+  --no-modules       a guest without the project's modules
+  --kernel DIR       another kernel and guest image, a folder as scripts/make-guest fills it
+  --help             this text
+
+options of run only:
+  --timeout SECONDS  switches the guest off after that (default $DEFAULT_TIMEOUT; 0: never)
+  --stdin            CMD reads this process's standard input (default: it reads /dev/null)
+  --strict           fails when the guest's kernel has printed a BUG, WARNING or Oops, whatever CMD says
+
+environment:
+  RPMEM_CACHE, RPMEM_MIRROR   see scripts/provision --help
+In the guest:
+  RPMEM_REGION_KIND           the KIND
+  RPMEM_REGIONS               "SIZE@ADDRESS …", such as "1G@0x100000000"
+
+exit status: CMD's (128+N when signal N ended it, 126 or 127 when it could not be run), or
+  2    wrong usage
+  120  the guest's kernel panicked
+  121  the guest ended without reporting (CMD rebooted it, or a triple fault)
+  122  --strict: the kernel complained, while CMD's status was 0
+  124  the time was up
+  125  the guest or CMD's surroundings could not be started; provisioning or building failed
+  128+N  this process got signal N (130 for Ctrl-C)
+All but the last, unlike CMD's own, come with a message on stderr.
+
+examples:
+  ./qemu-nvdimm.sh run -- uname -a
+  ./qemu-nvdimm.sh run --pmem 1G,512M -- sh -c 'modprobe rpmem && lsblk'
+  ./qemu-nvdimm.sh run --region nvdimm --share /tmp/results -- sh -c 'modprobe nfit; ndctl list >/tmp/results/list'
+  ./qemu-nvdimm.sh run --icount --timeout 1200 -- fio job.fio
+  tar c data | ./qemu-nvdimm.sh run --stdin -- tar tv
+EOF
+}
+
+# bytes OPTION TEXT : the size in bytes.
+bytes() {
+	[[ $2 =~ ^([1-9][0-9]{0,9})([KMGT]?)$ ]] ||
+		usage_error "$1 '$2': a size is a whole number, with K, M, G or T after it, such as 512M"
+	local -A shift=([K]=10 [M]=20 [G]=30 [T]=40)
+	local number=${BASH_REMATCH[1]} unit=${BASH_REMATCH[2]}
+	echo $((number << ${shift[${unit:-none}]:-0}))
+}
+# whole OPTION TEXT LEAST MOST : the number.
+whole() {
+	if ! [[ $2 =~ ^[0-9]{1,6}$ ]] || ((10#$2 < $3 || 10#$2 > $4)); then
+		usage_error "$1 '$2': it must be a whole number from $3 to $4"
+	fi
+	echo $((10#$2))
+}
+
+mode=demo
+case ${1:-} in
+run | shell) mode=$1; shift ;;
+--help | -h | help) help; exit 0 ;;
+'') ;;
+*) usage_error "unknown command '$1': it is run or shell, or none for the demonstration" ;;
+esac
+
+region=memmap pmem=() pmem_files=() mem=$DEFAULT_MEM smp=$DEFAULT_SMP timeout=$DEFAULT_TIMEOUT
+shares=("$PROJECT") console='' build=yes modules=yes kernel='' pass=()
+while (($#)); do
+	option=$1
+	# --option=VALUE is the same as --option VALUE.
+	if [[ $option == --*=* ]]; then
+		set -- "${option%%=*}" "${option#*=}" "${@:2}"
+		option=$1
+	fi
+	case $option in
+	--region | --pmem | --pmem-file | --mem | --smp | --cpu | --accel | --append | --share | --env | --console | --kernel | --timeout)
+		(($# > 1)) || usage_error "$option: a value must follow"
+		value=$2
+		shift 2
+		;;
+	*) shift ;;
+	esac
+	case $option in
+	--region)
+		[[ $value =~ ^(memmap|reserved|nvdimm|none)$ ]] ||
+			usage_error "--region '$value': it must be memmap, reserved, nvdimm or none"
+		region=$value ;;
+	--pmem)
+		IFS=, read -r -a sizes <<<"$value"
+		((${#sizes[@]})) || usage_error "--pmem '$value': at least one size must be given"
+		pmem+=("${sizes[@]}") ;;
+	--pmem-file) pmem_files+=("$(realpath -m -- "$value")") ;;
+	--mem) mem=$value ;;
+	--smp) smp=$value ;;
+	--timeout) timeout=$value ;;
+	--cpu)
+		[[ $value =~ ^[A-Za-z0-9] ]] ||
+			usage_error "--cpu '$value': it must be one of QEMU's models (scripts/in-root qemu-system-x86_64 -cpu help)"
+		pass+=(--cpu "$value") ;;
+	--accel)
+		[[ $value =~ ^(auto|kvm|tcg)$ ]] || usage_error "--accel '$value': it must be auto, kvm or tcg"
+		pass+=(--accel "$value") ;;
+	--append)
+		[[ $value != *$'\n'* ]] || usage_error "--append: kernel arguments are one line"
+		pass+=("--append=$value") ;;
+	--share)
+		[[ -d $value ]] || usage_error "--share '$value': it must be a folder that exists"
+		shares+=("$(realpath -e -- "$value")") ;;
+	--env)
+		[[ $value =~ ^[A-Za-z_][A-Za-z0-9_]*(=|$) ]] || usage_error "--env '$value': it must be NAME or NAME=VALUE"
+		if [[ $value != *=* ]]; then
+			[[ -v $value ]] || usage_error "--env '$value': there is no such variable here; give NAME=VALUE"
+			value=$value=${!value}
+		fi
+		pass+=("--env=$value") ;;
+	--console)
+		console=$(realpath -m -- "$value")
+		[[ -d $(dirname -- "$console") && ! -d $console ]] ||
+			usage_error "--console '$value': it must be a file in a folder that exists" ;;
+	--kernel)
+		[[ -e $value/vmlinux && -e $value/root.erofs && -e $value/initrd.cpio && -e $value/$STAMP ]] ||
+			usage_error "--kernel '$value': it must be a folder with vmlinux, root.erofs and initrd.cpio (scripts/make-guest makes one)"
+		kernel=$(realpath -e -- "$value") ;;
+	--icount | --strict) pass+=("$option") ;;
+	--stdin)
+		[[ $mode == run ]] || usage_error "--stdin is for run; a shell has the terminal"
+		pass+=(--stdin) ;;
+	--no-build) build=no ;;
+	--no-modules) modules=no ;;
+	--help) help; exit 0 ;;
+	--) break ;;
+	-*) usage_error "unknown option '$option'" ;;
+	*) set -- "$option" "$@"; break ;;
+	esac
+done
+
+case $mode in
+run) (($#)) || usage_error "run: a command must be given, such as: $ME run -- uname -a" ;;
+shell)
+	(($# == 0)) || usage_error "shell takes no command, but got '$1'; use run"
+	[[ -t 0 && -t 1 ]] || usage_error "shell needs a terminal for its input and output; use run"
+	set -- /bin/bash --login
+	timeout=0 ;;
+demo)
+	demo=$PROJECT/tests/demo.sh
+	[[ -f $demo ]] || die "the demonstration '$demo' is missing: is this a whole clone? (./$ME run -- CMD runs other commands)"
+	mode=run
+	cd -- "$PROJECT"
+	set -- /bin/bash "$demo" ;;
+esac
+
+mem_bytes=$(bytes --mem "$mem")
+((mem_bytes >= 256 << 20 && mem_bytes % (2 << 20) == 0)) ||
+	usage_error "--mem '$mem': it must be a multiple of 2M and at least 256M"
+smp=$(whole --smp "$smp" 1 255)
+timeout=$(whole --timeout "$timeout" 0 999999)
+if [[ $region == none ]]; then
+	((${#pmem[@]} == 0)) || usage_error "--pmem with --region none: there is no region to give a size to; leave one out"
+else
+	((${#pmem[@]})) || pmem=("$DEFAULT_PMEM")
+	unit=$((2 << 20)) rule=2M
+	[[ $region != nvdimm ]] || unit=$((16 << 20)) rule=16M
+	((${#pmem[@]} <= 16)) || usage_error "--pmem: ${#pmem[@]} regions are more than 16"
+	((mem_bytes - (${#pmem[@]} - 1) * (128 << 20) >= 256 << 20)) ||
+		usage_error "--mem '$mem' is too little for ${#pmem[@]} regions: 128M of it lie between each two, and 256M must be left"
+	for size in "${pmem[@]}"; do
+		size_bytes=$(bytes --pmem "$size")
+		((size_bytes % unit == 0 && size_bytes <= 1 << 38)) ||
+			usage_error "--pmem '$size': with --region $region a size must be a multiple of $rule, and at most 256G"
+		pass+=(--pmem "$size_bytes")
+	done
+fi
+if ((${#pmem_files[@]})); then
+	[[ $region == nvdimm ]] || usage_error "--pmem-file is for --region nvdimm, not $region"
+	((${#pmem_files[@]} <= ${#pmem[@]})) ||
+		usage_error "--pmem-file: ${#pmem_files[@]} files for ${#pmem[@]} regions; give a --pmem size for each"
+	for file in "${pmem_files[@]}"; do
+		[[ -d $(dirname -- "$file") && ! -d $file ]] ||
+			usage_error "--pmem-file '$file': it must be a file in a folder that exists"
+		pass+=(--pmem-file "$file")
+	done
+fi
+
+# A failure before the guest has its own status, so that it cannot be mistaken for the command's.
+cannot() { say "$*"; exit 125; }
+find_entries
+if ! { complete "$ROOT" && complete "$KERNEL" && complete "$KDIR" && complete "$GUEST"; }; then
+	"$SCRIPTS/provision" || cannot "provisioning failed (see above)"
+	find_entries
+fi
+# A make that has called this script has flags and jobs of its own; they are not for this one.
+project_make() { env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make -C "$PROJECT" --no-print-directory -s "$@"; }
+if [[ $modules == yes ]]; then
+	if [[ $build == yes ]]; then
+		project_make modules >&2 || cannot "the modules do not build (see above); --no-modules does without"
+	fi
+	list=$(project_make modules-list) || cannot "'make -s modules-list' failed (see above)"
+	while IFS= read -r path; do
+		[[ -n $path ]] || continue
+		[[ -f $path ]] || cannot "module '$path' is not built; run make modules, or leave --no-build out"
+		pass+=(--module "$path")
+	done <<<"$list"
+	shopt -s nullglob
+	for path in "$PROJECT"/drivers/*/modprobe.d/*.conf; do
+		pass+=(--modprobe-conf "$path")
+	done
+fi
+
+# The command starts where we are, if the guest can see that.
+cwd=$(pwd -P) inside=no enter=()
+for share in "${shares[@]}"; do
+	[[ $cwd/ != "${share%/}"/* ]] || inside=yes
+	enter+=(--bind "$share")
+	pass+=(--share "$share")
+done
+[[ $inside == yes ]] || cwd=$PROJECT
+cd -- "$cwd"
+for file in "${pmem_files[@]}" ${console:+"$console"}; do
+	enter+=(--bind "$(dirname -- "$file")")
+done
+[[ -z $kernel ]] || enter+=(--bind "$kernel")
+[[ -z $console ]] || pass+=(--console "$console")
+
+exec "$SCRIPTS/in-root" "${enter[@]}" -- python3 -B "$SCRIPTS/vm" --mode "$mode" --cache "$CACHE" \
+	--guest "${kernel:-$GUEST}" --release "$(<"${kernel:-$GUEST}/$STAMP")" \
+	--region "$region" --mem "$mem_bytes" --smp "$smp" --timeout "$timeout" "${pass[@]}" -- "$@"

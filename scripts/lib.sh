@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# What the scripts share: messages, where the cache is, and how its entries are named.
+# shellcheck shell=bash disable=SC2034  # read by whoever sources this file
+
+SCRIPTS=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
+PROJECT=$(dirname -- "$SCRIPTS")
+ME=${0##*/}
+
+# shellcheck source=scripts/versions
+. "$SCRIPTS/versions"
+
+say() { printf '%s: %s\n' "$ME" "$*" >&2; }
+die() { say "$*"; exit 1; }
+# Wrong usage is told from failure by its status.
+usage_error() { say "$*"; say "'$ME --help' lists what it takes"; exit 2; }
+
+# The cache is outside the clone: it outlives a fresh clone, and removing it costs time only.
+if [[ -n ${RPMEM_CACHE:-} ]]; then
+	CACHE=$RPMEM_CACHE
+elif [[ -n ${XDG_CACHE_HOME:-} ]]; then
+	CACHE=$XDG_CACHE_HOME/rpmem
+else
+	[[ -n ${HOME:-} ]] ||
+		die "HOME is not set, so there is no place for the cache; set HOME or RPMEM_CACHE=DIR"
+	CACHE=$HOME/.cache/rpmem
+fi
+[[ $CACHE == /* ]] ||
+	usage_error "cache folder '$CACHE': it must be an absolute path, as it is seen from inside the build root too; set RPMEM_CACHE=/…"
+# make and Kbuild split paths at blanks and take ':' and '#' apart; everything built lives below this.
+[[ $CACHE != *[[:space:]:\#\$%\\\'\"]* ]] ||
+	usage_error "cache folder '$CACHE': make cannot handle blanks, quotes or any of : # \$ % \\ in a path; set RPMEM_CACHE to another folder"
+
+# An entry is complete when its stamp exists.  Entries are built under a temporary name and renamed,
+# so that one which exists without it can only be a mount point or the work of an older version.
+STAMP=.rpmem-complete
+
+# hash_of WORD… : a short name for everything given.
+hash_of() { printf '%s\0' "$@" | sha256sum | cut -c1-12; }
+
+# Paths of the cache's entries.  Each name covers what goes into the entry: the pins, the script that
+# builds it, and the entry that it is built from.
+find_entries() {
+	local owner=user
+	((EUID)) || owner=root # ownership inside differs, see in-root
+	local root_key kernel_key
+	root_key=$(hash_of "$owner" "$SUITE" "${BUILD_PACKAGES[*]}" "${HOST_PACKAGES[*]}" \
+		"${GUEST_PACKAGES[*]}" "$(<"$SCRIPTS/make-root")")
+	ROOT=$CACHE/root-$root_key
+	kernel_key=$(hash_of "$KERNEL_SUITE" "$KERNEL_RELEASE" "$KERNEL_VERSION" "$KERNEL_SERIES" \
+		"$(<"$SCRIPTS/make-kernel")")
+	KERNEL=$CACHE/kernel-$kernel_key
+	# The rest follows from the exact versions in the two, which only they know.
+	KDIR='' GUEST=''
+	if [[ -e $ROOT/$STAMP && -e $KERNEL/$STAMP ]]; then
+		local made_of
+		made_of="$KERNEL $(<"$KERNEL/$STAMP") $(<"$ROOT/$STAMP")"
+		KDIR=$CACHE/kdir-$(hash_of "$ROOT" "$made_of" "$KERNEL_CC" "$(<"$SCRIPTS/make-kdir")")
+		GUEST=$CACHE/guest-$(hash_of "$ROOT" "$made_of" "$(<"$SCRIPTS/make-guest")" \
+			"$(<"$SCRIPTS/guest/init")")
+	fi
+}
+
+complete() { [[ -n $1 && -e $1/$STAMP ]]; }
+
+# as_owner CMD… : runs it as the one who owns everything in the cache.  An ordinary user's build root
+# holds files of the user's subordinate ids, which only a user namespace may touch.
+as_owner() {
+	if ((EUID)); then
+		unshare --user --map-root-user --map-auto -- "$@"
+	else
+		"$@"
+	fi
+}

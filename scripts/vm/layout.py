@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Where the guest's memory and its persistent regions are.
+
+The pc machine maps RAM up to a limit below 4 GiB (above it are PCI and firmware) and the rest from
+4 GiB on.  All of what a region needs is placed there: below 4 GiB a range set aside with memmap= runs
+into the ACPI tables.
+"""
+
+import dataclasses
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+HIGH = 4 * GIB
+# RAM below 4 GiB that the pc machine can map whatever else it has.
+LOW_MAX = 3 * GIB
+# RAM kept between two memmap ranges, or the kernel would see one range of their sum.  A memory section,
+# so that no section is shared by two regions.
+GAP = 128 * MIB
+SECTION = 128 * MIB
+# QEMU cuts the label area off the end of the backing file and rounds the rest down to 2 MiB.
+LABEL_SIZE = 128 << 10
+LABEL_ROOM = 2 * MIB
+
+
+def align_up(value, to):
+    return (value + to - 1) // to * to
+
+
+def size_text(value):
+    """The size as Linux's memparse and QEMU both read it."""
+    for unit, shift in (("G", 30), ("M", 20), ("K", 10)):
+        if value % (1 << shift) == 0:
+            return f"{value >> shift}{unit}"
+    return str(value)
+
+
+@dataclasses.dataclass
+class Region:
+    size: int
+    address: int
+
+    def __str__(self):
+        return f"{size_text(self.size)}@{self.address:#x}"
+
+
+@dataclasses.dataclass
+class Layout:
+    """What follows for QEMU and for the kernel's command line."""
+
+    kind: str
+    regions: list
+    low: int  # RAM below 4 GiB
+    total: int  # QEMU's -m
+    max_total: int  # with NVDIMMs, its maxmem
+
+    @property
+    def kernel_arguments(self):
+        mark = {"memmap": "!", "reserved": "$"}.get(self.kind)
+        return [f"memmap={size_text(r.size)}{mark}{r.address:#x}" for r in self.regions] if mark else []
+
+
+def plan(kind, memory, sizes):
+    """The layout for `memory` bytes of normal RAM and regions of these sizes."""
+    if kind == "none":
+        sizes = []
+    if kind in ("memmap", "reserved"):
+        gaps = GAP * max(0, len(sizes) - 1)
+        low = min(memory - gaps, LOW_MAX)
+        regions, end = [], HIGH
+        for size in sizes:
+            start = align_up(end + GAP, SECTION) if regions else end
+            regions.append(Region(size, start))
+            end = start + size
+        # A last region that ends within a section leaves its rest as RAM, after which comes what of the
+        # normal RAM did not fit below.
+        inside = end - HIGH - sum(sizes)
+        high = max(0, memory - low - inside)
+        total = low + (end - HIGH) + high
+        return Layout(kind, regions, low, total, total)
+
+    low = min(memory, LOW_MAX)
+    regions = []
+    start = align_up(HIGH + memory - low, GIB)  # where the pc machine's memory devices begin
+    first = start
+    for size in sizes:
+        regions.append(Region(size, start))
+        start = align_up(start + size + LABEL_ROOM, GIB)
+    return Layout(kind, regions, low, memory, memory + (start - first))

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The QEMU command line, and the probe for a KVM that works."""
+
+import ctypes
+import glob
+import hashlib
+import os
+import signal
+import subprocess
+
+from layout import LABEL_ROOM, LABEL_SIZE, size_text
+
+QEMU = "qemu-system-x86_64"
+PROBE_SECONDS = 10
+PORTS = ("control", "stdout", "stderr", "stdin")
+
+
+def die_with_parent():
+    """For preexec_fn: a runner that is killed without notice leaves no guest behind."""
+    PR_SET_PDEATHSIG = 1
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def escaped(path):
+    """A path inside a QEMU option: commas separate there, a doubled one stands for itself."""
+    return path.replace(",", ",,")
+
+
+def base_command(guest, machine="pc"):
+    # PVH boot of the ELF file: the stock image would decompress itself first, slowly when emulated.
+    return [QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+            "-machine", machine, "-kernel", f"{guest}/vmlinux"]
+
+
+def kvm_works(cache, guest):
+    """Whether a guest runs under KVM.  The node alone tells nothing: there are machines where every guest
+    hangs.  So a guest is booted, once for each boot of this machine, kernel and build root."""
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return False
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        boot = file.read().strip()
+    key = hashlib.sha256(f"{boot} {guest} {os.getuid()}".encode()).hexdigest()[:16]
+    answer = f"{cache}/kvm-{key}"
+    try:
+        with open(answer, encoding="ascii") as file:
+            return file.read() == "yes\n"
+    except FileNotFoundError:
+        pass
+    command = base_command(guest) + [
+        "-accel", "kvm", "-cpu", "host", "-m", "512M", "-initrd", f"{guest}/initrd.cpio",
+        "-append", "rpmem.probe panic=-1 quiet"]
+    try:
+        # A guest that panics ends QEMU too, but then with its reset, which is told from a power-off.
+        # What counts is only that the processor runs.
+        works = subprocess.run(command, timeout=PROBE_SECONDS, preexec_fn=die_with_parent, check=False,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL).returncode == 0
+    except subprocess.TimeoutExpired:
+        works = False
+    for old in glob.glob(f"{cache}/kvm-*"):
+        os.unlink(old)
+    with open(f"{answer}.{os.getpid()}.tmp", "w", encoding="ascii") as file:
+        file.write("yes\n" if works else "no\n")
+    os.rename(file.name, answer)
+    return works
+
+
+def accelerator(options, cache, guest):
+    if options.icount:
+        # The clock counts instructions: no host time in it, and one thread.
+        return ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"], "max"
+    if options.accel != "tcg" and (options.accel == "kvm" or kvm_works(cache, guest)):
+        return ["-accel", "kvm"], "host"
+    return ["-accel", "tcg,thread=multi"], "max"
+
+
+def command(options, layout, cache, guest, initrd, console, sockets, backing):
+    """The whole command line.  `sockets` maps each of PORTS to a file descriptor, `backing` names the
+    files behind NVDIMMs."""
+    accel, cpu = accelerator(options, cache, guest)
+    machine = f"pc,max-ram-below-4g={layout.low}"
+    memory = f"{layout.total >> 20}M"
+    if layout.kind == "nvdimm":
+        machine += ",nvdimm=on"
+        memory += f",slots={len(layout.regions)},maxmem={layout.max_total >> 20}M"
+    line = base_command(guest, machine) + accel + [
+        "-cpu", options.cpu or cpu, "-smp", str(1 if options.icount else options.smp), "-m", memory,
+        "-initrd", initrd,
+        "-chardev", f"file,id=console,path={escaped(console)},append=on", "-serial", "chardev:console",
+        "-blockdev", f"driver=raw,node-name=image,read-only=on,file.driver=file,"
+                     f"file.filename={escaped(guest)}/root.erofs",
+        "-device", "virtio-blk-pci,drive=image",
+        "-device", f"virtio-serial-pci,max_ports={len(PORTS) + 1}"]
+    if options.mode == "shell":
+        # Ctrl-A is QEMU's escape character: Ctrl-A X switches the guest off.
+        line += ["-chardev", "stdio,id=terminal,mux=on,signal=off", "-device", "virtconsole,chardev=terminal,nr=0"]
+    for number, port in enumerate(PORTS, 1):
+        line += ["-chardev", f"socket,id={port},fd={sockets[port]}",
+                 "-device", f"virtserialport,chardev={port},name=rpmem.{port},nr={number}"]
+    for number, path in enumerate(options.share):
+        line += ["-fsdev", f"local,id=share{number},path={escaped(path)},security_model=passthrough,multidevs=remap",
+                 "-device", f"virtio-9p-pci,fsdev=share{number},mount_tag=share{number}"]
+    for number, (region, path) in enumerate(zip(layout.regions, backing)):
+        size = region.size + LABEL_ROOM
+        line += ["-object", f"memory-backend-file,id=nvdimm{number},share=on,mem-path={escaped(path)},size={size},align=2M",
+                 "-device", f"nvdimm,memdev=nvdimm{number},label-size={LABEL_SIZE},addr={region.address:#x}"]
+    arguments = ["console=ttyS0", "panic=-1", "mitigations=off", "nokaslr", *layout.kernel_arguments, *options.append]
+    return line + ["-append", " ".join(arguments)]
