@@ -46,7 +46,7 @@ impl<S: Deref<Target = [AtomicU64]>> Badblocks<S> {
         tally.add(merged);
         tally.flush();
 
-        change(words, new, true);
+        change(&words, new, true);
         let added = merged.sectors().wrapping_sub(already);
         self.bad.fetch_add(added, Release);
         Ok(added)
@@ -87,7 +87,7 @@ impl<S: Deref<Target = [AtomicU64]>> Badblocks<S> {
             for rest in [before, after].into_iter().flatten() {
                 tally.add(rest);
             }
-            change(words, bad, false);
+            change(&words, bad, false);
             cleared = cleared.wrapping_add(bad.sectors());
             from = bad.end();
         }
@@ -133,9 +133,9 @@ impl<S: Deref<Target = [AtomicU64]>> Badblocks<S> {
 /// One of the two trees *spreads*: a word that was untouched has its bit changed as soon as one of
 /// its own bits is. The other *gathers*: a word has its bit changed once all of its own bits are.
 /// Setting spreads in *any* and gathers in *full*, clearing the other way round.
-fn change(words: Words<'_>, range: Extent, bad: bool) {
+fn change(words: &Words<'_>, range: Extent, bad: bool) {
     let first = range.start();
-    let last = range.end() - 1;
+    let last = range.end().wrapping_sub(1);
     let (spread, gather) = if bad {
         (Tree::Any, Tree::Full)
     } else {
@@ -165,10 +165,10 @@ fn change(words: Words<'_>, range: Extent, bad: bool) {
         // All words between the first and the last are whole by now.
         low /= 64;
         high /= 64;
-        if !is_whole(level - 1, low) {
-            low += 1;
+        if !is_whole(level.wrapping_sub(1), low) {
+            low = low.wrapping_add(1);
         }
-        if low <= high && !is_whole(level - 1, high) {
+        if low <= high && !is_whole(level.wrapping_sub(1), high) {
             // Not below 0: `low` is 0 here only if its own word is whole.
             high = high.wrapping_sub(1);
         }
@@ -183,7 +183,7 @@ fn change(words: Words<'_>, range: Extent, bad: bool) {
 ///
 /// Says whether one of the words had only bits of the other kind before.
 fn change_bits(
-    words: Words<'_>,
+    words: &Words<'_>,
     tree: Tree,
     level: usize,
     first: u64,

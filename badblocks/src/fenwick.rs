@@ -11,7 +11,7 @@ pub(crate) fn add(tree: &mut [u64], block: usize, delta: u64) {
         // In 1-based numbering: add the lowest set bit.
         let Some(one) = i.checked_add(1) else { return };
         i = match one.checked_add(one & one.wrapping_neg()) {
-            Some(next) => next - 1,
+            Some(next) => next.wrapping_sub(1),
             None => return,
         };
     }
@@ -21,7 +21,7 @@ pub(crate) fn add(tree: &mut [u64], block: usize, delta: u64) {
 ///
 /// `None` if all blocks together do not pass `target`.
 pub(crate) fn find(tree: &[u64], target: u64) -> Option<(usize, u64)> {
-    let mut block = 0;
+    let mut block = 0usize;
     let mut before = 0u64;
     let mut step = match tree.len().checked_ilog2() {
         Some(log) => 1usize << log,
@@ -29,10 +29,10 @@ pub(crate) fn find(tree: &[u64], target: u64) -> Option<(usize, u64)> {
     };
     while step > 0 {
         // `block + step` is the 1-based number of the node that sums `step` blocks from `block`.
-        if let Some(&sum) = tree.get((block + step).wrapping_sub(1)) {
+        if let Some(&sum) = tree.get(block.wrapping_add(step).wrapping_sub(1)) {
             let sum = before.saturating_add(sum);
             if sum <= target {
-                block += step;
+                block = block.wrapping_add(step);
                 before = sum;
             }
         }

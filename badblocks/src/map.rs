@@ -104,10 +104,12 @@ impl<S: Deref<Target = [AtomicU64]>> Badblocks<S> {
         !self.is_empty() && self.any_near(sector, sectors)
     }
 
+    /// Kept out of line, so that the caller's way past it stays short.
+    #[inline(never)]
     fn any_near(&self, sector: u64, sectors: u64) -> bool {
         let end = sector.saturating_add(sectors).min(self.sectors);
         let words = self.words();
-        may_have_bad(words, sector, end) && words.next_bad(sector, end).is_some()
+        may_have_bad(&words, sector, end) && words.next_bad(sector, end).is_some()
     }
 
     /// The first run of bad sectors among `sectors` sectors from `sector` on, cut to them.
@@ -121,9 +123,10 @@ impl<S: Deref<Target = [AtomicU64]>> Badblocks<S> {
         self.first_near(sector, sectors)
     }
 
+    #[inline(never)]
     fn first_near(&self, sector: u64, sectors: u64) -> Option<Extent> {
         let end = sector.saturating_add(sectors).min(self.sectors);
-        if !may_have_bad(self.words(), sector, end) {
+        if !may_have_bad(&self.words(), sector, end) {
             return None;
         }
         self.next_before(sector, end)
@@ -141,7 +144,7 @@ impl<S: Deref<Target = [AtomicU64]>> Badblocks<S> {
         let words = self.words();
         let start = words.next_bad(sector, end)?;
         // A sector found bad is reported, even if it is cleared before its end is looked for.
-        let end = words.end_of_bad(start + 1, end);
+        let end = words.end_of_bad(start.wrapping_add(1), end);
         Extent::between(start, end)
     }
 }
@@ -150,16 +153,17 @@ impl<S: Deref<Target = [AtomicU64]>> Badblocks<S> {
 /// looks.
 ///
 /// Two of its words cover 4 MiB, so that every I/O of up to 2 MiB is told.
-fn may_have_bad(words: Words<'_>, sector: u64, end: u64) -> bool {
+#[inline]
+fn may_have_bad(words: &Words<'_>, sector: u64, end: u64) -> bool {
     if sector >= end {
         return false;
     }
     let first = sector / 64;
-    let last = (end - 1) / 64;
+    let last = end.wrapping_sub(1) / 64;
     let summary = |word| words.any(1, word).map_or(0, |w| w.load(Acquire));
     let head: u64 = !0 << (first % 64);
     let tail: u64 = !0 >> (63 - last % 64);
-    match last / 64 - first / 64 {
+    match (last / 64).wrapping_sub(first / 64) {
         0 => summary(first / 64) & head & tail != 0,
         1 => summary(first / 64) & head != 0 || summary(last / 64) & tail != 0,
         _ => true,

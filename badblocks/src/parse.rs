@@ -183,7 +183,7 @@ pub fn whole_lines(buf: &[u8], is_full: bool) -> usize {
         return buf.len();
     }
     let newline = buf.iter().rposition(|&byte| byte == b'\n');
-    newline.map_or(0, |newline| newline + 1)
+    newline.map_or(0, |newline| newline.saturating_add(1))
 }
 
 fn is_blank(byte: &u8) -> bool {

@@ -63,7 +63,7 @@ impl<S: Deref<Target = [AtomicU64]>> Badblocks<S> {
 
     /// Fills `buf` from `place` on; how many bytes that took, and the place after them.
     fn show(&self, mut place: Place, buf: &mut [u8]) -> (usize, Place) {
-        let mut filled = 0;
+        let mut filled = 0usize;
         loop {
             // Only once the line is shown does the place move past its range.
             let mut next = place;
@@ -82,12 +82,13 @@ impl<S: Deref<Target = [AtomicU64]>> Badblocks<S> {
             if !fits && (filled > 0 || room.is_empty()) {
                 return (filled, place);
             }
-            let mut shown = 0;
+            let mut shown = 0usize;
             for (to, from) in room.iter_mut().zip(rest) {
                 *to = *from;
-                shown += 1;
+                shown = shown.wrapping_add(1);
             }
-            filled += shown;
+            // At most `buf.len()`.
+            filled = filled.wrapping_add(shown);
             next.line.advance(shown);
             place = next;
             if !fits {
@@ -104,7 +105,7 @@ impl<S: Deref<Target = [AtomicU64]>> Badblocks<S> {
         let (block, mut before) = index.find(offset)?;
         let words = self.words();
         let mut sector = block.checked_mul(BLOCK)?;
-        if sector > 0 && words.is_bad(sector - 1) {
+        if sector > 0 && words.is_bad(sector.wrapping_sub(1)) {
             // A range that starts in an earlier block is that block's.
             sector = words.end_of_bad(sector, self.sectors);
         }

@@ -60,11 +60,13 @@ impl Regions {
             });
         }
         let mut regions = Self::new();
-        for (i, element) in text.split(|&byte| byte == b',').enumerate() {
+        let mut nth = 0usize;
+        for element in text.split(|&byte| byte == b',') {
+            nth = nth.saturating_add(1);
             if element.is_empty() {
                 return Err(ParseError {
                     text,
-                    rule: Rule::EmptyElement(i.saturating_add(1)),
+                    rule: Rule::EmptyElement(nth),
                 });
             }
             let pushed = parse_region(element).and_then(|region| {
@@ -92,7 +94,7 @@ impl Regions {
         }
         let place = self.regions.get_mut(self.len).ok_or(PushError::Full)?;
         *place = region;
-        self.len += 1;
+        self.len = self.len.wrapping_add(1);
         Ok(())
     }
 }
