@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# What people call. How the modules are made is in Kbuild, which the kernel's build system reads; see
+# `make help` for the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := modules
+
+# The folder that the modules are built in is the kernel release's, or one made from KDIR.
+export KDIR
+
+.PHONY: modules
+modules: ## build the modules; KDIR=DIR: for another kernel than the provisioned one
+	@scripts/kbuild modules
+
+.PHONY: modules-list
+modules-list:
+	@find "build/$$(scripts/provision --print-release)" -name '*.ko' -printf "$(CURDIR)/%p\n"
+
+.PHONY: help
+help: ## this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 20

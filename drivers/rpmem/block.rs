@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The disk's operations.
+
+use crate::{medium::Medium, sysfs};
+use kernel_ext::{
+    block::{
+        bio::{Bio, BlkStatus, Op},
+        gen_disk::{DiskAttribute, Operations},
+    },
+    pmem,
+};
+
+impl Operations for Medium {
+    type Module = crate::Rpmem;
+
+    const ATTRIBUTES: &'static [DiskAttribute<Self>] = &[
+        DiskAttribute::binary::<sysfs::BadblocksFile>(),
+        DiskAttribute::text::<sysfs::WriteCacheFile>(),
+        DiskAttribute::END,
+    ];
+
+    #[inline]
+    fn submit_bio(&self, mut bio: Bio) {
+        if bio.is_preflush() {
+            // Writes are fenced when they end; this is for stores through mappings, which the file
+            // system has written back from the caches.
+            pmem::fence();
+        }
+        if bio.is_empty() {
+            return bio.end(Ok(()));
+        }
+
+        bio.start_io_acct();
+        let status = match bio.op() {
+            Op::Read => self.read(&bio),
+            // The block core warns of a write to a read-only device, and lets it pass.
+            Op::Write | Op::WriteZeroes if bio.is_to_read_only_device() => Err(BlkStatus::IoError),
+            Op::Write => self.write(&bio),
+            Op::WriteZeroes => self.write_zeroes(&bio),
+            Op::Other => Err(BlkStatus::NotSupported),
+        };
+        // FUA asks for no more: every write is durable when it ends.
+        bio.end(status);
+    }
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The DAX device's operations.
+
+use crate::medium::{Medium, PAGE_SECTORS};
+use kernel::{iov::IovIterSource, prelude::*};
+use kernel_ext::{
+    dax::{AccessError, AccessMode, Operations},
+    pmem::Window,
+    PAGE_SIZE,
+};
+use rpmem_regions::span::{pages_from, Pgoff};
+
+impl Operations for Medium {
+    fn direct_access(
+        &self,
+        pgoff: u64,
+        nr_pages: usize,
+        mode: AccessMode,
+    ) -> Result<Window<'_>, AccessError> {
+        // A caller that can use no page is told about one.
+        let wanted = (nr_pages as u64).max(1);
+        let mut pages = pages_from(Pgoff(pgoff), self.nr_pages(), wanted)
+            .ok_or(AccessError::OutOfRange)?;
+        // In the region, hence far from overflow.
+        let sector = pgoff * PAGE_SECTORS;
+
+        if let Some(bad) = self.poison().first_in(sector, pages * PAGE_SECTORS) {
+            match mode {
+                AccessMode::Access => return Err(AccessError::Poison),
+                // Up to the page with the bad sector, or that page alone: firmware that clears
+                // poison does it a little at a time.
+                AccessMode::RecoveryWrite => pages = ((bad - sector) / PAGE_SECTORS).max(1),
+            }
+        }
+        self.window(sector, pages as usize * PAGE_SIZE)
+            .ok_or(AccessError::OutOfRange)
+    }
+
+    fn zero_page_range(&self, pgoff: u64, nr_pages: usize) -> Result {
+        let sector = pgoff.checked_mul(PAGE_SECTORS).ok_or(EIO)?;
+        let bytes = nr_pages.checked_mul(PAGE_SIZE).ok_or(EIO)?;
+        self.zero(sector, self.window(sector, bytes).ok_or(EIO)?)
+    }
+
+    fn recovery_write(
+        &self,
+        pgoff: u64,
+        offset: usize,
+        bytes: usize,
+        iter: &mut IovIterSource<'_>,
+    ) -> usize {
+        let sector = pgoff * PAGE_SECTORS;
+        let pages = (offset + bytes).div_ceil(PAGE_SIZE) as u64;
+        if !self.poison().any_in(sector, pages * PAGE_SECTORS) {
+            // Good pages before the bad one, or someone else has mended it meanwhile.
+            let Some(mut window) = self.window(sector, offset + bytes) else {
+                return 0;
+            };
+            return match window.take_front(offset) {
+                Some(_) => window.copy_from_iter(iter),
+                None => 0,
+            };
+        }
+        // A page is the least that can be recovered; the file system passes the error on.
+        if offset != 0 || bytes % PAGE_SIZE != 0 {
+            return 0;
+        }
+        self.recover(sector, bytes, iter)
+    }
+}

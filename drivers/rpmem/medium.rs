@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The mapped region: reading, overwriting, zeroing.
+//!
+//! Every store goes around the CPU's caches and is fenced before the I/O that made it ends, so that
+//! whoever has seen a write end, on any CPU, can have it flushed by a fence on another.
+
+use crate::poison::Poison;
+use kernel::{iov::IovIterSource, prelude::*};
+use kernel_ext::{
+    block::bio::{Bio, BlkStatus},
+    memremap::PageMap,
+    pmem::{self, Window},
+    PAGE_SIZE, SECTOR_SIZE,
+};
+
+/// Sectors in a page.
+pub(crate) const PAGE_SECTORS: u64 = (PAGE_SIZE / SECTOR_SIZE) as u64;
+
+/// Bytes that are zeroed at a time: what a concurrent injection of an error may have to wait for.
+const ZERO_STRIDE: usize = 2 << 20;
+
+/// A mapped region and its bad blocks.
+#[pin_data]
+pub(crate) struct Medium {
+    #[pin]
+    poison: Poison,
+    pages: PageMap,
+}
+
+impl Medium {
+    /// A medium of `capacity` sectors, all of which are good.
+    pub(crate) fn new(pages: PageMap, capacity: u64) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            poison <- Poison::new(capacity),
+            pages,
+        })
+    }
+
+    /// Returns the list of bad blocks.
+    #[inline]
+    pub(crate) fn poison(&self) -> &Poison {
+        &self.poison
+    }
+
+    /// Returns the number of pages.
+    pub(crate) fn nr_pages(&self) -> u64 {
+        (self.pages.len() / PAGE_SIZE) as u64
+    }
+
+    /// Returns `bytes` bytes from a sector on; `None` if they are not all on the medium.
+    #[inline]
+    pub(crate) fn window(&self, sector: u64, bytes: usize) -> Option<Window<'_>> {
+        let offset = usize::try_from(sector).ok()?.checked_mul(SECTOR_SIZE)?;
+        self.pages.window(offset, bytes)
+    }
+
+    /// Reads what a bio asks for.
+    ///
+    /// With a bad sector in it the medium is not touched; poison that nobody knew of is an error
+    /// too.
+    #[inline]
+    pub(crate) fn read(&self, bio: &Bio) -> Result<(), BlkStatus> {
+        let mut window = self.window_of(bio)?;
+        if self.poison.any_in(bio.sector(), sectors(bio)) {
+            return Err(BlkStatus::IoError);
+        }
+        for segment in bio.segments() {
+            window.read_segment(segment).map_err(|_| BlkStatus::IoError)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a bio's data, which clears the bad sectors that it covers.
+    #[inline]
+    pub(crate) fn write(&self, bio: &Bio) -> Result<(), BlkStatus> {
+        let mut window = self.window_of(bio)?;
+        self.poison.overwrite(bio.sector(), sectors(bio), || {
+            for segment in bio.segments() {
+                window.write_segment(segment).map_err(|_| BlkStatus::IoError)?;
+            }
+            pmem::fence();
+            Ok(())
+        })
+    }
+
+    /// Writes zeroes where a bio says, which clears the bad sectors that it covers.
+    pub(crate) fn write_zeroes(&self, bio: &Bio) -> Result<(), BlkStatus> {
+        let window = self.window_of(bio)?;
+        self.zero(bio.sector(), window).map_err(|_| BlkStatus::IoError)
+    }
+
+    /// Writes zeroes to a window that begins at `sector`.
+    pub(crate) fn zero(&self, sector: u64, window: Window<'_>) -> Result {
+        let mut sector = sector;
+        let mut rest = window;
+        while !rest.is_empty() {
+            let piece = rest.take_front(rest.len().min(ZERO_STRIDE)).ok_or(EIO)?;
+            let sectors = (piece.len() / SECTOR_SIZE) as u64;
+            self.poison.overwrite(sector, sectors, || {
+                piece.zero()?;
+                pmem::fence();
+                Ok::<(), Error>(())
+            })?;
+            sector += sectors;
+        }
+        Ok(())
+    }
+
+    /// Writes `bytes` bytes from `iter` over whole sectors, from a sector on, and clears those;
+    /// returns the number of bytes written, which is less if the source faulted or ended.
+    ///
+    /// The source may be a mapping of this very medium, whose page fault zeroes a block through it:
+    /// so none is taken while the list of bad blocks is locked.
+    pub(crate) fn recover(
+        &self,
+        sector: u64,
+        bytes: usize,
+        iter: &mut IovIterSource<'_>,
+    ) -> usize {
+        let Some(mut rest) = self.window(sector, bytes) else {
+            return 0;
+        };
+        let mut sector = sector;
+        while !rest.is_empty() && pmem::fault_in(iter, rest.len().min(PAGE_SIZE)) {
+            let written = self.poison.recover(sector, || {
+                let sectors = rest.copy_sectors_from_iter_nofault(iter);
+                pmem::fence();
+                sectors as u64
+            });
+            if written == 0 && iter.len() < SECTOR_SIZE {
+                break;
+            }
+            sector += written;
+            if rest.take_front(written as usize * SECTOR_SIZE).is_none() {
+                break;
+            }
+        }
+        bytes - rest.len()
+    }
+
+    #[inline]
+    fn window_of(&self, bio: &Bio) -> Result<Window<'_>, BlkStatus> {
+        // The block core has checked it against the capacity; this is what makes it safe.
+        self.window(bio.sector(), bio.len()).ok_or(BlkStatus::IoError)
+    }
+}
+
+/// Returns how many sectors a bio covers.
+#[inline]
+fn sectors(bio: &Bio) -> u64 {
+    (bio.len() / SECTOR_SIZE) as u64
+}

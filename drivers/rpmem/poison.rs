@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The list of bad blocks, and the rule by which a write clears them.
+//!
+//! # The rule
+//!
+//! An entry goes only when the new data is on the medium, and an error that is recorded while a
+//! write is under way is never taken for an older one that the write has mended:
+//!
+//! 1. A write looks at the list before it stores anything. If none of its sectors is bad, it stores,
+//!    and clears nothing: what is recorded from then on came after it, and stays.
+//! 2. Otherwise it takes the lock that everyone who changes the list holds, stores, fences, and only
+//!    then clears its sectors. An error is recorded before, and mended by the stores that follow, or
+//!    after, and stays.
+//!
+//! Readers take no lock: see the `badblocks` crate for what they are promised.
+
+use badblocks::{index_words_needed, words_needed, AtomicU64, Badblocks, Edit, Edits, Index};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{Mutex, SetOnce},
+};
+use kernel_ext::sysfs::{Dirent, OpenFile};
+
+/// The bad sectors of a medium.
+#[pin_data]
+pub(crate) struct Poison {
+    map: Badblocks<KVVec<AtomicU64>>,
+    #[pin]
+    index: Mutex<Index<KVVec<u64>>>,
+    watchers: SetOnce<Dirent>,
+}
+
+impl Poison {
+    /// A list for `sectors` sectors, all of which are good. All its memory is allocated here.
+    pub(crate) fn new(sectors: u64) -> impl PinInit<Self, Error> {
+        pin_init::pin_init_scope(move || {
+            let words = words_needed(sectors).ok_or(EINVAL)?;
+            let mut storage = KVVec::with_capacity(words, GFP_KERNEL)?;
+            for _ in 0..words {
+                storage.push(AtomicU64::new(0), GFP_KERNEL)?;
+            }
+            let index_words = index_words_needed(sectors).ok_or(EINVAL)?;
+            let index_storage = KVVec::zeroed(index_words, GFP_KERNEL)?;
+            let (map, index) =
+                Badblocks::new(storage, index_storage, sectors).map_err(|_| EINVAL)?;
+            Ok(try_pin_init!(Self {
+                map,
+                index <- new_mutex!(index, "rpmem::poison"),
+                watchers: SetOnce::new(),
+            }))
+        })
+    }
+
+    /// Names the file whose watchers are told of every change.
+    pub(crate) fn notify_through(&self, file: Option<Dirent>) {
+        if let Some(file) = file {
+            self.watchers.populate(file);
+        }
+    }
+
+    fn notify(&self) {
+        if let Some(file) = self.watchers.as_ref() {
+            file.notify();
+        }
+    }
+
+    /// Whether one of `sectors` sectors from `sector` on is bad. Takes no lock.
+    #[inline]
+    pub(crate) fn any_in(&self, sector: u64, sectors: u64) -> bool {
+        self.map.any_in(sector, sectors)
+    }
+
+    /// Returns the first of `sectors` sectors from `sector` on that is bad. Takes no lock.
+    #[inline]
+    pub(crate) fn first_in(&self, sector: u64, sectors: u64) -> Option<u64> {
+        self.map.first_in(sector, sectors).map(|bad| bad.start())
+    }
+
+    /// Stores to `sectors` sectors from `sector` on, and clears those of them that were bad.
+    ///
+    /// `store` must have fenced its stores when it returns. If it fails, nothing is cleared.
+    #[inline]
+    pub(crate) fn overwrite<E>(
+        &self,
+        sector: u64,
+        sectors: u64,
+        store: impl FnOnce() -> Result<(), E>,
+    ) -> Result<(), E> {
+        if !self.any_in(sector, sectors) {
+            return store();
+        }
+        self.overwrite_bad(sector, sectors, store)
+    }
+
+    #[cold]
+    fn overwrite_bad<E>(
+        &self,
+        sector: u64,
+        sectors: u64,
+        store: impl FnOnce() -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut index = self.index.lock();
+        store()?;
+        // The range was on the medium, or there would be nothing bad in it.
+        let cleared = self.map.clear(&mut index, sector, sectors).unwrap_or(0);
+        drop(index);
+        if cleared != 0 {
+            self.notify();
+        }
+        Ok(())
+    }
+
+    /// As [`Poison::overwrite`], for a store that finds out how far it gets: `store` returns the
+    /// number of sectors that it has written, from `sector` on, and so does this.
+    ///
+    /// `store` must take no page fault and have fenced its stores when it returns.
+    pub(crate) fn recover(&self, sector: u64, store: impl FnOnce() -> u64) -> u64 {
+        let mut index = self.index.lock();
+        let written = store();
+        let cleared = match written {
+            0 => 0,
+            _ => self.map.clear(&mut index, sector, written).unwrap_or(0),
+        };
+        drop(index);
+        if cleared != 0 {
+            self.notify();
+        }
+        written
+    }
+
+    /// Makes the changes that lines of text ask for, all of them or none; returns how many.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`, after a message that names the line, the rule and the way out.
+    pub(crate) fn edit(&self, text: &[u8]) -> Result<usize> {
+        let edits = Edits::new(text, self.map.sectors());
+        for edit in edits.clone() {
+            if let Err(error) = edit {
+                pr_err!("badblocks: {}\n", format_args!("{error}"));
+                return Err(EINVAL);
+            }
+        }
+
+        let mut count = 0;
+        let mut index = self.index.lock();
+        for edit in edits.flatten() {
+            match edit {
+                Edit::Inject(bad) => self.map.set(&mut index, bad.start(), bad.sectors()),
+                Edit::Clear(gone) => self.map.clear(&mut index, gone.start(), gone.sectors()),
+            }
+            .map_err(|_| EINVAL)?;
+            count += 1;
+        }
+        drop(index);
+        self.notify();
+        Ok(count)
+    }
+
+    /// Writes the list as text from byte `offset` on into `buf`; returns how many bytes.
+    pub(crate) fn read_text(&self, reader: OpenFile, offset: u64, buf: &mut [u8]) -> usize {
+        let mut index = self.index.lock();
+        self.map.read_text(&mut index, reader.cookie(), offset, buf)
+    }
+}

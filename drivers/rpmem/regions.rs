@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Which regions to take, and which to refuse.
+
+use crate::params;
+use kernel::{prelude::*, str::CString};
+use kernel_ext::{
+    memremap,
+    platform::bound_driver,
+    resource::{self, Kind, PhysRange},
+};
+use rpmem_regions::{Misaligned, PhysAddr, PushError, Region, Regions};
+
+/// The platform device that the kernel makes when the memory map has legacy persistent memory.
+const E820_DEVICE: &CStr = c"e820_pmem";
+
+/// Where a region may lie.
+const KINDS: [Kind; 3] = [
+    Kind::Reserved,
+    Kind::PersistentMemory,
+    Kind::PersistentMemoryLegacy,
+];
+
+/// Why a region is refused.
+enum Refusal {
+    SystemRam,
+    Busy(Option<CString>),
+    NotDescribed,
+    Misaligned(Misaligned),
+}
+
+impl Refusal {
+    fn errno(&self) -> Error {
+        match self {
+            Refusal::Busy(_) => EBUSY,
+            Refusal::SystemRam | Refusal::NotDescribed | Refusal::Misaligned(_) => EINVAL,
+        }
+    }
+
+    /// Says which region is refused, by which rule, and the way out.
+    fn report(&self, region: Region) {
+        match self {
+            Refusal::SystemRam => pr_err!(
+                "regions={}: overlaps System RAM; keep it out of the kernel's hands with memmap= on its command line, or name another range\n",
+                format_args!("{region}")
+            ),
+            Refusal::Busy(holder) => pr_err!(
+                "regions={}: is held by \"{}\"; unbind or unload that driver, or name another range\n",
+                format_args!("{region}"),
+                holder_text(holder)
+            ),
+            Refusal::NotDescribed => pr_err!(
+                "regions={}: is not wholly Reserved or Persistent Memory in /proc/iomem; name a range that is, or add force=1 if you know that memory is there\n",
+                format_args!("{region}")
+            ),
+            Refusal::Misaligned(misaligned) => {
+                pr_err!("regions={}\n", format_args!("{misaligned}"));
+            }
+        }
+    }
+}
+
+/// What to call a holder whose name cannot be found out.
+pub(crate) fn holder_text(holder: &Option<CString>) -> &str {
+    holder
+        .as_ref()
+        .and_then(|name| name.to_str().ok())
+        .unwrap_or("an unnamed resource")
+}
+
+/// Returns the region as the kernel's resources know it.
+pub(crate) fn phys_range(region: Region) -> Result<PhysRange> {
+    PhysRange::new(region.start().get(), region.size()).ok_or(EINVAL)
+}
+
+/// Returns the regions that the parameters select, every one of which may be taken.
+///
+/// # Errors
+///
+/// `EINVAL`, `EBUSY` or `ENODEV`, after a message that names the region, the rule and the way out.
+pub(crate) fn select() -> Result<Regions> {
+    let text = params::REGIONS.get();
+    let mut regions = match text {
+        Some(text) => parse(text)?,
+        None => Regions::new(),
+    };
+    for region in regions.iter() {
+        judge(*region).inspect_err(|refusal| refusal.report(*region)).map_err(|r| r.errno())?;
+    }
+    if params::AUTO.get().0.unwrap_or(text.is_none()) {
+        add_legacy(&mut regions)?;
+    }
+    if regions.is_empty() {
+        pr_err!("no region to take: boot with memmap=SIZE!ADDR, such as memmap=1G!4G, or give regions=SIZE@ADDR\n");
+        return Err(ENODEV);
+    }
+    Ok(regions)
+}
+
+fn parse(text: &CStr) -> Result<Regions> {
+    Regions::parse(text.to_bytes()).map_err(|error| {
+        pr_err!("regions={}\n", format_args!("{error}"));
+        EINVAL
+    })
+}
+
+/// Whether a region may be taken.
+fn judge(region: Region) -> Result<(), Refusal> {
+    let Ok(range) = phys_range(region) else {
+        return Err(Refusal::NotDescribed);
+    };
+    if resource::overlaps_system_ram(range) {
+        return Err(Refusal::SystemRam);
+    }
+    if resource::is_busy(range) {
+        return Err(Refusal::Busy(resource::holder_name(range)));
+    }
+    if !params::FORCE.get() && !KINDS.iter().any(|kind| resource::is_wholly(*kind, range)) {
+        return Err(Refusal::NotDescribed);
+    }
+    region
+        .check_alignment(memremap::compat_align())
+        .map_err(Refusal::Misaligned)
+}
+
+/// Adds every free range of legacy persistent memory that is not named already.
+///
+/// A range that cannot be taken is left alone with a message: the user did not ask for it.
+fn add_legacy(regions: &mut Regions) -> Result {
+    if let Some(driver) = bound_driver(E820_DEVICE) {
+        pr_err!(
+            "auto: driver \"{}\" is bound to the {} device and owns its ranges; unload it (modprobe -r nd_pmem nd_e820) and keep it from coming back with the modprobe.d file that rpmem installs\n",
+            &*driver,
+            E820_DEVICE
+        );
+        return Err(EBUSY);
+    }
+    let everything = PhysRange::new(0, u64::MAX).ok_or(EINVAL)?;
+    resource::for_each(Kind::PersistentMemoryLegacy, everything, |range| {
+        let Ok(region) = Region::new(PhysAddr::new(range.start()), range.size()) else {
+            return Ok(());
+        };
+        add_one_legacy(regions, region)
+    })
+}
+
+fn add_one_legacy(regions: &mut Regions, whole: Region) -> Result {
+    let region = match whole.trim_end(memremap::compat_align()) {
+        Ok(region) => region,
+        Err(misaligned) => {
+            pr_warn!(
+                "auto: leaving a range alone: {}\n",
+                format_args!("{misaligned}")
+            );
+            return Ok(());
+        }
+    };
+    if region.size() != whole.size() {
+        pr_notice!(
+            "auto: taking {} of {}: the end is not a multiple of what struct pages come in\n",
+            format_args!("{region}"),
+            format_args!("{whole}")
+        );
+    }
+    match judge(region) {
+        Ok(()) => {}
+        Err(Refusal::Busy(holder)) => {
+            pr_notice!(
+                "auto: leaving {} alone: it is held by \"{}\"\n",
+                format_args!("{region}"),
+                holder_text(&holder)
+            );
+            return Ok(());
+        }
+        Err(refusal) => {
+            refusal.report(region);
+            return Ok(());
+        }
+    }
+    match regions.push(region) {
+        Ok(()) => {}
+        // Named in regions=, whole or in part.
+        Err(PushError::Overlaps(_)) => {}
+        Err(PushError::Full) => {
+            pr_warn!(
+                "auto: leaving {} alone: there are {} devices already, the most that there can be\n",
+                format_args!("{region}"),
+                rpmem_regions::MAX_REGIONS
+            );
+        }
+    }
+    Ok(())
+}

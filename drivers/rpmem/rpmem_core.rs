@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! rpmem: a block device with DAX for every region of persistent memory, real or emulated.
+//!
+//! The way of an I/O is short: [`block`] takes the bio, [`medium`] copies. Around it:
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`params`] | what the user says when the module is loaded |
+//! | [`regions`] | which regions that means, and which of them are refused |
+//! | [`device`] | a region's life, from probe to removal |
+//! | [`medium`] | the mapped region: reading, overwriting, zeroing |
+//! | [`poison`] | the list of bad blocks, and the rule by which a write clears them |
+//! | [`block`] | the disk's operations |
+//! | [`dax`] | the DAX device's operations |
+//! | [`sysfs`] | the disk's files |
+//!
+//! There is no `unsafe` here: it is in `rust/`, behind `kernel_ext`.
+
+#![forbid(unsafe_code)]
+
+use kernel::{driver, platform, prelude::*, ModuleMetadata};
+use kernel_ext::platform::OwnedDevice;
+
+mod block;
+mod dax;
+mod device;
+mod medium;
+mod params;
+mod poison;
+mod regions;
+mod sysfs;
+
+module! {
+    type: Rpmem,
+    name: "rpmem",
+    authors: ["The rpmem developers"],
+    description: "Persistent memory block device with DAX",
+    license: "GPL",
+}
+
+/// The module: its devices, one a region, and the driver that is bound to them.
+#[pin_data]
+struct Rpmem {
+    // Dropped in this order: every device is unbound before the driver goes.
+    devices: KVec<OwnedDevice>,
+    #[pin]
+    driver: driver::Registration<platform::Adapter<device::RpmemDriver>>,
+}
+
+impl kernel::InPlaceModule for Rpmem {
+    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        pin_init::pin_init_scope(move || {
+            params::check()?;
+            let regions = regions::select()?;
+            Ok(try_pin_init!(Self {
+                driver <- driver::Registration::new(<Self as ModuleMetadata>::NAME, module),
+                devices: device::register_all(&regions)?,
+            }))
+        })
+    }
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The disk's files in sysfs: see Documentation/ABI/testing/sysfs-block-rpmem.
+
+use crate::medium::Medium;
+use badblocks::whole_lines;
+use kernel::{fmt::Write, prelude::*, str::kstrtobool_bytes};
+use kernel_ext::{
+    block::gen_disk::Disk,
+    sysfs::{Attribute, BinAttribute, OpenFile, Page},
+    PAGE_SIZE,
+};
+
+/// `badblocks`: the list of bad sectors, a maximal range a line.
+pub(crate) struct BadblocksFile;
+
+impl BinAttribute<Disk<Medium>> for BadblocksFile {
+    const NAME: &'static CStr = c"badblocks";
+    const MODE: u16 = 0o644;
+
+    fn read(
+        disk: &Disk<Medium>,
+        reader: OpenFile,
+        offset: u64,
+        buf: &mut [u8],
+    ) -> Result<usize> {
+        Ok(disk.data().poison().read_text(reader, offset, buf))
+    }
+
+    fn write(disk: &Disk<Medium>, text: &[u8]) -> Result<usize> {
+        // sysfs cuts what is longer than a page, maybe within a line: the rest of that line comes
+        // again with the next write.
+        let whole = whole_lines(text, text.len() >= PAGE_SIZE);
+        if whole == 0 {
+            pr_err!("badblocks: a line longer than a page; write \"START LEN\" to inject, \"-START LEN\" to clear\n");
+            return Err(EINVAL);
+        }
+        disk.data().poison().edit(text.get(..whole).ok_or(EINVAL)?)?;
+        Ok(whole)
+    }
+}
+
+/// `dax/write_cache`: whether fsync writes the CPU's caches back.
+pub(crate) struct WriteCacheFile;
+
+impl Attribute<Disk<Medium>> for WriteCacheFile {
+    const GROUP: Option<&'static CStr> = Some(c"dax");
+    const NAME: &'static CStr = c"write_cache";
+    const MODE: u16 = 0o644;
+
+    fn show(disk: &Disk<Medium>, page: &mut Page<'_>) -> Result {
+        let on = disk.dax().ok_or(ENXIO)?.write_cache();
+        writeln!(page, "{}", u8::from(on)).map_err(|_| EINVAL)
+    }
+
+    fn store(disk: &Disk<Medium>, text: &[u8]) -> Result {
+        let on = kstrtobool_bytes(text).inspect_err(|_| {
+            pr_err!(
+                "dax/write_cache: \"{}\" is not a truth value; write 1 or 0\n",
+                format_args!("{}", text.trim_ascii_end().escape_ascii())
+            );
+        })?;
+        disk.dax().ok_or(ENXIO)?.set_write_cache(on);
+        Ok(())
+    }
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Headers whose declarations the kernel crate's bindings do not have, or not
+ * in full. What is taken from them is listed in ./allowlist.
+ */
+
+#include <linux/badblocks.h>
+#include <linux/blk_types.h>
+#include <linux/blkdev.h>
+#include <linux/dax.h>
+#include <linux/device.h>
+#include <linux/io.h>
+#include <linux/ioport.h>
+#include <linux/kernfs.h>
+#include <linux/memory_hotplug.h>
+#include <linux/memremap.h>
+#include <linux/moduleparam.h>
+#include <linux/numa.h>
+#include <linux/platform_device.h>
+#include <linux/sysfs.h>
+#include <linux/uaccess.h>
+#include <linux/uio.h>
+
+/* Macros with casts, which bindgen does not evaluate by itself. */
+const u32 RUST_CONST_HELPER_BLK_FEAT_DAX = (__force u32)BLK_FEAT_DAX;
+const u32 RUST_CONST_HELPER_BLK_FEAT_FUA = (__force u32)BLK_FEAT_FUA;
+const u32 RUST_CONST_HELPER_BLK_FEAT_IO_STAT = (__force u32)BLK_FEAT_IO_STAT;
+const u32 RUST_CONST_HELPER_BLK_FEAT_SYNCHRONOUS = (__force u32)BLK_FEAT_SYNCHRONOUS;
+const u32 RUST_CONST_HELPER_BLK_FEAT_WRITE_CACHE = (__force u32)BLK_FEAT_WRITE_CACHE;
+const u8 RUST_CONST_HELPER_BLK_STS_IOERR = (__force u8)BLK_STS_IOERR;
+const u8 RUST_CONST_HELPER_BLK_STS_NOTSUPP = (__force u8)BLK_STS_NOTSUPP;
+const u32 RUST_CONST_HELPER_REQ_OP_MASK = (__force u32)REQ_OP_MASK;
+const u32 RUST_CONST_HELPER_REQ_FUA = (__force u32)REQ_FUA;
+const u32 RUST_CONST_HELPER_REQ_PREFLUSH = (__force u32)REQ_PREFLUSH;

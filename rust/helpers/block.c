@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0
+/* include/linux/blkdev.h, include/linux/bio.h */
+
+bool rust_helper_bdev_read_only(struct block_device *bdev);
+bool rust_helper_bdev_read_only(struct block_device *bdev)
+{
+	return bdev_read_only(bdev);
+}
+
+int rust_helper_get_disk_ro(struct gendisk *disk);
+int rust_helper_get_disk_ro(struct gendisk *disk)
+{
+	return get_disk_ro(disk);
+}
+
+struct device *rust_helper_disk_to_dev(struct gendisk *disk);
+struct device *rust_helper_disk_to_dev(struct gendisk *disk)
+{
+	return disk_to_dev(disk);
+}
+
+struct gendisk *rust_helper_dev_to_disk(struct device *dev);
+struct gendisk *rust_helper_dev_to_disk(struct device *dev)
+{
+	return dev_to_disk(dev);
+}
+
+blk_features_t rust_helper_blk_queue_io_stat(struct request_queue *q);
+blk_features_t rust_helper_blk_queue_io_stat(struct request_queue *q)
+{
+	return blk_queue_io_stat(q);
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Wrappers of the C inline functions and macros that Rust needs and bindgen
+ * cannot see. A wrapper is one call, has no logic of its own and is named after
+ * what it wraps; a file here holds those of one C header or subsystem.
+ */
+
+#include "../bindings/bindings_helper.h"
+
+#include "block.c"
+#include "device.c"
+#include "mm.c"
+#include "pmem.c"

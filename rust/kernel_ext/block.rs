@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Bio-based block devices.
+//!
+//! The kernel crate has request-based (blk-mq) disks only. A driver whose medium answers at once,
+//! like memory, takes bios as they come: no request, no queue, no tag.
+
+pub mod bio;
+pub mod gen_disk;

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A bio: one I/O on its way to a bio-based driver.
+//!
+//! C header: [`include/linux/bio.h`](srctree/include/linux/bio.h),
+//! [`include/linux/blk_types.h`](srctree/include/linux/blk_types.h)
+
+use core::{marker::PhantomData, ptr::NonNull};
+use kernel_bindings as bindings;
+
+/// What a bio asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// `REQ_OP_READ`.
+    Read,
+    /// `REQ_OP_WRITE`; without data when it only carries a flush.
+    Write,
+    /// `REQ_OP_WRITE_ZEROES`.
+    WriteZeroes,
+    /// Any other operation. The block core passes on only what the queue's limits announce.
+    Other,
+}
+
+/// How a bio ended when it did not succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlkStatus {
+    /// `BLK_STS_IOERR`: user space sees `EIO`.
+    IoError,
+    /// `BLK_STS_NOTSUPP`: user space sees `EOPNOTSUPP`.
+    NotSupported,
+}
+
+impl BlkStatus {
+    fn into_raw(self) -> bindings::blk_status_t {
+        match self {
+            BlkStatus::IoError => bindings::BLK_STS_IOERR,
+            BlkStatus::NotSupported => bindings::BLK_STS_NOTSUPP,
+        }
+    }
+}
+
+/// A bio that this driver owns until it ends it.
+///
+/// It ends when the value goes: [`Bio::end`] says how, and a bio that is dropped without it ends
+/// with [`BlkStatus::IoError`], so that no I/O is ever lost.
+///
+/// # Invariants
+///
+/// - `bio` points to a valid `struct bio` that the block layer handed to this driver, and that
+///   nobody has ended yet.
+/// - Its `bi_io_vec` holds the segments that `bi_iter` describes, unless it is an operation
+///   without data. Their pages are pinned until the bio ends.
+pub struct Bio {
+    bio: NonNull<bindings::bio>,
+    accounted_since: Option<kernel::ffi::c_ulong>,
+    status: Result<(), BlkStatus>,
+}
+
+impl Bio {
+    /// Takes over a bio from the block layer.
+    ///
+    /// # Safety
+    ///
+    /// `bio` must be valid, as `block_device_operations::submit_bio` gets it, and owned by the
+    /// caller, who gives it up.
+    #[inline]
+    pub(crate) unsafe fn from_raw(bio: *mut bindings::bio) -> Self {
+        // INVARIANT: As the caller promises.
+        Self {
+            // SAFETY: A valid pointer is not null.
+            bio: unsafe { NonNull::new_unchecked(bio) },
+            accounted_since: None,
+            status: Err(BlkStatus::IoError),
+        }
+    }
+
+    #[inline]
+    fn raw(&self) -> &bindings::bio {
+        // SAFETY: By the type invariant the bio is valid, and while this driver owns it nobody
+        // writes to the fields that are read here.
+        unsafe { self.bio.as_ref() }
+    }
+
+    /// Returns the operation.
+    #[inline]
+    pub fn op(&self) -> Op {
+        match self.raw().bi_opf & bindings::REQ_OP_MASK {
+            bindings::req_op_REQ_OP_READ => Op::Read,
+            bindings::req_op_REQ_OP_WRITE => Op::Write,
+            bindings::req_op_REQ_OP_WRITE_ZEROES => Op::WriteZeroes,
+            _ => Op::Other,
+        }
+    }
+
+    /// `REQ_PREFLUSH`: what completed before must be durable before this bio is carried out.
+    #[inline]
+    pub fn is_preflush(&self) -> bool {
+        self.raw().bi_opf & bindings::REQ_PREFLUSH != 0
+    }
+
+    /// `REQ_FUA`: this bio's data must be durable before it ends.
+    #[inline]
+    pub fn is_fua(&self) -> bool {
+        self.raw().bi_opf & bindings::REQ_FUA != 0
+    }
+
+    /// Returns the first sector, in units of 512 bytes from the start of the whole disk.
+    #[inline]
+    pub fn sector(&self) -> u64 {
+        self.raw().bi_iter.bi_sector
+    }
+
+    /// Returns the length in bytes; 0 for a bio that only carries a flush.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.raw().bi_iter.bi_size as usize
+    }
+
+    /// Whether the bio covers no sector.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the disk or the partition that the bio is for is read-only.
+    ///
+    /// The block core lets such a write pass with a warning; a driver refuses it.
+    #[inline]
+    pub fn is_to_read_only_device(&self) -> bool {
+        // SAFETY: By the type invariant the bio is valid, and so is its block device until it
+        // ends.
+        unsafe { bindings::bdev_read_only(self.raw().bi_bdev) }
+    }
+
+    /// Starts the I/O accounting of this bio, if the queue's `iostats` is on. It stops when the
+    /// bio ends.
+    #[inline]
+    pub fn start_io_acct(&mut self) {
+        // SAFETY: By the type invariant the bio is valid; its block device and queue live at least
+        // until it ends.
+        if unsafe { bindings::blk_queue_io_stat((*self.raw().bi_bdev).bd_queue) } != 0 {
+            // SAFETY: By the type invariant the bio is valid.
+            self.accounted_since = Some(unsafe { bindings::bio_start_io_acct(self.bio.as_ptr()) });
+        }
+    }
+
+    /// Iterates over the memory that holds, or is to get, the bio's data.
+    ///
+    /// A segment may be longer than a page: it is contiguous in physical memory. There is none for
+    /// an operation without data.
+    #[inline]
+    pub fn segments(&self) -> Segments<'_> {
+        let bio = self.raw();
+        let has_data = matches!(self.op(), Op::Read | Op::Write);
+        Segments {
+            // With no byte left, the pointer is not used.
+            next: bio.bi_io_vec.wrapping_add(bio.bi_iter.bi_idx as usize),
+            offset: bio.bi_iter.bi_offset,
+            left: if has_data { bio.bi_iter.bi_size } else { 0 },
+            _bio: PhantomData,
+        }
+    }
+
+    /// Ends the bio.
+    #[inline]
+    pub fn end(mut self, status: Result<(), BlkStatus>) {
+        self.status = status;
+    }
+}
+
+impl Drop for Bio {
+    #[inline]
+    fn drop(&mut self) {
+        let bio = self.bio.as_ptr();
+
+        if let Some(start) = self.accounted_since {
+            // SAFETY: By the type invariant the bio is valid and has not ended.
+            unsafe { bindings::bio_end_io_acct_remapped(bio, start, (*bio).bi_bdev) };
+        }
+        if let Err(status) = self.status {
+            // SAFETY: By the type invariant the bio is valid and this driver's own.
+            unsafe { (*bio).bi_status = status.into_raw() };
+        }
+        // SAFETY: By the type invariant the bio has not ended; this is the only place that ends
+        // it, and `self` is gone afterwards.
+        unsafe { bindings::bio_endio(bio) };
+    }
+}
+
+/// A piece of memory that holds, or is to get, data of a [`Bio`].
+///
+/// # Invariants
+///
+/// `addr` is valid for reads and writes of `len` bytes for `'a`, in the kernel's direct map. Others,
+/// user space among them, may access the bytes at the same time.
+#[derive(Clone, Copy)]
+pub struct Segment<'a> {
+    addr: *mut u8,
+    len: usize,
+    _bio: PhantomData<&'a Bio>,
+}
+
+impl Segment<'_> {
+    /// Returns the length in bytes, never 0.
+    #[inline]
+    #[expect(clippy::len_without_is_empty, reason = "a segment is never empty")]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Returns the address of the first byte.
+    #[inline]
+    pub(crate) fn as_ptr(&self) -> *mut u8 {
+        self.addr
+    }
+}
+
+/// An iterator over the segments of a [`Bio`].
+///
+/// # Invariants
+///
+/// While `left` is not 0, `next` points to a valid `struct bio_vec` with more than `offset` bytes,
+/// and it and those after it hold at least `left` bytes from there on.
+pub struct Segments<'a> {
+    next: *const bindings::bio_vec,
+    offset: u32,
+    left: u32,
+    _bio: PhantomData<&'a Bio>,
+}
+
+impl<'a> Iterator for Segments<'a> {
+    type Item = Segment<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Segment<'a>> {
+        if self.left == 0 {
+            return None;
+        }
+        // SAFETY: By the type invariant, as `left` is not 0.
+        let bvec = unsafe { &*self.next };
+        let len = bvec.bv_len.wrapping_sub(self.offset).min(self.left);
+        // SAFETY: By the invariants of `Bio` the page is pinned. x86-64 has no high memory, so
+        // that every page has an address, and consecutive pages have consecutive ones.
+        let page = unsafe { bindings::page_address(bvec.bv_page) }.cast::<u8>();
+        let addr = page.wrapping_add(bvec.bv_offset as usize + self.offset as usize);
+
+        // INVARIANT: What is left starts with the next vector's first byte; a vector of which a
+        // part remains is the last one used.
+        self.left = self.left.wrapping_sub(len);
+        self.offset = 0;
+        self.next = self.next.wrapping_add(1);
+
+        // INVARIANT: `len` bytes of the vector lie behind `addr`.
+        Some(Segment {
+            addr,
+            len: len as usize,
+            _bio: PhantomData,
+        })
+    }
+}

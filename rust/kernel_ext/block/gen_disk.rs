@@ -1,0 +1,517 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Bio-based disks.
+//!
+//! A disk is made in two steps: [`NewDisk::new`] allocates it with its limits and what it works on,
+//! [`NewDisk::add`] shows it to the world, after which it is a [`GenDisk`] until it is dropped.
+//!
+//! C header: [`include/linux/blkdev.h`](srctree/include/linux/blkdev.h)
+
+use crate::{
+    block::bio::Bio,
+    dax,
+    numa::Node,
+    sysfs::{Attribute, BinAttribute, Dirent, OpenFile, Page},
+    PAGE_SIZE,
+};
+use core::{
+    marker::PhantomData,
+    ptr::{from_ref, null, null_mut, NonNull},
+};
+use kernel::{
+    alloc::flags::GFP_KERNEL,
+    device,
+    error::{from_err_ptr, to_result},
+    ffi::{c_char, c_void},
+    fmt,
+    prelude::*,
+    static_lock_class,
+    str::CString,
+    sync::Arc,
+    ModuleMetadata,
+};
+use kernel_bindings as bindings;
+
+/// What a bio-based disk does. The implementing type is what the disk works on.
+pub trait Operations: Send + Sync + Sized + 'static {
+    /// The module whose code this is: it cannot be unloaded while the disk is open.
+    type Module: ModuleMetadata;
+
+    /// The disk's own files in sysfs; the last is [`DiskAttribute::END`].
+    const ATTRIBUTES: &'static [DiskAttribute<Self>];
+
+    /// Carries out a bio, and ends it. May sleep.
+    fn submit_bio(&self, bio: Bio);
+}
+
+/// The limits and features of a disk.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes in the smallest unit of I/O: a power of two from 512 to 4096.
+    pub logical_block_size: u32,
+    /// Bytes in the unit that the medium prefers.
+    pub physical_block_size: u32,
+    /// The capacity in sectors of 512 bytes.
+    pub capacity: u64,
+    /// Writes are durable only after a flush.
+    pub write_cache: bool,
+    /// A single write can be made durable.
+    pub fua: bool,
+    /// I/O is complete when `submit_bio` returns.
+    pub synchronous: bool,
+    /// I/O is counted, as `queue/iostats` shows and switches.
+    pub io_stat: bool,
+    /// Zeroes can be written without a buffer of them.
+    pub write_zeroes: bool,
+}
+
+impl Limits {
+    fn into_raw(self, dax: bool) -> bindings::queue_limits {
+        let mut features = 0;
+        for (set, feature) in [
+            (self.write_cache, bindings::BLK_FEAT_WRITE_CACHE),
+            (self.fua, bindings::BLK_FEAT_FUA),
+            (self.synchronous, bindings::BLK_FEAT_SYNCHRONOUS),
+            (self.io_stat, bindings::BLK_FEAT_IO_STAT),
+            (dax, bindings::BLK_FEAT_DAX),
+        ] {
+            if set {
+                features |= feature;
+            }
+        }
+        bindings::queue_limits {
+            features,
+            logical_block_size: self.logical_block_size,
+            physical_block_size: self.physical_block_size,
+            max_hw_sectors: u32::MAX,
+            max_write_zeroes_sectors: if self.write_zeroes { u32::MAX } else { 0 },
+            ..Default::default()
+        }
+    }
+}
+
+/// A disk and what it works on: what the C side's pointers point to.
+///
+/// # Invariants
+///
+/// - `gendisk` points to a valid `struct gendisk` from `__blk_alloc_disk()`, whose `private_data`
+///   points to this value.
+/// - `dax`, if there is one, works on `data`.
+pub struct Disk<T: Operations> {
+    gendisk: NonNull<bindings::gendisk>,
+    dax: Option<dax::Device<T>>,
+    data: Arc<T>,
+}
+
+impl<T: Operations> Disk<T> {
+    const FOPS: bindings::block_device_operations = bindings::block_device_operations {
+        submit_bio: Some(Self::submit_bio),
+        poll_bio: None,
+        open: None,
+        release: None,
+        ioctl: None,
+        compat_ioctl: None,
+        check_events: None,
+        unlock_native_capacity: None,
+        getgeo: None,
+        set_read_only: None,
+        free_disk: None,
+        swap_slot_free_notify: None,
+        report_zones: None,
+        devnode: None,
+        get_unique_id: None,
+        owner: T::Module::THIS_MODULE.as_ptr().cast(),
+        pr_ops: null(),
+        alternative_gpt_sector: None,
+    };
+
+    unsafe extern "C" fn submit_bio(bio: *mut bindings::bio) {
+        // SAFETY: The block layer calls this with a valid bio for a disk with these operations,
+        // hence with a `Disk<T>` behind its `private_data`, and keeps the disk alive meanwhile.
+        let disk = unsafe { &*(*(*(*bio).bi_bdev).bd_disk).private_data.cast::<Self>() };
+        // SAFETY: The block layer gives the bio up to the driver.
+        disk.data.submit_bio(unsafe { Bio::from_raw(bio) });
+    }
+
+    /// Returns the disk of a device.
+    ///
+    /// # Safety
+    ///
+    /// `dev` must be the device of a disk with the operations of this type, valid for `'a`.
+    unsafe fn from_device<'a>(dev: *mut bindings::device) -> &'a Self {
+        // SAFETY: As the caller promises.
+        unsafe { &*(*bindings::dev_to_disk(dev)).private_data.cast::<Self>() }
+    }
+
+    /// Returns what the disk works on.
+    pub fn data(&self) -> &T {
+        &self.data
+    }
+
+    /// Returns the disk's DAX device, if it has one.
+    pub fn dax(&self) -> Option<&dax::Device<T>> {
+        self.dax.as_ref()
+    }
+
+    /// Whether the disk as a whole is read-only.
+    pub fn is_read_only(&self) -> bool {
+        // SAFETY: By the type invariant the gendisk is valid.
+        unsafe { bindings::get_disk_ro(self.gendisk.as_ptr()) != 0 }
+    }
+}
+
+/// A disk that is not yet visible.
+pub struct NewDisk<T: Operations> {
+    disk: KBox<Disk<T>>,
+}
+
+impl<T: Operations> NewDisk<T> {
+    /// Allocates a disk called `name`, at most 31 bytes long, near `node`.
+    ///
+    /// With `dax`, file systems find that DAX device by the disk. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for limits that the block core refuses or a name that is too long; `ENOMEM`.
+    pub fn new(
+        name: fmt::Arguments<'_>,
+        limits: Limits,
+        node: Node,
+        data: Arc<T>,
+        dax: Option<dax::Device<T>>,
+    ) -> Result<Self> {
+        let name = CString::try_from_fmt(name)?;
+        let capacity = limits.capacity;
+        let mut limits = limits.into_raw(dax.is_some());
+
+        // SAFETY: The limits are valid for reads and writes; the lock class is a static of this
+        // module.
+        let gendisk = from_err_ptr(unsafe {
+            bindings::__blk_alloc_disk(
+                &mut limits,
+                node.as_raw(),
+                static_lock_class!().as_ptr().cast(),
+            )
+        })?;
+        let gendisk = NonNull::new(gendisk).ok_or(ENOMEM)?;
+        // From here on `Disk::drop` gives the gendisk back.
+        let disk = match KBox::new_uninit(GFP_KERNEL) {
+            // INVARIANT: `private_data` is set below, before anyone else sees the disk.
+            Ok(slot) => KBox::write(slot, Disk { gendisk, dax, data }),
+            Err(error) => {
+                // SAFETY: The disk was just allocated and nobody else has seen it.
+                unsafe { bindings::put_disk(gendisk.as_ptr()) };
+                return Err(error.into());
+            }
+        };
+
+        let bytes = name.to_bytes();
+        // SAFETY: The gendisk is valid and nobody else has seen it.
+        let raw = unsafe { &mut *gendisk.as_ptr() };
+        // The last byte stays the NUL that it is.
+        if bytes.len() >= raw.disk_name.len() {
+            return Err(EINVAL);
+        }
+        for (to, from) in raw.disk_name.iter_mut().zip(bytes) {
+            *to = *from as c_char as _;
+        }
+        raw.fops = &Disk::<T>::FOPS;
+        raw.private_data = (&raw const *disk).cast_mut().cast();
+        // SAFETY: The gendisk is valid.
+        unsafe { bindings::set_capacity(gendisk.as_ptr(), capacity) };
+
+        Ok(Self { disk })
+    }
+
+    /// Shows the disk to the world: reads its partition table, creates its nodes and files.
+    ///
+    /// `parent` is the device that the disk is below in sysfs. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// What `dax_add_host()` and `device_add_disk()` return; nothing is left visible then.
+    pub fn add(self, parent: &device::Device<device::Bound>) -> Result<GenDisk<T>> {
+        // The C side takes a list that ends with a null pointer.
+        if !T::ATTRIBUTES.last().is_some_and(|last| last.group.is_null()) {
+            return Err(EINVAL);
+        }
+        let gendisk = self.disk.gendisk.as_ptr();
+
+        if let Some(dax) = &self.disk.dax {
+            // SAFETY: Both are valid. The entry is taken out again below or in `GenDisk::drop`,
+            // before the DAX device goes.
+            to_result(unsafe { bindings::dax_add_host(dax.as_raw(), gendisk) })?;
+        }
+        // SAFETY: The gendisk is valid and has not been added; `DiskAttribute` is transparent over a
+        // pointer to a group that is static, and the list ends as the C side wants it. `Device` is
+        // transparent over a `struct device`; the parent is bound to a driver, hence valid, and the
+        // disk takes a reference to it.
+        let added = to_result(unsafe {
+            bindings::device_add_disk(
+                from_ref(parent).cast_mut().cast(),
+                gendisk,
+                T::ATTRIBUTES.as_ptr().cast_mut().cast(),
+            )
+        });
+        if let Err(error) = added {
+            if self.disk.dax.is_some() {
+                // SAFETY: Added above.
+                unsafe { bindings::dax_remove_host(gendisk) };
+            }
+            return Err(error);
+        }
+
+        // INVARIANT: Added above.
+        Ok(GenDisk {
+            disk: NonNull::from(KBox::leak(self.disk)),
+        })
+    }
+}
+
+impl<T: Operations> Drop for Disk<T> {
+    fn drop(&mut self) {
+        if let Some(dax) = &self.dax {
+            dax.kill();
+        }
+        // SAFETY: By the type invariant the gendisk is valid, and its first reference is ours. If it
+        // was added, `GenDisk::drop` has removed it.
+        unsafe { bindings::put_disk(self.gendisk.as_ptr()) };
+    }
+}
+
+/// A disk that everyone sees; dropping it takes it away.
+///
+/// Taking it away first lets no file system find its DAX device, then ends that, then the disk: file
+/// systems on it are told, running I/O is waited for, new I/O fails. What the disk worked on may
+/// still be mapped by processes: see [`PageMap`](crate::memremap::PageMap).
+///
+/// # Invariants
+///
+/// `disk` points to a `Disk<T>` from `KBox::leak`, whose gendisk was added and not removed.
+pub struct GenDisk<T: Operations> {
+    disk: NonNull<Disk<T>>,
+}
+
+// SAFETY: The block layer locks; a disk may be removed from any thread that may sleep.
+unsafe impl<T: Operations> Send for GenDisk<T> {}
+
+// SAFETY: `&GenDisk` gives out `&Disk`, of which all methods may be called from any thread.
+unsafe impl<T: Operations> Sync for GenDisk<T> {}
+
+impl<T: Operations> GenDisk<T> {
+    /// Returns the node of the disk's own file `name` in sysfs, to notify those who poll it.
+    pub fn attribute(&self, name: &CStr) -> Option<Dirent> {
+        // SAFETY: By the type invariant the disk was added, so that its kobject is in sysfs.
+        unsafe {
+            let dev = bindings::disk_to_dev(self.gendisk.as_ptr());
+            Dirent::find(&raw mut (*dev).kobj, name)
+        }
+    }
+}
+
+impl<T: Operations> core::ops::Deref for GenDisk<T> {
+    type Target = Disk<T>;
+
+    fn deref(&self) -> &Disk<T> {
+        // SAFETY: By the type invariant the pointer is valid; there is never a `&mut` to it while
+        // `self` lives.
+        unsafe { self.disk.as_ref() }
+    }
+}
+
+impl<T: Operations> Drop for GenDisk<T> {
+    fn drop(&mut self) {
+        let gendisk = self.gendisk.as_ptr();
+
+        if let Some(dax) = &self.dax {
+            // SAFETY: By the type invariant the disk was added, and with it its DAX device.
+            unsafe { bindings::dax_remove_host(gendisk) };
+            dax.kill();
+        }
+        // SAFETY: By the type invariant the disk was added; this is the only place that removes it.
+        unsafe { bindings::del_gendisk(gendisk) };
+        // SAFETY: By the type invariant the pointer is from `KBox::leak`. With the disk removed and
+        // the DAX device dead, no callback runs and none will.
+        drop(unsafe { KBox::from_raw(self.disk.as_ptr()) });
+    }
+}
+
+/// A file of a disk in sysfs, for [`Operations::ATTRIBUTES`].
+///
+/// # Invariants
+///
+/// `group` is null, or points to a static attribute group whose callbacks expect the device of a
+/// disk with the operations of `T`.
+#[repr(transparent)]
+pub struct DiskAttribute<T: Operations> {
+    group: *const bindings::attribute_group,
+    _disk: PhantomData<fn(&Disk<T>)>,
+}
+
+impl<T: Operations> DiskAttribute<T> {
+    /// Ends the list.
+    pub const END: Self = Self {
+        group: null(),
+        _disk: PhantomData,
+    };
+
+    /// A text attribute.
+    pub const fn text<A: Attribute<Disk<T>>>() -> Self {
+        // INVARIANT: The callbacks of `TextFile` take devices of such disks.
+        Self {
+            group: &TextFile::<T, A>::GROUP,
+            _disk: PhantomData,
+        }
+    }
+
+    /// A binary attribute.
+    pub const fn binary<A: BinAttribute<Disk<T>>>() -> Self {
+        // INVARIANT: The callbacks of `BinFile` take devices of such disks.
+        Self {
+            group: &BinFile::<T, A>::GROUP,
+            _disk: PhantomData,
+        }
+    }
+}
+
+/// The C structures of a text attribute.
+struct TextFile<T, A>(PhantomData<(T, A)>);
+
+impl<T: Operations, A: Attribute<Disk<T>>> TextFile<T, A> {
+    const ATTRIBUTE: bindings::device_attribute = bindings::device_attribute {
+        attr: attribute(A::NAME, A::MODE),
+        __bindgen_anon_1: bindings::device_attribute__bindgen_ty_1 {
+            show: Some(Self::show),
+        },
+        __bindgen_anon_2: bindings::device_attribute__bindgen_ty_2 {
+            store: Some(Self::store),
+        },
+    };
+    const ATTRIBUTES: [*const bindings::attribute; 2] = [&Self::ATTRIBUTE.attr, null()];
+    const GROUP: bindings::attribute_group = bindings::attribute_group {
+        name: match A::GROUP {
+            Some(name) => kernel::str::as_char_ptr_in_const_context(name).cast(),
+            None => null(),
+        },
+        __bindgen_anon_1: bindings::attribute_group__bindgen_ty_1 { is_visible: None },
+        is_bin_visible: None,
+        bin_size: None,
+        __bindgen_anon_2: bindings::attribute_group__bindgen_ty_2 {
+            attrs_const: from_ref(&Self::ATTRIBUTES).cast(),
+        },
+        bin_attrs: null(),
+    };
+
+    unsafe extern "C" fn show(
+        dev: *mut bindings::device,
+        _attr: *mut bindings::device_attribute,
+        buf: *mut c_char,
+    ) -> isize {
+        // SAFETY: sysfs calls this with the device of a disk whose group this is, and keeps it
+        // alive meanwhile.
+        let disk = unsafe { Disk::<T>::from_device(dev) };
+        // SAFETY: sysfs passes a zeroed page, of which the last byte has to stay the NUL.
+        let buf = unsafe { core::slice::from_raw_parts_mut(buf, PAGE_SIZE - 1) };
+        let mut page = Page::new(buf);
+        match A::show(disk, &mut page) {
+            Ok(()) => page.len() as isize,
+            Err(error) => error.to_errno() as isize,
+        }
+    }
+
+    unsafe extern "C" fn store(
+        dev: *mut bindings::device,
+        _attr: *mut bindings::device_attribute,
+        buf: *const c_char,
+        count: usize,
+    ) -> isize {
+        // SAFETY: As in `show`.
+        let disk = unsafe { Disk::<T>::from_device(dev) };
+        // SAFETY: sysfs passes `count` bytes.
+        let text = unsafe { core::slice::from_raw_parts(buf.cast::<u8>(), count) };
+        match A::store(disk, text) {
+            Ok(()) => count as isize,
+            Err(error) => error.to_errno() as isize,
+        }
+    }
+}
+
+/// The C structures of a binary attribute.
+struct BinFile<T, A>(PhantomData<(T, A)>);
+
+impl<T: Operations, A: BinAttribute<Disk<T>>> BinFile<T, A> {
+    const ATTRIBUTE: bindings::bin_attribute = bindings::bin_attribute {
+        attr: attribute(A::NAME, A::MODE),
+        // Unknown: readers go on until a read returns nothing.
+        size: 0,
+        private: null_mut::<c_void>(),
+        f_mapping: None,
+        read: Some(Self::read),
+        write: Some(Self::write),
+        llseek: None,
+        mmap: None,
+    };
+    const ATTRIBUTES: [*const bindings::bin_attribute; 2] = [&Self::ATTRIBUTE, null()];
+    const GROUP: bindings::attribute_group = bindings::attribute_group {
+        name: null(),
+        __bindgen_anon_1: bindings::attribute_group__bindgen_ty_1 { is_visible: None },
+        is_bin_visible: None,
+        bin_size: None,
+        __bindgen_anon_2: bindings::attribute_group__bindgen_ty_2 { attrs_const: null() },
+        bin_attrs: from_ref(&Self::ATTRIBUTES).cast(),
+    };
+
+    unsafe extern "C" fn read(
+        file: *mut bindings::file,
+        kobj: *mut bindings::kobject,
+        _attr: *const bindings::bin_attribute,
+        buf: *mut c_char,
+        offset: bindings::loff_t,
+        count: usize,
+    ) -> isize {
+        // SAFETY: sysfs calls this with the kobject of the device of a disk whose group this is, and
+        // keeps it alive meanwhile.
+        let disk = unsafe { Disk::<T>::from_device(bindings::kobj_to_dev(kobj)) };
+        // SAFETY: sysfs passes `count` bytes of a fresh buffer. Bytes have no invalid value.
+        let buf = unsafe {
+            buf.write_bytes(0, count);
+            core::slice::from_raw_parts_mut(buf.cast::<u8>(), count)
+        };
+        // The VFS lets no negative offset through.
+        let offset = offset.unsigned_abs();
+        match A::read(disk, OpenFile::from_raw(file), offset, buf) {
+            Ok(read) => read.min(PAGE_SIZE) as isize,
+            Err(error) => error.to_errno() as isize,
+        }
+    }
+
+    unsafe extern "C" fn write(
+        _file: *mut bindings::file,
+        kobj: *mut bindings::kobject,
+        _attr: *const bindings::bin_attribute,
+        buf: *mut c_char,
+        _offset: bindings::loff_t,
+        count: usize,
+    ) -> isize {
+        // SAFETY: As in `read`.
+        let disk = unsafe { Disk::<T>::from_device(bindings::kobj_to_dev(kobj)) };
+        // SAFETY: sysfs passes `count` bytes that user space wrote.
+        let text = unsafe { core::slice::from_raw_parts(buf.cast::<u8>(), count) };
+        match A::write(disk, text) {
+            Ok(written) => written.min(count) as isize,
+            Err(error) => error.to_errno() as isize,
+        }
+    }
+}
+
+/// A `struct attribute`.
+const fn attribute(name: &'static CStr, mode: u16) -> bindings::attribute {
+    // Lock validation adds members that are zero until used.
+    // SAFETY: All zeroes is a valid `struct attribute`.
+    let zeroed: bindings::attribute = unsafe { core::mem::zeroed() };
+    bindings::attribute {
+        name: kernel::str::as_char_ptr_in_const_context(name).cast(),
+        mode,
+        ..zeroed
+    }
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Safe abstractions that the kernel crate of 7.3 lacks, one file per C concept.
+//!
+//! Each would stand in `rust/kernel/` under the name that it has here. All `unsafe` of the project
+//! is in this crate, beside the invariant that makes it sound; `drivers/` and `fs/` have none.
+//!
+//! | module | C header |
+//! |---|---|
+//! | [`block::bio`] | `include/linux/bio.h` |
+//! | [`block::gen_disk`] | `include/linux/blkdev.h` |
+//! | [`dax`] | `include/linux/dax.h` |
+//! | [`memremap`] | `include/linux/memremap.h` |
+//! | [`module_param`] | `include/linux/moduleparam.h` |
+//! | [`numa`] | `include/linux/numa.h` |
+//! | [`platform`] | `include/linux/platform_device.h` |
+//! | [`pmem`] | `include/linux/libnvdimm.h`, `include/linux/uaccess.h` |
+//! | [`resource`] | `include/linux/ioport.h` |
+//! | [`sysfs`] | `include/linux/sysfs.h` |
+
+/// What the printing macros put in front of a message.
+const __LOG_PREFIX: &[u8] = b"rpmem\0";
+
+pub mod block;
+pub mod dax;
+pub mod memremap;
+pub mod module_param;
+pub mod numa;
+pub mod platform;
+pub mod pmem;
+pub mod resource;
+pub mod sysfs;
+
+/// Size of a page in bytes.
+pub const PAGE_SIZE: usize = kernel::page::PAGE_SIZE;
+
+/// Size of a sector, the unit of the block layer's addresses, in bytes.
+pub const SECTOR_SIZE: usize = 512;

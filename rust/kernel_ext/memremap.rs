@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Physical memory outside the page allocator, mapped with a struct page for each of its pages.
+//!
+//! C header: [`include/linux/memremap.h`](srctree/include/linux/memremap.h)
+
+use crate::{numa::Node, pmem::Window, resource::PhysRange, PAGE_SIZE};
+use core::{ptr::NonNull, time::Duration};
+use kernel::{
+    alloc::flags::GFP_KERNEL,
+    error::from_err_ptr,
+    io::resource::Region,
+    prelude::*,
+    time::{delay::fsleep, Delta},
+    types::Opaque,
+};
+use kernel_bindings as bindings;
+
+/// Returns the alignment in bytes that start and size of a [`PageMap`] need: struct pages come in
+/// sub-sections of the memory map (2 MiB on x86-64).
+pub fn compat_align() -> u64 {
+    // SAFETY: Returns a constant of the architecture.
+    unsafe { bindings::memremap_compat_align() as u64 }
+}
+
+/// A physical range mapped for DAX (`MEMORY_DEVICE_FS_DAX`): direct map, struct pages, and the
+/// exclusive claim on it in `/proc/iomem`.
+///
+/// # Invariants
+///
+/// - `pgmap` was passed to `memremap_pages()`, which succeeded, and not yet to `memunmap_pages()`;
+///   it stays where it is.
+/// - `kaddr` is the kernel's address of its first byte, `range` what it maps.
+pub struct PageMap {
+    pgmap: Pin<KBox<Opaque<bindings::dev_pagemap>>>,
+    kaddr: NonNull<u8>,
+    range: PhysRange,
+    // Goes after the mapping: fields are dropped after `PageMap::drop`.
+    _claim: Region,
+}
+
+// SAFETY: The mapping belongs to no thread; all of `PageMap`'s methods may be called from any.
+unsafe impl Send for PageMap {}
+
+// SAFETY: `&PageMap` gives out windows only, and they take concurrent access.
+unsafe impl Sync for PageMap {}
+
+impl PageMap {
+    /// Maps the range that `claim` covers, with its struct pages on `node`.
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if start or size is not a multiple of [`compat_align`], or the range is beyond what
+    /// the CPU or the memory map can address; `ENOMEM`; what `memremap_pages()` says otherwise.
+    pub fn new(claim: Region, node: Node) -> Result<Self> {
+        let range = PhysRange::new(claim.start(), claim.size()).ok_or(EINVAL)?;
+        let is_aligned = |n: u64| n.checked_rem(compat_align()) == Some(0);
+        if !is_aligned(range.start()) || !is_aligned(range.size()) {
+            // The C side would warn with a stack trace.
+            return Err(EINVAL);
+        }
+
+        let pgmap = KBox::pin_init(
+            Opaque::ffi_init(|slot: *mut bindings::dev_pagemap| {
+                // SAFETY: `slot` is valid for writes. All zeroes is a valid `struct dev_pagemap`:
+                // no altmap, no operations, no owner.
+                unsafe { slot.write_bytes(0, 1) };
+                // SAFETY: The structure has just been initialised. `range` is the member of the
+                // union that `nr_range == 1` selects.
+                unsafe {
+                    (*slot).type_ = bindings::memory_type_MEMORY_DEVICE_FS_DAX;
+                    (*slot).nr_range = 1;
+                    let only = (*slot).__bindgen_anon_1.range.as_mut();
+                    only.start = range.start();
+                    only.end = range.last();
+                }
+            }),
+            GFP_KERNEL,
+        )?;
+
+        // SAFETY: `pgmap` is initialised and pinned until `memunmap_pages()` in drop. The claim
+        // keeps other drivers away from the range.
+        let kaddr =
+            from_err_ptr(unsafe { bindings::memremap_pages(pgmap.get(), node.as_raw()) })?;
+
+        // INVARIANT: `memremap_pages()` succeeded and returned the address of the first byte.
+        Ok(Self {
+            pgmap,
+            kaddr: NonNull::new(kaddr.cast()).ok_or(ENOMEM)?,
+            range,
+            _claim: claim,
+        })
+    }
+
+    /// Returns the physical range.
+    pub fn range(&self) -> PhysRange {
+        self.range
+    }
+
+    /// Returns the length in bytes.
+    #[inline]
+    pub fn len(&self) -> usize {
+        // On a 64-bit machine a size is a `usize`.
+        self.range.size() as usize
+    }
+
+    /// Whether the range is empty, which it never is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns `len` bytes from `offset`; `None` if they are not all in the region.
+    #[inline]
+    pub fn window(&self, offset: usize, len: usize) -> Option<Window<'_>> {
+        let end = offset.checked_add(len)?;
+        if end > self.len() {
+            return None;
+        }
+        // SAFETY: By the type invariant the range is mapped with struct pages as long as `self`
+        // lives, and the window lies within it.
+        Some(unsafe { Window::new(self.kaddr.as_ptr().wrapping_add(offset), len) })
+    }
+
+    /// Returns the first page at or after `pfn` that somebody still uses: it is mapped or pinned,
+    /// or a file system has it in a file's mapping.
+    fn first_referenced(&self, pfn: u64) -> Option<u64> {
+        let end = (self.range.last() + 1) / PAGE_SIZE as u64;
+        let mut pfn = pfn;
+        while pfn < end {
+            // SAFETY: By the type invariant every page frame of the range has an initialised
+            // struct page; `pfn_folio()` finds the head of the folio that it is in.
+            let folio = unsafe { bindings::pfn_folio(pfn as usize) };
+            // SAFETY: `folio` is valid, as above. What is read may change at any time, which is
+            // why these are volatile reads and the answer only good after the device was killed.
+            // `share` lies in the same word as `index`.
+            let (count, mapping, share) = unsafe {
+                let page = &raw const (*folio).__bindgen_anon_1.__bindgen_anon_1;
+                (
+                    bindings::folio_ref_count(folio),
+                    (&raw const (*page).mapping).read_volatile(),
+                    (&raw const (*page).__bindgen_anon_2.share).read_volatile(),
+                )
+            };
+            if count != 0 || !mapping.is_null() || share != 0 {
+                return Some(pfn);
+            }
+            pfn += 1;
+        }
+        None
+    }
+
+    /// Waits until nobody uses a page of the region, saying so in the log every half minute.
+    ///
+    /// The struct pages go with the mapping: a process that still had one mapped, or a file system
+    /// that still had one in a file's mapping, would afterwards touch freed memory.
+    fn wait_until_unreferenced(&self) {
+        const POLL: Delta = Delta::from_millis(50);
+        const MESSAGE: Duration = Duration::from_secs(30);
+
+        let mut waited = Duration::ZERO;
+        let mut next_message = Duration::from_millis(200);
+        let mut from = self.range.start() / PAGE_SIZE as u64;
+        while let Some(pfn) = self.first_referenced(from) {
+            if waited >= next_message {
+                pr_warn!(
+                    "{}: waiting for the last user of page frame {:#x}: unmount the file system on it, end the processes that map it\n",
+                    self.range,
+                    pfn
+                );
+                next_message = waited + MESSAGE;
+            }
+            fsleep(POLL);
+            waited += Duration::from_millis(50);
+            // Pages before this one were idle, and with the device dead nobody can get them again.
+            from = pfn;
+        }
+    }
+}
+
+impl Drop for PageMap {
+    fn drop(&mut self) {
+        self.wait_until_unreferenced();
+        // SAFETY: By the type invariant the range is mapped and has not been unmapped. Nobody has a
+        // page of it any more, and no window outlives `self`.
+        unsafe { bindings::memunmap_pages(self.pgmap.get()) };
+    }
+}

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Moving data to, from and within persistent memory.
+//!
+//! What a store has to do to be durable: leave the CPU's caches ([`Window::write_segment`],
+//! [`Window::zero`] and [`Window::copy_from_iter`] go around them) and be fenced ([`fence`]). What a
+//! load has to do: survive poison ([`Window::read_segment`] and [`Window::read`] report it as an
+//! error).
+//!
+//! C headers: [`include/linux/libnvdimm.h`](srctree/include/linux/libnvdimm.h),
+//! [`include/linux/string.h`](srctree/include/linux/string.h) (`memcpy_flushcache`),
+//! [`include/linux/uaccess.h`](srctree/include/linux/uaccess.h) (`copy_mc_to_kernel`)
+
+use crate::{block::bio::Segment, SECTOR_SIZE};
+use core::{arch::asm, marker::PhantomData};
+use kernel::{iov::IovIterSource, prelude::*};
+use kernel_bindings as bindings;
+
+/// Orders every store to the medium before the call, cached or not, before every one after it.
+///
+/// With the stores themselves going around the caches, what is before the fence is durable when it
+/// returns (the platform's power-fail domain begins at the memory controller).
+#[inline]
+pub fn fence() {
+    // SAFETY: A store fence has no requirement.
+    unsafe { bindings::wmb() };
+}
+
+/// A range of bytes of a mapped region, of which the front can be consumed.
+///
+/// Others, user space among them, may read and write the same bytes at any time: there is no
+/// reference to them, only copies in and out.
+///
+/// # Invariants
+///
+/// `addr` is the kernel's address of `len` bytes of physical memory that stay mapped, with their
+/// struct pages, for `'a`.
+#[derive(Clone, Copy)]
+pub struct Window<'a> {
+    addr: *mut u8,
+    len: usize,
+    _mapping: PhantomData<&'a ()>,
+}
+
+impl<'a> Window<'a> {
+    /// Creates a window.
+    ///
+    /// # Safety
+    ///
+    /// `addr` must be the kernel's address of `len` bytes of physical memory that stay mapped, with
+    /// their struct pages, for `'a`.
+    #[inline]
+    pub(crate) unsafe fn new(addr: *mut u8, len: usize) -> Self {
+        // INVARIANT: As the caller promises.
+        Self {
+            addr,
+            len,
+            _mapping: PhantomData,
+        }
+    }
+
+    /// Returns the length in bytes.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing is left.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    #[inline]
+    pub(crate) fn as_ptr(&self) -> *mut u8 {
+        self.addr
+    }
+
+    /// Cuts off the first `len` bytes and returns them; `None`, with the window unchanged, if there
+    /// are fewer.
+    #[inline]
+    pub fn take_front(&mut self, len: usize) -> Option<Window<'a>> {
+        let left = self.len.checked_sub(len)?;
+        // INVARIANT: A part of the window.
+        let front = Window { len, ..*self };
+        // INVARIANT: The rest of the window.
+        self.addr = self.addr.wrapping_add(len);
+        self.len = left;
+        Some(front)
+    }
+
+    /// Writes a segment to the front of the window, around the CPU's caches, and consumes it.
+    ///
+    /// Durable after the next [`fence`].
+    ///
+    /// # Errors
+    ///
+    /// `ENOSPC`, with nothing written, if the segment is longer than the window.
+    #[inline]
+    pub fn write_segment(&mut self, segment: Segment<'_>) -> Result {
+        let dst = self.take_front(segment.len()).ok_or(ENOSPC)?;
+        // SAFETY: By the type invariants `dst` and `segment` are valid for as many bytes; both are
+        // memory that may change meanwhile, which the C function takes.
+        unsafe {
+            bindings::memcpy_flushcache(
+                dst.addr.cast(),
+                segment.as_ptr().cast_const().cast(),
+                dst.len,
+            )
+        };
+        Ok(())
+    }
+
+    /// Reads the front of the window into a segment and consumes it.
+    ///
+    /// # Errors
+    ///
+    /// `EIO` if the CPU met poison: a part of the segment may have been written by then. `ENOSPC`,
+    /// with nothing read, if the segment is longer than the window.
+    #[inline]
+    pub fn read_segment(&mut self, segment: Segment<'_>) -> Result {
+        let src = self.take_front(segment.len()).ok_or(ENOSPC)?;
+        // SAFETY: By the type invariants `src` and `segment` are valid for as many bytes. A machine
+        // check on the source is caught.
+        unsafe { copy_mc(segment.as_ptr(), src.addr, src.len) }
+    }
+
+    /// Reads the front of the window into `buf` and consumes it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Window::read_segment`].
+    pub fn read(&mut self, buf: &mut [u8]) -> Result {
+        let src = self.take_front(buf.len()).ok_or(ENOSPC)?;
+        // SAFETY: As above; `buf` is exclusively ours.
+        unsafe { copy_mc(buf.as_mut_ptr(), src.addr, src.len) }
+    }
+
+    /// Writes zeroes to the whole window, around the CPU's caches.
+    ///
+    /// Durable after the next [`fence`]. Gives the CPU away now and then, so it must not be called
+    /// in atomic context.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`, with nothing written, if the window is not made of whole aligned sectors.
+    pub fn zero(self) -> Result {
+        /// What is zeroed before the scheduler is asked: about as much as a huge page.
+        const STRIDE: usize = 2 << 20;
+
+        if self.addr.addr() % SECTOR_SIZE != 0 || self.len % SECTOR_SIZE != 0 {
+            return Err(EINVAL);
+        }
+        let mut rest = self;
+        while !rest.is_empty() {
+            let Some(piece) = rest.take_front(rest.len.min(STRIDE)) else {
+                break;
+            };
+            // SAFETY: By the type invariant `piece` is valid for writes; it consists of whole
+            // sectors.
+            unsafe { zero_nontemporal(piece.addr, piece.len) };
+            // SAFETY: The caller may sleep.
+            unsafe { bindings::cond_resched() };
+        }
+        Ok(())
+    }
+
+    /// Writes what `iter` has, at most the whole window, around the CPU's caches, and takes no page
+    /// fault; returns the number of whole sectors written, which is less if the source is not in
+    /// memory ([`fault_in`]) or ends. The iterator stands behind the last of them.
+    ///
+    /// Durable after the next [`fence`]. Any context.
+    pub fn copy_sectors_from_iter_nofault(self, iter: &mut IovIterSource<'_>) -> usize {
+        // SAFETY: Page faults are disabled for the copy only.
+        unsafe { bindings::pagefault_disable() };
+        let copied = self.copy_from_iter(iter);
+        // SAFETY: Disabled above.
+        unsafe { bindings::pagefault_enable() };
+
+        let partial = copied % SECTOR_SIZE;
+        // SAFETY: By the invariant of `IovIterSource` its pointer is a valid iterator, which was
+        // advanced by at least `partial` bytes just now.
+        unsafe { bindings::iov_iter_revert(iter.as_raw().cast(), partial) };
+        copied / SECTOR_SIZE
+    }
+
+    /// Writes what `iter` has, at most the whole window, around the CPU's caches; returns the number
+    /// of bytes written, which is less if the source faulted or ended.
+    ///
+    /// Durable after the next [`fence`]. May sleep, and may run the fault handler of any mapping:
+    /// hold no lock that one takes.
+    pub fn copy_from_iter(self, iter: &mut IovIterSource<'_>) -> usize {
+        // SAFETY: By the type invariant the destination is valid for `len` bytes; by that of
+        // `IovIterSource` its pointer is a valid iterator over a source. Both declarations of
+        // `struct iov_iter` are bindgen's of the same C type.
+        unsafe {
+            bindings::_copy_from_iter_flushcache(
+                self.addr.cast(),
+                self.len,
+                iter.as_raw().cast::<bindings::iov_iter>(),
+            )
+        }
+    }
+}
+
+/// Brings the next `bytes` bytes of a source into memory, as far as possible; whether at least one
+/// is there now. May sleep.
+pub fn fault_in(iter: &mut IovIterSource<'_>, bytes: usize) -> bool {
+    // SAFETY: By the invariant of `IovIterSource` its pointer is a valid iterator over a source.
+    let missing = unsafe { bindings::fault_in_iov_iter_readable(iter.as_raw().cast(), bytes) };
+    missing < bytes
+}
+
+/// Copies out of the medium, and reports poison instead of dying of it.
+///
+/// # Safety
+///
+/// `dst` must be valid for writes and `src` mapped for `len` bytes.
+#[inline]
+unsafe fn copy_mc(dst: *mut u8, src: *const u8, len: usize) -> Result {
+    // A bio's segment and a read of the driver's own are far below 4 GiB.
+    let len = u32::try_from(len).map_err(|_| EINVAL)?;
+    // SAFETY: As the caller promises.
+    let left = unsafe { bindings::copy_mc_to_kernel(dst.cast(), src.cast(), len) };
+    if left == 0 {
+        Ok(())
+    } else {
+        Err(EIO)
+    }
+}
+
+/// Zeroes whole sectors with non-temporal stores, 32 to a turn of the loop: the loop's own
+/// instructions are less than a tenth of the stores.
+///
+/// # Safety
+///
+/// `dst` must be aligned to 8 bytes and valid for writes of `len` bytes, a multiple of
+/// [`SECTOR_SIZE`].
+#[inline]
+unsafe fn zero_nontemporal(dst: *mut u8, len: usize) {
+    if len == 0 {
+        return;
+    }
+    // SAFETY: The loop writes the bytes from `dst` to `dst + len`, which the caller vouches for,
+    // and nothing else; it ends exactly there because 256 divides `len`. `movnti` needs SSE2, which
+    // every x86-64 CPU has, and no FPU state.
+    unsafe {
+        asm!(
+            "2:",
+            ".irp off,0,8,16,24,32,40,48,56,64,72,80,88,96,104,112,120",
+            "movnti qword ptr [{p} + \\off], {zero}",
+            "movnti qword ptr [{p} + \\off + 128], {zero}",
+            ".endr",
+            "add {p}, 256",
+            "cmp {p}, {end}",
+            "jne 2b",
+            p = inout(reg) dst => _,
+            end = in(reg) dst.wrapping_add(len),
+            zero = in(reg) 0u64,
+            options(nostack),
+        )
+    };
+}

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Physical address ranges and what the kernel knows of them.
+//!
+//! The kernel crate's [`kernel::io::resource`] claims ranges; this module asks what a range is
+//! before it is claimed.
+//!
+//! C header: [`include/linux/ioport.h`](srctree/include/linux/ioport.h)
+
+use kernel::{
+    alloc::flags::GFP_KERNEL,
+    bindings as kernel_crate_bindings,
+    error::from_err_ptr,
+    ffi::c_void,
+    fmt,
+    prelude::*,
+    str::CString,
+    types::ScopeGuard,
+};
+use kernel_bindings as bindings;
+
+/// A range of physical addresses, at least a byte long.
+///
+/// # Invariants
+///
+/// `size` is not 0 and `start + size` does not wrap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PhysRange {
+    start: u64,
+    size: u64,
+}
+
+impl PhysRange {
+    /// Returns the range of `size` bytes from `start`; `None` if it is empty or wraps.
+    pub const fn new(start: u64, size: u64) -> Option<Self> {
+        if size == 0 || start.checked_add(size).is_none() {
+            return None;
+        }
+        // INVARIANT: Checked above.
+        Some(Self { start, size })
+    }
+
+    /// Returns the first address.
+    pub const fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// Returns the size in bytes.
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Returns the last address.
+    pub const fn last(&self) -> u64 {
+        // By the type invariant this does not wrap.
+        self.start.wrapping_add(self.size.wrapping_sub(1))
+    }
+}
+
+impl fmt::Display for PhysRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[mem {:#x}-{:#x}]", self.start, self.last())
+    }
+}
+
+/// What firmware, or the kernel's command line, says that a range is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// "Reserved": among others what `memmap=nn$ss` makes.
+    Reserved,
+    /// "Persistent Memory": what ACPI describes.
+    PersistentMemory,
+    /// "Persistent Memory (legacy)": what `memmap=nn!ss` makes.
+    PersistentMemoryLegacy,
+}
+
+impl Kind {
+    fn desc(self) -> usize {
+        (match self {
+            Kind::Reserved => bindings::IORES_DESC_RESERVED,
+            Kind::PersistentMemory => bindings::IORES_DESC_PERSISTENT_MEMORY,
+            Kind::PersistentMemoryLegacy => bindings::IORES_DESC_PERSISTENT_MEMORY_LEGACY,
+        }) as usize
+    }
+}
+
+/// Whether any part of the range is System RAM.
+pub fn overlaps_system_ram(range: PhysRange) -> bool {
+    intersects(
+        range,
+        bindings::IORESOURCE_SYSTEM_RAM,
+        bindings::IORES_DESC_NONE,
+    )
+}
+
+/// Whether a driver has claimed any part of the range.
+pub fn is_busy(range: PhysRange) -> bool {
+    intersects(
+        range,
+        bindings::IORESOURCE_BUSY,
+        bindings::IORES_DESC_NONE,
+    )
+}
+
+fn intersects(range: PhysRange, flags: u32, desc: u32) -> bool {
+    // SAFETY: The function only searches the resource tree, under its lock.
+    let answer = unsafe {
+        bindings::region_intersects(
+            range.start,
+            range.size as usize,
+            flags as usize,
+            desc as usize,
+        )
+    };
+    answer as u32 != bindings::REGION_DISJOINT
+}
+
+/// Calls `f` with every part of `range` that is of the given kind, in the order of addresses, until
+/// it returns an error.
+///
+/// May call `f` with the same resource again in pieces if the resource tree changes meanwhile.
+pub fn for_each<F>(kind: Kind, range: PhysRange, mut f: F) -> Result
+where
+    F: FnMut(PhysRange) -> Result,
+{
+    unsafe extern "C" fn callback<F>(res: *mut bindings::resource, arg: *mut c_void) -> c_int
+    where
+        F: FnMut(PhysRange) -> Result,
+    {
+        // SAFETY: `walk_iomem_res_desc()` passes on the pointer to the closure below, which nobody
+        // else uses meanwhile.
+        let f = unsafe { &mut *arg.cast::<F>() };
+        // SAFETY: The C side passes a valid resource, a copy of its own.
+        let (start, end) = unsafe { ((*res).start, (*res).end) };
+        let size = end.wrapping_sub(start).wrapping_add(1);
+        match PhysRange::new(start, size).map_or(Ok(()), f) {
+            Ok(()) => 0,
+            Err(error) => error.to_errno(),
+        }
+    }
+
+    // SAFETY: The callback has the prototype that is asked for, and `f` outlives the call. The tree
+    // is not locked while the callback runs, so it may do what its context allows.
+    let status = unsafe {
+        bindings::walk_iomem_res_desc(
+            kind.desc(),
+            bindings::IORESOURCE_MEM as usize,
+            range.start,
+            range.last(),
+            (&raw mut f).cast(),
+            Some(callback::<F>),
+        )
+    };
+    // Without a match the C side answers EINVAL, which no callback of ours means.
+    if status == EINVAL.to_errno() {
+        return Ok(());
+    }
+    kernel::error::to_result(status)
+}
+
+/// Whether the whole range is of the given kind.
+pub fn is_wholly(kind: Kind, range: PhysRange) -> bool {
+    let mut next = range.start;
+    let walked = for_each(kind, range, |part| {
+        if part.start() == next {
+            next = part.last().saturating_add(1);
+        }
+        Ok(())
+    });
+    walked.is_ok() && next > range.last()
+}
+
+/// Returns the name of the innermost busy resource that overlaps the range, as `/proc/iomem` has
+/// it; `None` if nothing there is named, or `/proc` is not mounted where the caller can see it.
+///
+/// For an error message: slow, may sleep. The names are in the resource tree only, whose lock is
+/// private to `kernel/resource.c`, and no function that modules may call gives one out; the file is
+/// the interface that exists. It shows only ranges that are inside the caller's view, and a nested
+/// resource behind its parent.
+pub fn holder_name(range: PhysRange) -> Option<CString> {
+    let text = read_iomem().ok()?;
+    let mut holder: Option<&[u8]> = None;
+    for line in text.split(|&byte| byte == b'\n') {
+        let Some((span, name)) = parse_iomem_line(line) else {
+            continue;
+        };
+        if span.start <= range.last() && range.start <= span.last() {
+            // Children come after their parent, so the last match is an innermost one.
+            holder = Some(name);
+        }
+    }
+    CString::try_from_fmt(fmt!("{}", core::str::from_utf8(holder?).ok()?)).ok()
+}
+
+/// Takes a line such as `  100000000-13fffffff : namespace0.0` apart.
+fn parse_iomem_line(line: &[u8]) -> Option<(PhysRange, &[u8])> {
+    let line = line.trim_ascii_start();
+    let dash = line.iter().position(|&byte| byte == b'-')?;
+    let colon = line.windows(3).position(|three| three == b" : ")?;
+    let hex = |digits: &[u8]| u64::from_str_radix(core::str::from_utf8(digits).ok()?, 16).ok();
+    let start = hex(line.get(..dash)?)?;
+    let last = hex(line.get(dash + 1..colon)?)?;
+    let range = PhysRange::new(start, last.checked_sub(start)?.checked_add(1)?)?;
+    Some((range, line.get(colon + 3..)?))
+}
+
+/// Reads `/proc/iomem`.
+fn read_iomem() -> Result<KVVec<u8>> {
+    const CHUNK: usize = 4096;
+    /// More than any machine's memory map; a bound so that the loop has one.
+    const MAX: usize = 1 << 20;
+
+    // SAFETY: The path is a NUL-terminated string.
+    let file = from_err_ptr(unsafe {
+        bindings::filp_open(
+            c"/proc/iomem".as_char_ptr(),
+            kernel_crate_bindings::O_RDONLY as c_int,
+            0,
+        )
+    })?;
+    let _close = ScopeGuard::new(|| {
+        // SAFETY: `file` is open, and this is the only place that closes it.
+        unsafe { bindings::filp_close(file, core::ptr::null_mut()) };
+    });
+
+    let mut text = KVVec::new();
+    let mut position = 0;
+    while text.len() < MAX {
+        let mut chunk = KVec::from_elem(0u8, CHUNK, GFP_KERNEL)?;
+        // SAFETY: `file` is open for reading and `chunk` valid for writes of its length.
+        let read = unsafe {
+            bindings::kernel_read(file, chunk.as_mut_ptr().cast(), chunk.len(), &mut position)
+        };
+        let read = usize::try_from(read).map_err(|_| EIO)?;
+        if read == 0 {
+            break;
+        }
+        text.extend_from_slice(chunk.get(..read).ok_or(EIO)?, GFP_KERNEL)?;
+    }
+    Ok(text)
+}

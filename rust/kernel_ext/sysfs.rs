@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Files in sysfs: what a driver implements for one, and telling those who poll it.
+//!
+//! The attributes of a disk are put up by [`crate::block::gen_disk`].
+//!
+//! C header: [`include/linux/sysfs.h`](srctree/include/linux/sysfs.h)
+
+use core::ptr::NonNull;
+use kernel::{fmt, prelude::*, str::Formatter};
+use kernel_bindings as bindings;
+
+/// A text attribute of an object of type `O`: one value, at most a page.
+pub trait Attribute<O>: 'static {
+    /// The group, a folder below the object's, or `None` for the object's own folder.
+    const GROUP: Option<&'static CStr>;
+
+    /// The file's name.
+    const NAME: &'static CStr;
+
+    /// The permission bits, such as 0o644.
+    const MODE: u16;
+
+    /// Writes the value to `page`. May sleep.
+    fn show(object: &O, page: &mut Page<'_>) -> Result;
+
+    /// Takes a value: what one write(2) wrote, all of which is taken or refused. May sleep.
+    fn store(object: &O, text: &[u8]) -> Result;
+}
+
+/// A binary attribute of an object of type `O`: any length, read and written piece by piece.
+pub trait BinAttribute<O>: 'static {
+    /// The file's name.
+    const NAME: &'static CStr;
+
+    /// The permission bits, such as 0o644.
+    const MODE: u16;
+
+    /// Reads from byte `offset` into `buf` (at most a page) and returns how many bytes, 0 at the
+    /// end. May sleep.
+    fn read(object: &O, reader: OpenFile, offset: u64, buf: &mut [u8]) -> Result<usize>;
+
+    /// Takes what a write(2) wrote, at most a page of it, and returns how many bytes it took: user
+    /// space comes again with the rest. May sleep.
+    fn write(object: &O, text: &[u8]) -> Result<usize>;
+}
+
+/// Stands for one open file of a binary attribute, so that a driver can tell readers apart.
+///
+/// The number may come again once the file is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenFile(u64);
+
+impl OpenFile {
+    pub(crate) fn from_raw(file: *mut bindings::file) -> Self {
+        OpenFile(file.addr() as u64)
+    }
+
+    /// Returns the number.
+    pub fn cookie(self) -> u64 {
+        self.0
+    }
+}
+
+/// The page that [`Attribute::show`] writes to.
+pub struct Page<'a> {
+    formatter: Formatter<'a>,
+}
+
+impl<'a> Page<'a> {
+    pub(crate) fn new(page: &'a mut [u8]) -> Self {
+        Self {
+            formatter: Formatter::new(page),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.formatter.bytes_written()
+    }
+}
+
+impl fmt::Write for Page<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.formatter.write_str(text)
+    }
+}
+
+/// The node of a file in sysfs.
+///
+/// # Invariants
+///
+/// `node` points to a `struct kernfs_node` with a reference that is ours.
+pub struct Dirent {
+    node: NonNull<bindings::kernfs_node>,
+}
+
+// SAFETY: kernfs nodes are reference counted and may be used from any thread.
+unsafe impl Send for Dirent {}
+
+// SAFETY: `&Dirent` only allows `notify`, which may be called from any thread at any time.
+unsafe impl Sync for Dirent {}
+
+impl Dirent {
+    /// Looks `name` up in the folder of a `struct kobject`.
+    ///
+    /// # Safety
+    ///
+    /// `kobj` must point to a valid kobject that is in sysfs.
+    pub(crate) unsafe fn find(kobj: *mut bindings::kobject, name: &CStr) -> Option<Self> {
+        // SAFETY: As the caller promises; the name is NUL-terminated.
+        let node = unsafe {
+            bindings::kernfs_find_and_get_ns((*kobj).sd, name.as_char_ptr(), core::ptr::null())
+        };
+        // INVARIANT: The function returns a reference.
+        NonNull::new(node).map(|node| Self { node })
+    }
+
+    /// Wakes those who poll(2) the file. Any context.
+    pub fn notify(&self) {
+        // SAFETY: By the type invariant the node is valid.
+        unsafe { bindings::kernfs_notify(self.node.as_ptr()) };
+    }
+}
+
+impl Drop for Dirent {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant there is a reference to give back.
+        unsafe { bindings::kernfs_put(self.node.as_ptr()) };
+    }
+}
