@@ -77,7 +77,7 @@ impl<S: Deref<Target = [AtomicU64]>> Badblocks<S> {
         let mut from = gone.start();
         while let Some(bad) = self.next_before(from, gone.end()) {
             // The whole range as it was, of which `bad` is the part to go.
-            let before = Extent::between(self.start_of(bad, gone), bad.start());
+            let before = Extent::between(words.start_of_bad(bad.start()), bad.start());
             let after = Extent::between(bad.end(), words.end_of_bad(bad.end(), self.sectors));
             let start = before.map_or(bad.start(), Extent::start);
             let end = after.map_or(bad.end(), Extent::end);
@@ -94,15 +94,6 @@ impl<S: Deref<Target = [AtomicU64]>> Badblocks<S> {
         tally.flush();
         self.bad.fetch_sub(cleared, Release);
         Ok(cleared)
-    }
-
-    /// Where the range of `bad`, found inside `gone`, starts: only its first part can reach back.
-    fn start_of(&self, bad: Extent, gone: Extent) -> u64 {
-        if bad.start() == gone.start() {
-            self.words().start_of_bad(bad.start())
-        } else {
-            bad.start()
-        }
     }
 
     /// The range, if `index` is this map's and the device has it.
@@ -214,4 +205,87 @@ fn change_bits(
         }
     }
     any_pristine
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::vec;
+    use std::vec::Vec;
+
+    use crate::index::{blocks, BLOCK};
+    use crate::line::line_len;
+    use crate::search::Tree;
+    use crate::sync::{AtomicU64, Relaxed};
+    use crate::{fenwick, words_needed, Badblocks, Index};
+
+    type Map = Badblocks<Vec<AtomicU64>>;
+
+    /// What [`Badblocks`] and [`Index`] call their invariants. A summary that errs on the side of
+    /// "look below" gives right answers, late, so that no test of answers would notice.
+    fn check(map: &Map, index: &Index<Vec<u64>>) {
+        let words = map.words();
+        let mut len = map.sectors.div_ceil(64);
+        for level in 1..words.layout.depth {
+            for (tree, whole) in [(Tree::Any, 0), (Tree::Full, !0)] {
+                for number in 0..len {
+                    let below = words.word(tree, level - 1, number).unwrap().load(Relaxed);
+                    let summary = words.word(tree, level, number / 64).unwrap().load(Relaxed);
+                    let expected = (below == whole) == (whole == !0);
+                    assert_eq!(summary >> (number % 64) & 1 == 1, expected);
+                }
+            }
+            len = len.div_ceil(64);
+        }
+        assert_eq!(len, 1);
+
+        let mut bytes = vec![0; blocks(map.sectors).unwrap()];
+        let (mut ranges, mut bad, mut from) = (0, 0, 0);
+        while let Some(range) = map.next_range(from) {
+            bytes[(range.start() / BLOCK) as usize] += line_len(range);
+            ranges += 1;
+            bad += range.sectors();
+            from = range.end();
+        }
+        assert_eq!(map.bad_sectors(), bad);
+        assert_eq!(index.ranges(), ranges);
+        assert_eq!(index.text_len(), bytes.iter().sum());
+        let mut tree = vec![0; bytes.len()];
+        for (block, &bytes) in bytes.iter().enumerate() {
+            fenwick::add(&mut tree, block, bytes);
+        }
+        assert_eq!(index.tree(), tree);
+    }
+
+    #[test]
+    fn summaries_and_sums_are_exact() {
+        let mut seed = 0x9e37_79b9_7f4a_7c15u64;
+        let mut random = |below: u64| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            seed % below
+        };
+        for sectors in [1, 64, 65, 4096, 4097, 10_000, (1 << 18) + 77] {
+            let storage = (0..words_needed(sectors).unwrap()).map(|_| AtomicU64::new(0));
+            let tree = vec![0; blocks(sectors).unwrap()];
+            let (map, mut index) = Map::new(storage.collect(), tree, sectors).unwrap();
+            for _ in 0..300 {
+                let sector = random(sectors);
+                let longest = [3, 200, 10_000, sectors][random(4) as usize];
+                let len = (1 + random(longest)).min(sectors - sector);
+                if random(5) < 3 {
+                    map.set(&mut index, sector, len).unwrap();
+                } else {
+                    map.clear(&mut index, sector, len).unwrap();
+                }
+                check(&map, &index);
+            }
+            map.set(&mut index, 0, sectors).unwrap();
+            check(&map, &index);
+            map.clear(&mut index, 0, sectors).unwrap();
+            check(&map, &index);
+        }
+    }
 }

@@ -80,6 +80,12 @@ impl<T: DerefMut<Target = [u64]>> Index<T> {
         Some((block as u64, before))
     }
 
+    /// The sums, for the tests to compare.
+    #[cfg(test)]
+    pub(crate) fn tree(&self) -> &[u64] {
+        &self.tree[..self.blocks]
+    }
+
     /// Begins to count ranges in and out.
     pub(crate) fn tally(&mut self) -> Tally<'_, T> {
         Tally {
