@@ -61,7 +61,7 @@ impl<'a> Words<'a> {
 
     /// Whether `sector` is bad.
     pub(crate) fn is_bad(&self, sector: u64) -> bool {
-        self.wanted(true, 0, sector / 64) >> (sector % 64) & 1 == 1
+        (self.wanted(true, 0, sector / 64) >> (sector % 64)) & 1 == 1
     }
 
     /// The first sector from `from` on, before `end`, that is bad (or good).
@@ -80,7 +80,7 @@ impl<'a> Words<'a> {
                 shift = shift.wrapping_add(LEVEL_BITS);
                 continue;
             }
-            let found = word << LEVEL_BITS | u64::from(bits.trailing_zeros());
+            let found = (word << LEVEL_BITS) | u64::from(bits.trailing_zeros());
             if level == 0 {
                 return (found < end).then_some(found);
             }
@@ -116,7 +116,7 @@ impl<'a> Words<'a> {
                 level = level.wrapping_add(1);
                 continue;
             }
-            let found = word << LEVEL_BITS | u64::from(bits.ilog2());
+            let found = (word << LEVEL_BITS) | u64::from(bits.ilog2());
             after = found.wrapping_add(1);
             if level == 0 {
                 return after;
