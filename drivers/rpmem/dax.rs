@@ -20,8 +20,8 @@ impl Operations for Medium {
     ) -> Result<Window<'_>, AccessError> {
         // A caller that can use no page is told about one.
         let wanted = (nr_pages as u64).max(1);
-        let mut pages = pages_from(Pgoff(pgoff), self.nr_pages(), wanted)
-            .ok_or(AccessError::OutOfRange)?;
+        let mut pages =
+            pages_from(Pgoff(pgoff), self.nr_pages(), wanted).ok_or(AccessError::OutOfRange)?;
         // In the region, hence far from overflow.
         let sector = pgoff * PAGE_SECTORS;
 

@@ -9,7 +9,8 @@ use crate::{
 };
 use core::sync::atomic::{AtomicI32, Ordering};
 use kernel::{
-    device::Core, io::resource::Flags, platform, prelude::*, str::CString, sync::Arc, ModuleMetadata,
+    device::Core, io::resource::Flags, platform, prelude::*, str::CString, sync::Arc,
+    ModuleMetadata,
 };
 use kernel_ext::{
     block::gen_disk::{GenDisk, Limits, NewDisk},
@@ -130,9 +131,11 @@ impl Bound {
             write_zeroes: true,
         };
         let disk = NewDisk::new(fmt!("rpmem{number}"), limits, node, medium, Some(dax))?
-            .add(dev)
+            .register(dev)
             .inspect_err(|error| dev_err!(dev, "cannot add disk rpmem{number} ({:?})\n", error))?;
-        disk.data().poison().notify_through(disk.attribute(c"badblocks"));
+        disk.data()
+            .poison()
+            .notify_through(disk.attribute(c"badblocks"));
 
         dev_info!(
             dev,

@@ -66,7 +66,9 @@ impl Medium {
             return Err(BlkStatus::IoError);
         }
         for segment in bio.segments() {
-            window.read_segment(segment).map_err(|_| BlkStatus::IoError)?;
+            window
+                .read_segment(segment)
+                .map_err(|_| BlkStatus::IoError)?;
         }
         Ok(())
     }
@@ -77,7 +79,9 @@ impl Medium {
         let mut window = self.window_of(bio)?;
         self.poison.overwrite(bio.sector(), sectors(bio), || {
             for segment in bio.segments() {
-                window.write_segment(segment).map_err(|_| BlkStatus::IoError)?;
+                window
+                    .write_segment(segment)
+                    .map_err(|_| BlkStatus::IoError)?;
             }
             pmem::fence();
             Ok(())
@@ -87,7 +91,8 @@ impl Medium {
     /// Writes zeroes where a bio says, which clears the bad sectors that it covers.
     pub(crate) fn write_zeroes(&self, bio: &Bio) -> Result<(), BlkStatus> {
         let window = self.window_of(bio)?;
-        self.zero(bio.sector(), window).map_err(|_| BlkStatus::IoError)
+        self.zero(bio.sector(), window)
+            .map_err(|_| BlkStatus::IoError)
     }
 
     /// Writes zeroes to a window that begins at `sector`.
@@ -112,12 +117,7 @@ impl Medium {
     ///
     /// The source may be a mapping of this very medium, whose page fault zeroes a block through it:
     /// so none is taken while the list of bad blocks is locked.
-    pub(crate) fn recover(
-        &self,
-        sector: u64,
-        bytes: usize,
-        iter: &mut IovIterSource<'_>,
-    ) -> usize {
+    pub(crate) fn recover(&self, sector: u64, bytes: usize, iter: &mut IovIterSource<'_>) -> usize {
         let Some(mut rest) = self.window(sector, bytes) else {
             return 0;
         };
@@ -142,7 +142,8 @@ impl Medium {
     #[inline]
     fn window_of(&self, bio: &Bio) -> Result<Window<'_>, BlkStatus> {
         // The block core has checked it against the capacity; this is what makes it safe.
-        self.window(bio.sector(), bio.len()).ok_or(BlkStatus::IoError)
+        self.window(bio.sector(), bio.len())
+            .ok_or(BlkStatus::IoError)
     }
 }
 

@@ -85,7 +85,9 @@ pub(crate) fn select() -> Result<Regions> {
         None => Regions::new(),
     };
     for region in regions.iter() {
-        judge(*region).inspect_err(|refusal| refusal.report(*region)).map_err(|r| r.errno())?;
+        judge(*region)
+            .inspect_err(|refusal| refusal.report(*region))
+            .map_err(|r| r.errno())?;
     }
     if params::AUTO.get().0.unwrap_or(text.is_none()) {
         add_legacy(&mut regions)?;

@@ -18,12 +18,7 @@ impl BinAttribute<Disk<Medium>> for BadblocksFile {
     const NAME: &'static CStr = c"badblocks";
     const MODE: u16 = 0o644;
 
-    fn read(
-        disk: &Disk<Medium>,
-        reader: OpenFile,
-        offset: u64,
-        buf: &mut [u8],
-    ) -> Result<usize> {
+    fn read(disk: &Disk<Medium>, reader: OpenFile, offset: u64, buf: &mut [u8]) -> Result<usize> {
         Ok(disk.data().poison().read_text(reader, offset, buf))
     }
 
@@ -35,7 +30,9 @@ impl BinAttribute<Disk<Medium>> for BadblocksFile {
             pr_err!("badblocks: a line longer than a page; write \"START LEN\" to inject, \"-START LEN\" to clear\n");
             return Err(EINVAL);
         }
-        disk.data().poison().edit(text.get(..whole).ok_or(EINVAL)?)?;
+        disk.data()
+            .poison()
+            .edit(text.get(..whole).ok_or(EINVAL)?)?;
         Ok(whole)
     }
 }

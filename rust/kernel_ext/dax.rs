@@ -134,6 +134,10 @@ impl<T: Operations> Device<T> {
         Ok(Self { dax, _data: data })
     }
 
+    /// # Safety
+    ///
+    /// For the DAX core, which passes a device with these operations, under its SRCU read lock, and
+    /// pointers that are null or valid for writes.
     unsafe extern "C" fn direct_access(
         dax: *mut bindings::dax_device,
         pgoff: c_ulong,
@@ -142,7 +146,7 @@ impl<T: Operations> Device<T> {
         kaddr: *mut *mut c_void,
         pfn: *mut c_ulong,
     ) -> c_long {
-        // SAFETY: The DAX core calls this under its SRCU read lock, with a device of ours.
+        // SAFETY: As the caller promises.
         let Some(data) = (unsafe { Self::data(dax) }) else {
             return ENXIO.to_errno() as c_long;
         };
@@ -158,22 +162,25 @@ impl<T: Operations> Device<T> {
         };
 
         if !kaddr.is_null() {
-            // SAFETY: The core passes a valid pointer or none.
+            // SAFETY: As the caller promises.
             unsafe { *kaddr = window.as_ptr().cast() };
         }
         if !pfn.is_null() {
-            // SAFETY: As above. A window lies in the kernel's direct map.
+            // SAFETY: As the caller promises. A window lies in the kernel's direct map.
             unsafe { *pfn = bindings::virt_to_phys(window.as_ptr().cast()) as c_ulong / PAGE_SIZE };
         }
         (window.len() / PAGE_SIZE) as c_long
     }
 
+    /// # Safety
+    ///
+    /// For the DAX core, which passes a device with these operations, under its SRCU read lock.
     unsafe extern "C" fn zero_page_range(
         dax: *mut bindings::dax_device,
         pgoff: c_ulong,
         nr_pages: usize,
     ) -> c_int {
-        // SAFETY: As in `direct_access`.
+        // SAFETY: As the caller promises.
         let Some(data) = (unsafe { Self::data(dax) }) else {
             return ENXIO.to_errno();
         };
@@ -183,6 +190,10 @@ impl<T: Operations> Device<T> {
         }
     }
 
+    /// # Safety
+    ///
+    /// For the DAX core, which passes a device with these operations, under its SRCU read lock, and
+    /// the iterator of a write, which is valid and used by nobody else meanwhile.
     unsafe extern "C" fn recovery_write(
         dax: *mut bindings::dax_device,
         pgoff: c_ulong,
@@ -190,12 +201,11 @@ impl<T: Operations> Device<T> {
         bytes: usize,
         iter: *mut bindings::iov_iter,
     ) -> usize {
-        // SAFETY: As in `direct_access`.
+        // SAFETY: As the caller promises.
         let Some(data) = (unsafe { Self::data(dax) }) else {
             return 0;
         };
-        // SAFETY: The core passes the iterator of a write, valid and used by nobody else meanwhile.
-        // Both declarations of `struct iov_iter` are bindgen's of the same C type.
+        // SAFETY: As the caller promises. Both declarations of `struct iov_iter` are bindgen's of the same C type.
         let iter = unsafe { IovIterSource::from_raw(iter.cast()) };
         // `addr` is what `direct_access` gave for the page, plus the offset in it.
         data.recovery_write(pgoff as u64, addr.addr() % PAGE_SIZE, bytes, iter)

@@ -82,8 +82,7 @@ impl PageMap {
 
         // SAFETY: `pgmap` is initialised and pinned until `memunmap_pages()` in drop. The claim
         // keeps other drivers away from the range.
-        let kaddr =
-            from_err_ptr(unsafe { bindings::memremap_pages(pgmap.get(), node.as_raw()) })?;
+        let kaddr = from_err_ptr(unsafe { bindings::memremap_pages(pgmap.get(), node.as_raw()) })?;
 
         // INVARIANT: `memremap_pages()` succeeded and returned the address of the first byte.
         Ok(Self {

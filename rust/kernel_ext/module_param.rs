@@ -19,8 +19,7 @@ use kernel_bindings as bindings;
 ///
 /// # Safety
 ///
-/// `ops()` must be operations that write a valid `Self::Raw` to what `kernel_param::arg` points
-/// to.
+/// `OPS` must be operations that write a valid `Self::Raw` to what `kernel_param::arg` points to.
 pub unsafe trait ParamType: Sized + 'static {
     /// The C type behind the parameter.
     type Raw: Copy;
@@ -28,10 +27,14 @@ pub unsafe trait ParamType: Sized + 'static {
     /// The name of the type that `modinfo` shows.
     const TYPE_NAME: &'static str;
 
-    /// Returns the C operations.
-    fn value(raw: Self::Raw) -> Self;
+    /// Returns the value behind what the C operations wrote, or the default.
+    ///
+    /// # Safety
+    ///
+    /// `raw` must be what `OPS` wrote, or the parameter's default.
+    unsafe fn value(raw: Self::Raw) -> Self;
 
-    /// A pointer to the C operations.
+    /// The C operations.
     const OPS: *const bindings::kernel_param_ops;
 }
 
@@ -40,7 +43,7 @@ unsafe impl ParamType for bool {
     type Raw = bool;
     const TYPE_NAME: &'static str = "bool";
     const OPS: *const bindings::kernel_param_ops = &raw const bindings::param_ops_bool;
-    fn value(raw: bool) -> bool {
+    unsafe fn value(raw: bool) -> bool {
         raw
     }
 }
@@ -50,7 +53,7 @@ unsafe impl ParamType for u32 {
     type Raw = u32;
     const TYPE_NAME: &'static str = "uint";
     const OPS: *const bindings::kernel_param_ops = &raw const bindings::param_ops_uint;
-    fn value(raw: u32) -> u32 {
+    unsafe fn value(raw: u32) -> u32 {
         raw
     }
 }
@@ -66,7 +69,7 @@ unsafe impl ParamType for Switch {
     type Raw = kernel::ffi::c_int;
     const TYPE_NAME: &'static str = "bint";
     const OPS: *const bindings::kernel_param_ops = &raw const bindings::param_ops_bint;
-    fn value(raw: kernel::ffi::c_int) -> Self {
+    unsafe fn value(raw: kernel::ffi::c_int) -> Self {
         Switch((raw >= 0).then_some(raw != 0))
     }
 }
@@ -77,8 +80,8 @@ unsafe impl ParamType for Option<&'static CStr> {
     type Raw = *mut c_char;
     const TYPE_NAME: &'static str = "charp";
     const OPS: *const bindings::kernel_param_ops = &raw const bindings::param_ops_charp;
-    fn value(raw: *mut c_char) -> Self {
-        // SAFETY: By the trait's contract `raw` is null, or what `param_ops_charp` wrote: a
+    unsafe fn value(raw: *mut c_char) -> Self {
+        // SAFETY: As the caller promises `raw` is the default, null, or what `param_ops_charp` wrote: a
         // NUL-terminated string that lives as long as the module, hence as long as its code.
         (!raw.is_null()).then(|| unsafe { CStr::from_char_ptr(raw) })
     }
@@ -104,8 +107,9 @@ impl<T: ParamType> Param<T> {
 
     /// Returns the value.
     pub fn get(&self) -> T {
-        // SAFETY: By the type invariant nobody writes to it.
-        T::value(unsafe { *self.0.get() })
+        // SAFETY: By the type invariant nobody writes to it any more, and what is there is the
+        // default or the C side's.
+        unsafe { T::value(*self.0.get()) }
     }
 
     /// Returns what `kernel_param::arg` points to.

@@ -9,7 +9,7 @@
 
 use crate::{numa::Node, resource::PhysRange};
 use core::ptr::NonNull;
-use kernel::{device, platform, error::to_result, prelude::*, str::CString};
+use kernel::{device, error::to_result, platform, prelude::*, str::CString};
 use kernel_bindings as bindings;
 
 /// A platform device that this module registered; dropping it unregisters it, which unbinds its
@@ -41,10 +41,8 @@ impl OwnedDevice {
     pub fn register(name: &CStr, id: u32, memory: PhysRange, node: Node) -> Result<Self> {
         let id = i32::try_from(id).map_err(|_| EINVAL)?;
         // SAFETY: The name is NUL-terminated and copied.
-        let pdev = NonNull::new(unsafe {
-            bindings::platform_device_alloc(name.as_char_ptr(), id)
-        })
-        .ok_or(ENOMEM)?;
+        let pdev = NonNull::new(unsafe { bindings::platform_device_alloc(name.as_char_ptr(), id) })
+            .ok_or(ENOMEM)?;
 
         let resource = bindings::resource {
             start: memory.start(),
@@ -133,4 +131,3 @@ pub fn node_of(dev: &device::Device) -> Node {
     // `struct device`.
     Node::from_raw(unsafe { bindings::dev_to_node(core::ptr::from_ref(dev).cast_mut().cast()) })
 }
-

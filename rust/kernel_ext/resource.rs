@@ -8,14 +8,8 @@
 //! C header: [`include/linux/ioport.h`](srctree/include/linux/ioport.h)
 
 use kernel::{
-    alloc::flags::GFP_KERNEL,
-    bindings as kernel_crate_bindings,
-    error::from_err_ptr,
-    ffi::c_void,
-    fmt,
-    prelude::*,
-    str::CString,
-    types::ScopeGuard,
+    alloc::flags::GFP_KERNEL, bindings as kernel_crate_bindings, error::from_err_ptr, ffi::c_void,
+    fmt, prelude::*, str::CString, types::ScopeGuard,
 };
 use kernel_bindings as bindings;
 
@@ -95,11 +89,7 @@ pub fn overlaps_system_ram(range: PhysRange) -> bool {
 
 /// Whether a driver has claimed any part of the range.
 pub fn is_busy(range: PhysRange) -> bool {
-    intersects(
-        range,
-        bindings::IORESOURCE_BUSY,
-        bindings::IORES_DESC_NONE,
-    )
+    intersects(range, bindings::IORESOURCE_BUSY, bindings::IORES_DESC_NONE)
 }
 
 fn intersects(range: PhysRange, flags: u32, desc: u32) -> bool {
@@ -123,14 +113,17 @@ pub fn for_each<F>(kind: Kind, range: PhysRange, mut f: F) -> Result
 where
     F: FnMut(PhysRange) -> Result,
 {
+    /// # Safety
+    ///
+    /// For `walk_iomem_res_desc()`, which passes a valid resource, a copy of its own, and `arg`,
+    /// which must point to an `F` that nobody else uses meanwhile.
     unsafe extern "C" fn callback<F>(res: *mut bindings::resource, arg: *mut c_void) -> c_int
     where
         F: FnMut(PhysRange) -> Result,
     {
-        // SAFETY: `walk_iomem_res_desc()` passes on the pointer to the closure below, which nobody
-        // else uses meanwhile.
+        // SAFETY: As the caller promises.
         let f = unsafe { &mut *arg.cast::<F>() };
-        // SAFETY: The C side passes a valid resource, a copy of its own.
+        // SAFETY: As the caller promises.
         let (start, end) = unsafe { ((*res).start, (*res).end) };
         let size = end.wrapping_sub(start).wrapping_add(1);
         match PhysRange::new(start, size).map_or(Ok(()), f) {

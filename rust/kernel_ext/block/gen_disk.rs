@@ -3,7 +3,7 @@
 //! Bio-based disks.
 //!
 //! A disk is made in two steps: [`NewDisk::new`] allocates it with its limits and what it works on,
-//! [`NewDisk::add`] shows it to the world, after which it is a [`GenDisk`] until it is dropped.
+//! [`NewDisk::register`] shows it to the world, after which it is a [`GenDisk`] until it is dropped.
 //!
 //! C header: [`include/linux/blkdev.h`](srctree/include/linux/blkdev.h)
 
@@ -125,11 +125,15 @@ impl<T: Operations> Disk<T> {
         alternative_gpt_sector: None,
     };
 
+    /// # Safety
+    ///
+    /// For the block layer, which passes a valid bio for a disk with these operations, gives it up,
+    /// and keeps the disk alive meanwhile.
     unsafe extern "C" fn submit_bio(bio: *mut bindings::bio) {
-        // SAFETY: The block layer calls this with a valid bio for a disk with these operations,
-        // hence with a `Disk<T>` behind its `private_data`, and keeps the disk alive meanwhile.
+        // SAFETY: As the caller promises; by the type invariant there is a `Disk<T>` behind the
+        // gendisk's `private_data`.
         let disk = unsafe { &*(*(*(*bio).bi_bdev).bd_disk).private_data.cast::<Self>() };
-        // SAFETY: The block layer gives the bio up to the driver.
+        // SAFETY: As the caller promises.
         disk.data.submit_bio(unsafe { Bio::from_raw(bio) });
     }
 
@@ -213,7 +217,7 @@ impl<T: Operations> NewDisk<T> {
             return Err(EINVAL);
         }
         for (to, from) in raw.disk_name.iter_mut().zip(bytes) {
-            *to = *from as c_char as _;
+            *to = *from;
         }
         raw.fops = &Disk::<T>::FOPS;
         raw.private_data = (&raw const *disk).cast_mut().cast();
@@ -230,9 +234,12 @@ impl<T: Operations> NewDisk<T> {
     /// # Errors
     ///
     /// What `dax_add_host()` and `device_add_disk()` return; nothing is left visible then.
-    pub fn add(self, parent: &device::Device<device::Bound>) -> Result<GenDisk<T>> {
+    pub fn register(self, parent: &device::Device<device::Bound>) -> Result<GenDisk<T>> {
         // The C side takes a list that ends with a null pointer.
-        if !T::ATTRIBUTES.last().is_some_and(|last| last.group.is_null()) {
+        if !T::ATTRIBUTES
+            .last()
+            .is_some_and(|last| last.group.is_null())
+        {
             return Err(EINVAL);
         }
         let gendisk = self.disk.gendisk.as_ptr();
@@ -402,15 +409,18 @@ impl<T: Operations, A: Attribute<Disk<T>>> TextFile<T, A> {
         bin_attrs: null(),
     };
 
+    /// # Safety
+    ///
+    /// For sysfs, which passes the device of a disk with this attribute, keeps it alive meanwhile,
+    /// and a zeroed page.
     unsafe extern "C" fn show(
         dev: *mut bindings::device,
         _attr: *mut bindings::device_attribute,
         buf: *mut c_char,
     ) -> isize {
-        // SAFETY: sysfs calls this with the device of a disk whose group this is, and keeps it
-        // alive meanwhile.
+        // SAFETY: As the caller promises.
         let disk = unsafe { Disk::<T>::from_device(dev) };
-        // SAFETY: sysfs passes a zeroed page, of which the last byte has to stay the NUL.
+        // SAFETY: As the caller promises. The last byte has to stay the NUL that it is.
         let buf = unsafe { core::slice::from_raw_parts_mut(buf, PAGE_SIZE - 1) };
         let mut page = Page::new(buf);
         match A::show(disk, &mut page) {
@@ -419,15 +429,19 @@ impl<T: Operations, A: Attribute<Disk<T>>> TextFile<T, A> {
         }
     }
 
+    /// # Safety
+    ///
+    /// For sysfs, which passes the device of a disk with this attribute, keeps it alive meanwhile,
+    /// and `count` bytes that user space wrote.
     unsafe extern "C" fn store(
         dev: *mut bindings::device,
         _attr: *mut bindings::device_attribute,
         buf: *const c_char,
         count: usize,
     ) -> isize {
-        // SAFETY: As in `show`.
+        // SAFETY: As the caller promises.
         let disk = unsafe { Disk::<T>::from_device(dev) };
-        // SAFETY: sysfs passes `count` bytes.
+        // SAFETY: As the caller promises.
         let text = unsafe { core::slice::from_raw_parts(buf.cast::<u8>(), count) };
         match A::store(disk, text) {
             Ok(()) => count as isize,
@@ -457,10 +471,16 @@ impl<T: Operations, A: BinAttribute<Disk<T>>> BinFile<T, A> {
         __bindgen_anon_1: bindings::attribute_group__bindgen_ty_1 { is_visible: None },
         is_bin_visible: None,
         bin_size: None,
-        __bindgen_anon_2: bindings::attribute_group__bindgen_ty_2 { attrs_const: null() },
+        __bindgen_anon_2: bindings::attribute_group__bindgen_ty_2 {
+            attrs_const: null(),
+        },
         bin_attrs: from_ref(&Self::ATTRIBUTES).cast(),
     };
 
+    /// # Safety
+    ///
+    /// For sysfs, which passes the kobject of the device of a disk with this attribute, keeps it
+    /// alive meanwhile, and a buffer of `count` bytes.
     unsafe extern "C" fn read(
         file: *mut bindings::file,
         kobj: *mut bindings::kobject,
@@ -469,10 +489,9 @@ impl<T: Operations, A: BinAttribute<Disk<T>>> BinFile<T, A> {
         offset: bindings::loff_t,
         count: usize,
     ) -> isize {
-        // SAFETY: sysfs calls this with the kobject of the device of a disk whose group this is, and
-        // keeps it alive meanwhile.
+        // SAFETY: As the caller promises.
         let disk = unsafe { Disk::<T>::from_device(bindings::kobj_to_dev(kobj)) };
-        // SAFETY: sysfs passes `count` bytes of a fresh buffer. Bytes have no invalid value.
+        // SAFETY: As the caller promises; the bytes are initialised here.
         let buf = unsafe {
             buf.write_bytes(0, count);
             core::slice::from_raw_parts_mut(buf.cast::<u8>(), count)
@@ -485,6 +504,10 @@ impl<T: Operations, A: BinAttribute<Disk<T>>> BinFile<T, A> {
         }
     }
 
+    /// # Safety
+    ///
+    /// For sysfs, which passes the kobject of the device of a disk with this attribute, keeps it
+    /// alive meanwhile, and `count` bytes that user space wrote.
     unsafe extern "C" fn write(
         _file: *mut bindings::file,
         kobj: *mut bindings::kobject,
@@ -493,9 +516,9 @@ impl<T: Operations, A: BinAttribute<Disk<T>>> BinFile<T, A> {
         _offset: bindings::loff_t,
         count: usize,
     ) -> isize {
-        // SAFETY: As in `read`.
+        // SAFETY: As the caller promises.
         let disk = unsafe { Disk::<T>::from_device(bindings::kobj_to_dev(kobj)) };
-        // SAFETY: sysfs passes `count` bytes that user space wrote.
+        // SAFETY: As the caller promises.
         let text = unsafe { core::slice::from_raw_parts(buf.cast::<u8>(), count) };
         match A::write(disk, text) {
             Ok(written) => written.min(count) as isize,
@@ -505,8 +528,11 @@ impl<T: Operations, A: BinAttribute<Disk<T>>> BinFile<T, A> {
 }
 
 /// A `struct attribute`.
+#[allow(
+    clippy::needless_update,
+    reason = "there are more members with lock validation"
+)]
 const fn attribute(name: &'static CStr, mode: u16) -> bindings::attribute {
-    // Lock validation adds members that are zero until used.
     // SAFETY: All zeroes is a valid `struct attribute`.
     let zeroed: bindings::attribute = unsafe { core::mem::zeroed() };
     bindings::attribute {
