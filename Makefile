@@ -19,6 +19,18 @@ modules: ## build the modules; KDIR=DIR: for another kernel than the provisioned
 modules-list:
 	@find "build/$$(scripts/provision --print-release)" -name '*.ko' -printf "$(CURDIR)/%p\n"
 
+.PHONY: install
+install: ## install modules, modprobe.d and udev files; DESTDIR=DIR: below that folder
+	@scripts/install
+
+.PHONY: check
+check: ## formats, lints, warnings, documentation
+	@scripts/check
+
+.PHONY: clean
+clean: ## remove what was built here (the cache stays: scripts/provision --purge)
+	@rm -rf build target
+
 .PHONY: help
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 20

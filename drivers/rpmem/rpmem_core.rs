@@ -2,18 +2,18 @@
 
 //! rpmem: a block device with DAX for every region of persistent memory, real or emulated.
 //!
-//! The way of an I/O is short: [`block`] takes the bio, [`medium`] copies. Around it:
+//! The way of an I/O is short: `block` takes the bio, `medium` copies. Around it:
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`params`] | what the user says when the module is loaded |
-//! | [`regions`] | which regions that means, and which of them are refused |
-//! | [`device`] | a region's life, from probe to removal |
-//! | [`medium`] | the mapped region: reading, overwriting, zeroing |
-//! | [`poison`] | the list of bad blocks, and the rule by which a write clears them |
-//! | [`block`] | the disk's operations |
-//! | [`dax`] | the DAX device's operations |
-//! | [`sysfs`] | the disk's files |
+//! | `params` | what the user says when the module is loaded |
+//! | `regions` | which regions that means, and which of them are refused |
+//! | `device` | a region's life, from probe to removal |
+//! | `medium` | the mapped region: reading, overwriting, zeroing |
+//! | `poison` | the list of bad blocks, and the rule by which a write clears them |
+//! | `block` | the disk's operations |
+//! | `dax` | the DAX device's operations |
+//! | `sysfs` | the disk's files |
 //!
 //! There is no `unsafe` here: it is in `rust/`, behind `kernel_ext`.
 

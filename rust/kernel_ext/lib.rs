@@ -11,7 +11,7 @@
 //! | [`block::gen_disk`] | `include/linux/blkdev.h` |
 //! | [`dax`] | `include/linux/dax.h` |
 //! | [`memremap`] | `include/linux/memremap.h` |
-//! | [`module_param`] | `include/linux/moduleparam.h` |
+//! | [`mod@module_param`] | `include/linux/moduleparam.h` |
 //! | [`numa`] | `include/linux/numa.h` |
 //! | [`platform`] | `include/linux/platform_device.h` |
 //! | [`pmem`] | `include/linux/libnvdimm.h`, `include/linux/uaccess.h` |
