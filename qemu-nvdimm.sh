@@ -210,7 +210,7 @@ else
 	unit=$((2 << 20)) rule=2M
 	[[ $region != nvdimm ]] || unit=$((16 << 20)) rule=16M
 	((${#pmem[@]} <= 16)) || usage_error "--pmem: ${#pmem[@]} regions are more than 16"
-	((mem_bytes - (${#pmem[@]} - 1) * (128 << 20) >= 256 << 20)) ||
+	((mem_bytes - ${#pmem[@]} * (128 << 20) >= 128 << 20)) ||
 		usage_error "--mem '$mem' is too little for ${#pmem[@]} regions: 128M of it lie between each two, and 256M must be left"
 	for size in "${pmem[@]}"; do
 		size_bytes=$(bytes --pmem "$size")

@@ -167,7 +167,7 @@ class Guest:
         self._said = b""
 
     def hear(self, data):
-        """Lines on the control port: "status N", or "failed WHY"."""
+        """Lines on the control port: "status N", "failed WHY", or from a shell "ready"."""
         self._said += data
         *lines, self._said = self._said.split(b"\n")
         for line in lines:
@@ -176,6 +176,11 @@ class Guest:
                 self.status = int(rest)
             elif word == "failed":
                 self.failure = rest
+            elif word == "ready":
+                # The guest's terminal turns line ends into what a screen wants; QEMU lets ours do it again.
+                settings = termios.tcgetattr(0)
+                settings[1] &= ~termios.OPOST
+                termios.tcsetattr(0, termios.TCSADRAIN, settings)
 
     def run(self):
         """Until the guest has said how its command ended and all output is written, or it is gone, or the

@@ -65,11 +65,13 @@ def plan(kind, memory, sizes):
     if kind == "none":
         sizes = []
     if kind in ("memmap", "reserved"):
-        gaps = GAP * max(0, len(sizes) - 1)
+        gaps = GAP * (len(sizes) - (kind == "memmap"))
         low = min(memory - gaps, LOW_MAX)
         regions, end = [], HIGH
         for size in sizes:
-            start = align_up(end + GAP, SECTION) if regions else end
+            # What ends at 4 GiB is the firmware's, reserved too, and reserved ranges that touch become one.
+            apart = regions or kind == "reserved"
+            start = align_up(end + GAP, SECTION) if apart else end
             regions.append(Region(size, start))
             end = start + size
         # A last region that ends within a section leaves its rest as RAM, after which comes what of the

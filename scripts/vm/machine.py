@@ -78,7 +78,8 @@ def command(options, layout, cache, guest, initrd, console, sockets, backing):
     """The whole command line.  `sockets` maps each of PORTS to a file descriptor, `backing` names the
     files behind NVDIMMs."""
     accel, cpu = accelerator(options, cache, guest)
-    machine = f"pc,max-ram-below-4g={layout.low}"
+    # No keyboard controller: the kernel would take its time to find no keyboard.
+    machine = f"pc,i8042=off,max-ram-below-4g={layout.low}"
     memory = f"{layout.total >> 20}M"
     if layout.kind == "nvdimm":
         machine += ",nvdimm=on"
@@ -104,5 +105,6 @@ def command(options, layout, cache, guest, initrd, console, sockets, backing):
         size = region.size + LABEL_ROOM
         line += ["-object", f"memory-backend-file,id=nvdimm{number},share=on,mem-path={escaped(path)},size={size},align=2M",
                  "-device", f"nvdimm,memdev=nvdimm{number},label-size={LABEL_SIZE},addr={region.address:#x}"]
-    arguments = ["console=ttyS0", "panic=-1", "mitigations=off", "nokaslr", *layout.kernel_arguments, *options.append]
+    # On a busy host the emulated processors drift, and the kernel would take the TSC for broken.
+    arguments = ["console=ttyS0", "panic=-1", "mitigations=off", "nokaslr", "tsc=reliable", *layout.kernel_arguments, *options.append]
     return line + ["-append", " ".join(arguments)]
