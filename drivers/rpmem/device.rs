@@ -8,10 +8,7 @@ use crate::{
     regions::{holder_text, phys_range},
 };
 use core::sync::atomic::{AtomicI32, Ordering};
-use kernel::{
-    device::Core, io::resource::Flags, platform, prelude::*, str::CString, sync::Arc,
-    ModuleMetadata,
-};
+use kernel::{device::Core, platform, prelude::*, str::CString, sync::Arc, ModuleMetadata};
 use kernel_ext::{
     block::gen_disk::{GenDisk, Limits, NewDisk},
     dax,
@@ -30,6 +27,10 @@ use rpmem_regions::{
 /// registered one by one, and each is probed before its registration returns.
 static PROBE_ERRNO: AtomicI32 = AtomicI32::new(0);
 
+/// The properties of a device that say which region it is, in bytes.
+const START: &CStr = c"rpmem,start";
+const SIZE: &CStr = c"rpmem,size";
+
 /// Registers a device for each region; the driver is bound to all of them afterwards.
 ///
 /// # Errors
@@ -43,12 +44,12 @@ pub(crate) fn register_all(regions: &Regions) -> Result<KVec<OwnedDevice>> {
         let device = OwnedDevice::register(
             crate::Rpmem::NAME,
             number,
-            range,
+            [(START, range.start()), (SIZE, range.size())],
             Node::of_phys_addr(range.start()),
         )
         .inspect_err(|error| {
             pr_err!(
-                "regions={}: cannot be entered into /proc/iomem ({:?}); see there what overlaps it\n",
+                "regions={}: cannot register device rpmem.{number} ({:?})\n",
                 format_args!("{region}"),
                 error
             );
@@ -91,12 +92,15 @@ impl Bound {
         let number = id(pdev).ok_or(ENODEV)?;
         let node = node_of(dev);
 
-        let memory = pdev.resource_by_index(0).ok_or(ENODEV)?;
-        let range = PhysRange::new(memory.start(), memory.size()).ok_or(EINVAL)?;
+        // Only this module's own devices have them.
+        let fwnode = dev.fwnode().ok_or(ENODEV)?;
+        let range = PhysRange::new(
+            fwnode.property_read(START).required_by(dev)?,
+            fwnode.property_read(SIZE).required_by(dev)?,
+        )
+        .ok_or(EINVAL)?;
         let name = CString::try_from_fmt(fmt!("rpmem{number}"))?;
-        let Some(claim) =
-            memory.request_region(range.start(), range.size(), name, Flags::IORESOURCE_MEM)
-        else {
+        let Some(claim) = resource::request_mem_region(range, name) else {
             let holder = resource::holder_name(range);
             dev_err!(
                 dev,

@@ -20,6 +20,10 @@ pub(crate) const PAGE_SECTORS: u64 = (PAGE_SIZE / SECTOR_SIZE) as u64;
 /// Bytes that are zeroed at a time: what a concurrent injection of an error may have to wait for.
 const ZERO_STRIDE: usize = 2 << 20;
 
+/// How often in a row a source may be in memory when it is asked for, and gone when it is copied,
+/// before a recovery gives up on it.
+const FRUITLESS_ROUNDS: u32 = 8;
+
 /// A mapped region and its bad blocks.
 #[pin_data]
 pub(crate) struct Medium {
@@ -122,15 +126,18 @@ impl Medium {
             return 0;
         };
         let mut sector = sector;
-        while !rest.is_empty() && pmem::fault_in(iter, rest.len().min(PAGE_SIZE)) {
+        let mut fruitless = 0;
+        while !rest.is_empty() && fruitless < FRUITLESS_ROUNDS {
+            // The source may end in the middle of a sector, or of what is mapped.
+            if pmem::fault_in(iter, rest.len().min(PAGE_SIZE)) < SECTOR_SIZE {
+                break;
+            }
             let written = self.poison.recover(sector, || {
                 let sectors = rest.copy_sectors_from_iter_nofault(iter);
                 pmem::fence();
                 sectors as u64
             });
-            if written == 0 && iter.len() < SECTOR_SIZE {
-                break;
-            }
+            fruitless = if written == 0 { fruitless + 1 } else { 0 };
             sector += written;
             if rest.take_front(written as usize * SECTOR_SIZE).is_none() {
                 break;

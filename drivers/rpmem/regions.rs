@@ -131,9 +131,11 @@ fn judge(region: Region) -> Result<(), Refusal> {
 fn add_legacy(regions: &mut Regions) -> Result {
     if let Some(driver) = bound_driver(E820_DEVICE) {
         pr_err!(
-            "auto: driver \"{}\" is bound to the {} device and owns its ranges; unload it (modprobe -r nd_pmem nd_e820) and keep it from coming back with the modprobe.d file that rpmem installs\n",
+            "auto: driver \"{}\" is bound to the {} device and owns its ranges; take them from it (echo {} > /sys/bus/platform/drivers/{}/unbind), and keep it from coming back with the modprobe.d file that rpmem installs\n",
             &*driver,
-            E820_DEVICE
+            E820_DEVICE,
+            E820_DEVICE,
+            &*driver
         );
         return Err(EBUSY);
     }

@@ -11,12 +11,15 @@
 #include <linux/device.h>
 #include <linux/io.h>
 #include <linux/ioport.h>
+#include <linux/jiffies.h>
 #include <linux/kernfs.h>
 #include <linux/memory_hotplug.h>
 #include <linux/memremap.h>
 #include <linux/moduleparam.h>
 #include <linux/numa.h>
+#include <linux/part_stat.h>
 #include <linux/platform_device.h>
+#include <linux/property.h>
 #include <linux/sysfs.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>

@@ -24,9 +24,3 @@ struct gendisk *rust_helper_dev_to_disk(struct device *dev)
 {
 	return dev_to_disk(dev);
 }
-
-blk_features_t rust_helper_blk_queue_io_stat(struct request_queue *q);
-blk_features_t rust_helper_blk_queue_io_stat(struct request_queue *q)
-{
-	return blk_queue_io_stat(q);
-}

@@ -7,3 +7,4 @@
 
 pub mod bio;
 pub mod gen_disk;
+mod io_acct;

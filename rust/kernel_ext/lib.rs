@@ -26,6 +26,7 @@ pub mod dax;
 pub mod memremap;
 pub mod module_param;
 pub mod numa;
+mod percpu;
 pub mod platform;
 pub mod pmem;
 pub mod resource;

@@ -7,7 +7,7 @@
 //!
 //! C header: [`include/linux/platform_device.h`](srctree/include/linux/platform_device.h)
 
-use crate::{numa::Node, resource::PhysRange};
+use crate::numa::Node;
 use core::ptr::NonNull;
 use kernel::{device, error::to_result, platform, prelude::*, str::CString};
 use kernel_bindings as bindings;
@@ -29,39 +29,35 @@ unsafe impl Send for OwnedDevice {}
 unsafe impl Sync for OwnedDevice {}
 
 impl OwnedDevice {
-    /// Registers the device `NAME.ID` with one memory resource, near `node`.
+    /// Registers the device `NAME.ID` near `node`, with properties that its driver reads.
     ///
     /// A driver of the same name is bound to it before this returns (unless the user asked for
     /// asynchronous probing). May sleep.
     ///
+    /// The device has no memory resource on purpose. When such a device goes, the platform bus
+    /// releases its resources, and with each all that lies below it in `/proc/iomem`: a resource with
+    /// the bounds of one that firmware described would take that one along.
+    ///
     /// # Errors
     ///
-    /// `ENOMEM`; `EBUSY` if the resource overlaps another without lying inside it, `EEXIST` if the
-    /// device exists.
-    pub fn register(name: &CStr, id: u32, memory: PhysRange, node: Node) -> Result<Self> {
+    /// `ENOMEM`; `EEXIST` if the device exists.
+    pub fn register<const N: usize>(
+        name: &CStr,
+        id: u32,
+        properties: [(&'static CStr, u64); N],
+        node: Node,
+    ) -> Result<Self> {
         let id = i32::try_from(id).map_err(|_| EINVAL)?;
         // SAFETY: The name is NUL-terminated and copied.
         let pdev = NonNull::new(unsafe { bindings::platform_device_alloc(name.as_char_ptr(), id) })
             .ok_or(ENOMEM)?;
 
-        let resource = bindings::resource {
-            start: memory.start(),
-            end: memory.last(),
-            flags: bindings::IORESOURCE_MEM as usize,
-            ..Default::default()
-        };
-        // SAFETY: `pdev` was just allocated and is not yet visible to anyone. The C side copies the
-        // resource.
+        // SAFETY: `pdev` was just allocated and is not yet visible to anyone.
         let added = unsafe {
-            bindings::set_dev_node(&raw mut (*pdev.as_ptr()).dev, node.as_raw());
-            match to_result(bindings::platform_device_add_resources(
-                pdev.as_ptr(),
-                &resource,
-                1,
-            )) {
-                Ok(()) => to_result(bindings::platform_device_add(pdev.as_ptr())),
-                error => error,
-            }
+            let dev = &raw mut (*pdev.as_ptr()).dev;
+            bindings::set_dev_node(dev, node.as_raw());
+            add_properties(dev, properties)
+                .and_then(|()| to_result(bindings::platform_device_add(pdev.as_ptr())))
         };
         if let Err(error) = added {
             // SAFETY: The device was not registered, so that its only reference is ours.
@@ -85,6 +81,36 @@ impl Drop for OwnedDevice {
         // unregisters it.
         unsafe { bindings::platform_device_unregister(self.pdev.as_ptr()) };
     }
+}
+
+/// Gives a device integers that its driver reads by name.
+///
+/// # Safety
+///
+/// `dev` must point to an initialised device that is not yet registered.
+unsafe fn add_properties<const N: usize>(
+    dev: *mut bindings::device,
+    properties: [(&'static CStr, u64); N],
+) -> Result {
+    let mut entries = KVec::with_capacity(N + 1, GFP_KERNEL)?;
+    for (name, value) in properties {
+        let mut entry = bindings::property_entry {
+            name: name.as_char_ptr(),
+            length: core::mem::size_of::<u64>(),
+            is_inline: true,
+            type_: bindings::dev_prop_type_DEV_PROP_U64,
+            ..Default::default()
+        };
+        entry.__bindgen_anon_1.value.u64_data = [value];
+        entries.push(entry, GFP_KERNEL)?;
+    }
+    // An entry without a name ends the list.
+    entries.push(bindings::property_entry::default(), GFP_KERNEL)?;
+    // SAFETY: As the caller promises. The C side copies the entries, and frees its copy with the
+    // device.
+    to_result(unsafe {
+        bindings::device_create_managed_software_node(dev, entries.as_ptr(), core::ptr::null())
+    })
 }
 
 /// Returns the name of the driver that is bound to the platform device called `device`; `None` if

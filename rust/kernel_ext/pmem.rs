@@ -203,12 +203,13 @@ impl<'a> Window<'a> {
     }
 }
 
-/// Brings the next `bytes` bytes of a source into memory, as far as possible; whether at least one
-/// is there now. May sleep.
-pub fn fault_in(iter: &mut IovIterSource<'_>, bytes: usize) -> bool {
+/// Brings the next `bytes` bytes of a source into memory, as far as possible, and returns how many
+/// are there now. They may be gone again when they are wanted. May sleep.
+pub fn fault_in(iter: &mut IovIterSource<'_>, bytes: usize) -> usize {
+    let bytes = bytes.min(iter.len());
     // SAFETY: By the invariant of `IovIterSource` its pointer is a valid iterator over a source.
     let missing = unsafe { bindings::fault_in_iov_iter_readable(iter.as_raw().cast(), bytes) };
-    missing < bytes
+    bytes.saturating_sub(missing)
 }
 
 /// Copies out of the medium, and reports poison instead of dying of it.

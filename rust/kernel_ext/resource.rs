@@ -2,14 +2,21 @@
 
 //! Physical address ranges and what the kernel knows of them.
 //!
-//! The kernel crate's [`kernel::io::resource`] claims ranges; this module asks what a range is
-//! before it is claimed.
+//! The kernel crate's [`kernel::io::resource`] claims ranges within a device's resource; this module
+//! claims those that no device has, and asks what a range is before it is claimed.
 //!
 //! C header: [`include/linux/ioport.h`](srctree/include/linux/ioport.h)
 
 use kernel::{
-    alloc::flags::GFP_KERNEL, bindings as kernel_crate_bindings, error::from_err_ptr, ffi::c_void,
-    fmt, prelude::*, str::CString, types::ScopeGuard,
+    alloc::flags::GFP_KERNEL,
+    bindings as kernel_crate_bindings,
+    error::from_err_ptr,
+    ffi::c_void,
+    fmt,
+    io::resource::{Flags, Region, Resource},
+    prelude::*,
+    str::CString,
+    types::ScopeGuard,
 };
 use kernel_bindings as bindings;
 
@@ -76,6 +83,17 @@ impl Kind {
             Kind::PersistentMemoryLegacy => bindings::IORES_DESC_PERSISTENT_MEMORY_LEGACY,
         }) as usize
     }
+}
+
+/// Claims a range, exclusively: it is then busy, under `name`, in `/proc/iomem`.
+///
+/// Returns `None` if any part of it is busy. May sleep.
+pub fn request_mem_region(range: PhysRange, name: CString) -> Option<Region> {
+    let root = (&raw mut bindings::iomem_resource).cast::<Resource>();
+    // SAFETY: `Resource` is transparent over a `struct resource`, and the root of the tree is one,
+    // always valid; the C side locks the tree.
+    let root = unsafe { &*root };
+    root.request_region(range.start, range.size, name, Flags::IORESOURCE_MEM)
 }
 
 /// Whether any part of the range is System RAM.

@@ -5,6 +5,8 @@
 //! C header: [`include/linux/bio.h`](srctree/include/linux/bio.h),
 //! [`include/linux/blk_types.h`](srctree/include/linux/blk_types.h)
 
+use super::io_acct;
+use crate::SECTOR_SIZE;
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel_bindings as bindings;
 
@@ -52,7 +54,7 @@ impl BlkStatus {
 ///   without data. Their pages are pinned until the bio ends.
 pub struct Bio {
     bio: NonNull<bindings::bio>,
-    accounted_since: Option<kernel::ffi::c_ulong>,
+    accounted_since: Option<io_acct::Begin>,
     status: Result<(), BlkStatus>,
 }
 
@@ -136,12 +138,8 @@ impl Bio {
     /// bio ends.
     #[inline]
     pub fn start_io_acct(&mut self) {
-        // SAFETY: By the type invariant the bio is valid; its block device and queue live at least
-        // until it ends.
-        if unsafe { bindings::blk_queue_io_stat((*self.raw().bi_bdev).bd_queue) } != 0 {
-            // SAFETY: By the type invariant the bio is valid.
-            self.accounted_since = Some(unsafe { bindings::bio_start_io_acct(self.bio.as_ptr()) });
-        }
+        // SAFETY: By the type invariant the bio is valid, and so is its block device until it ends.
+        self.accounted_since = unsafe { io_acct::begin(self.raw().bi_bdev) };
     }
 
     /// Iterates over the memory that holds, or is to get, the bio's data.
@@ -173,9 +171,13 @@ impl Drop for Bio {
     fn drop(&mut self) {
         let bio = self.bio.as_ptr();
 
-        if let Some(start) = self.accounted_since {
-            // SAFETY: By the type invariant the bio is valid and has not ended.
-            unsafe { bindings::bio_end_io_acct_remapped(bio, start, (*bio).bi_bdev) };
+        if let Some(begin) = self.accounted_since {
+            let raw = self.raw();
+            let op = raw.bi_opf & bindings::REQ_OP_MASK;
+            let sectors = raw.bi_iter.bi_size / SECTOR_SIZE as u32;
+            // SAFETY: By the type invariant the bio has not ended, so that its block device is
+            // valid, the one that accounting began with.
+            unsafe { io_acct::end(raw.bi_bdev, op, sectors, begin) };
         }
         if let Err(status) = self.status {
             // SAFETY: By the type invariant the bio is valid and this driver's own.
