@@ -288,9 +288,14 @@ impl<T: Operations> Drop for Disk<T> {
 
 /// A disk that everyone sees; dropping it takes it away.
 ///
-/// Taking it away first lets no file system find its DAX device, then ends that, then the disk: file
-/// systems on it are told, running I/O is waited for, new I/O fails. What the disk worked on may
-/// still be mapped by processes: see [`PageMap`](crate::memremap::PageMap).
+/// Taking it away first lets no file system find its DAX device any more; then the disk goes: file
+/// systems on it are synced and shut down, running I/O is waited for, new I/O fails; then the DAX
+/// device. What the disk worked on may still be mapped by processes: see
+/// [`PageMap`](crate::memremap::PageMap).
+///
+/// nd_pmem ends the DAX device before the disk. That tells a mounted XFS before it is shut down, and
+/// XFS of 7.3 (`xfs_dax_notify_dev_failure()`) then walks 2³² pages of every file of every allocation
+/// group but the last, frozen: minutes to hours. One that is shut down already gives up at once.
 ///
 /// # Invariants
 ///
@@ -330,13 +335,16 @@ impl<T: Operations> Drop for GenDisk<T> {
     fn drop(&mut self) {
         let gendisk = self.gendisk.as_ptr();
 
-        if let Some(dax) = &self.dax {
+        if self.dax.is_some() {
             // SAFETY: By the type invariant the disk was added, and with it its DAX device.
             unsafe { bindings::dax_remove_host(gendisk) };
-            dax.kill();
         }
         // SAFETY: By the type invariant the disk was added; this is the only place that removes it.
         unsafe { bindings::del_gendisk(gendisk) };
+        // `Disk::drop` does so too, but the callbacks have a reference to the disk until then.
+        if let Some(dax) = &self.dax {
+            dax.kill();
+        }
         // SAFETY: By the type invariant the pointer is from `KBox::leak`. With the disk removed and
         // the DAX device dead, no callback runs and none will.
         drop(unsafe { KBox::from_raw(self.disk.as_ptr()) });
