@@ -27,6 +27,10 @@ install: ## install modules, modprobe.d and udev files; DESTDIR=DIR: below that 
 check: ## formats, lints, warnings, documentation
 	@scripts/check
 
+.PHONY: bench
+bench: ## instructions per call on rpmem, nd_pmem and brd; see bench/README.md
+	@bench/run
+
 .PHONY: clean
 clean: ## remove what was built here (the cache stays: scripts/provision --purge)
 	@rm -rf build target
