@@ -38,6 +38,9 @@ STAMP=.rpmem-complete
 # hash_of WORD… : a short name for everything given.
 hash_of() { printf '%s\0' "$@" | sha256sum | cut -c1-12; }
 
+# recipe SCRIPT : what the script does; another comment is no other result.
+recipe() { sed '/^[[:space:]]*#/d' "$SCRIPTS/$1"; }
+
 # Paths of the cache's entries.  Each name covers what goes into the entry: the pins, the script that
 # builds it, and the entry that it is built from.
 find_entries() {
@@ -45,19 +48,19 @@ find_entries() {
 	((EUID)) || owner=root # ownership inside differs, see in-root
 	local root_key kernel_key
 	root_key=$(hash_of "$owner" "$SUITE" "${BUILD_PACKAGES[*]}" "${HOST_PACKAGES[*]}" \
-		"${GUEST_PACKAGES[*]}" "$(<"$SCRIPTS/make-root")")
+		"${GUEST_PACKAGES[*]}" "$(recipe make-root)")
 	ROOT=$CACHE/root-$root_key
 	kernel_key=$(hash_of "$KERNEL_SUITE" "$KERNEL_RELEASE" "$KERNEL_VERSION" "$KERNEL_SERIES" \
-		"$(<"$SCRIPTS/make-kernel")")
+		"$(recipe make-kernel)")
 	KERNEL=$CACHE/kernel-$kernel_key
 	# The rest follows from the exact versions in the two, which only they know.
 	KDIR='' GUEST=''
 	if [[ -e $ROOT/$STAMP && -e $KERNEL/$STAMP ]]; then
 		local made_of
 		made_of="$KERNEL $(<"$KERNEL/$STAMP") $(<"$ROOT/$STAMP")"
-		KDIR=$CACHE/kdir-$(hash_of "$ROOT" "$made_of" "$KERNEL_CC" "$(<"$SCRIPTS/make-kdir")")
-		GUEST=$CACHE/guest-$(hash_of "$ROOT" "$made_of" "$(<"$SCRIPTS/make-guest")" \
-			"$(<"$SCRIPTS/guest/init")")
+		KDIR=$CACHE/kdir-$(hash_of "$ROOT" "$made_of" "$KERNEL_CC" "$(recipe make-kdir)")
+		GUEST=$CACHE/guest-$(hash_of "$ROOT" "$made_of" "$(recipe make-guest)" \
+			"$(recipe guest/init)")
 	fi
 }
 
