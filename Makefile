@@ -31,6 +31,18 @@ check: ## formats, lints, warnings, documentation
 bench: ## instructions per call on rpmem, nd_pmem and brd; see bench/README.md
 	@bench/run
 
+.PHONY: test
+test: ## all tests: the host's and those in guests; T=PATTERN: those with such a name
+	@scripts/test -- "$(T)"
+
+.PHONY: test-host
+test-host: ## the tests that need no guest
+	@scripts/test --host -- "$(T)"
+
+.PHONY: test-vm
+test-vm: ## the tests in guests
+	@scripts/test --vm -- "$(T)"
+
 .PHONY: clean
 clean: ## remove what was built here (the cache stays: scripts/provision --purge)
 	@rm -rf build target

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A disk of the driver: its node, its files in sysfs, its bad blocks."""
+
+import fcntl
+import mmap
+import os
+import struct
+
+from . import shell
+
+SECTOR = 512
+BLKZEROOUT = 0x127F
+FS_IOC_FIEMAP = 0xC020660B
+FIEMAP_FLAG_SYNC = 1
+FIEMAP_EXTENT_LAST = 1
+
+
+class Disk:
+    def __init__(self, number):
+        self.name = f"rpmem{number}"
+        self.node = f"/dev/{self.name}"
+        self.sysfs = f"/sys/block/{self.name}"
+        self.badblocks = BadblocksFile(f"{self.sysfs}/badblocks")
+
+    def attribute(self, name):
+        return shell.read_text(f"{self.sysfs}/{name}").strip()
+
+    def queue(self, name):
+        return self.attribute(f"queue/{name}")
+
+    @property
+    def sectors(self):
+        return int(self.attribute("size"))
+
+    @property
+    def bytes(self):
+        return self.sectors * SECTOR
+
+    @property
+    def block_size(self):
+        return int(self.queue("logical_block_size"))
+
+    def open(self, flags=os.O_RDWR, direct=True):
+        return Io(self.node, flags, direct)
+
+
+class BadblocksFile:
+    """The disk's list of bad sectors. A file of sysfs may be read a page at a time only, hence the
+    loops."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def text(self, at_once=65536):
+        with open(self.path, "rb", buffering=0) as file:
+            pieces = iter(lambda: file.read(at_once), b"")
+            return b"".join(pieces).decode("ascii")
+
+    def list(self):
+        """(start, length) pairs."""
+        return [tuple(map(int, line.split(" "))) for line in self.text().splitlines()]
+
+    def write(self, text):
+        shell.write_text(self.path, text)
+
+    def inject(self, start, length):
+        self.write(f"{start} {length}\n")
+
+    def clear(self, start, length):
+        self.write(f"-{start} {length}\n")
+
+    def inject_all(self, ranges):
+        """Any number of ranges, in few calls; each takes whole lines and says how many bytes."""
+        data = memoryview("".join(f"{start} {length}\n" for start, length in ranges).encode())
+        fd = os.open(self.path, os.O_WRONLY)
+        try:
+            while data:
+                data = data[os.write(fd, data[:65536]):]
+        finally:
+            os.close(fd)
+
+
+class Io:
+    """An open disk or file, read and written at offsets; direct I/O has its buffers aligned."""
+
+    def __init__(self, path, flags, direct):
+        self.path = path
+        self.fd = os.open(path, flags | (os.O_DIRECT if direct else 0) | os.O_CLOEXEC)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        os.close(self.fd)
+
+    def read(self, offset, length):
+        """All of it, or an error; less at the end only."""
+        with mmap.mmap(-1, max(length, mmap.PAGESIZE)) as buffer:
+            with memoryview(buffer)[:length] as view:
+                got = os.preadv(self.fd, [view], offset)
+            return buffer[:got]
+
+    def write(self, offset, data, flags=0):
+        with mmap.mmap(-1, max(len(data), mmap.PAGESIZE)) as buffer:
+            buffer[: len(data)] = data
+            with memoryview(buffer)[: len(data)] as view:
+                written = os.pwritev(self.fd, [view], offset, flags)
+        if written != len(data):
+            raise OSError(f"{self.path}: wrote {written} of {len(data)} bytes at {offset}")
+
+    def sync(self):
+        os.fsync(self.fd)
+
+    def zero_out(self, offset, length):
+        """BLKZEROOUT, for disks."""
+        fcntl.ioctl(self.fd, BLKZEROOUT, struct.pack("=QQ", offset, length))
+
+
+def extents(path):
+    """Where on its disk a file is: (byte of the file, byte of the disk, bytes), in order."""
+    start = 0
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        while True:
+            header = struct.pack("=QQLLLL", start, (1 << 63) - 1 - start, FIEMAP_FLAG_SYNC, 0, 32, 0)
+            answer = bytearray(header + bytes(32 * 56))
+            fcntl.ioctl(fd, FS_IOC_FIEMAP, answer, True)
+            mapped = struct.unpack_from("=QQLLLL", answer)[3]
+            last = mapped == 0
+            for i in range(mapped):
+                logical, physical, length, _, _, flags = struct.unpack_from("=QQQQQL", answer, 32 + i * 56)
+                yield logical, physical, length
+                start = logical + length
+                last = last or bool(flags & FIEMAP_EXTENT_LAST)
+            if last:
+                return
+    finally:
+        os.close(fd)
+
+
+def first_sectors(path):
+    """For each 4096-byte page of a file, the 512-byte sector of the disk that it begins at."""
+    return {
+        (logical + offset) // mmap.PAGESIZE: (physical + offset) // SECTOR
+        for logical, physical, length in extents(path)
+        for offset in range(0, length, mmap.PAGESIZE)
+    }

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Loading and unloading the driver, and what the system has of it."""
+
+import errno
+import glob
+import os
+import re
+
+from . import shell
+
+PARAMETERS = "/sys/module/rpmem/parameters"
+UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
+def number(text):
+    """The number that memmap= notation stands for."""
+    unit = UNITS.get(text[-1].upper())
+    return int(text[:-1], 0) * unit if unit else int(text, 0)
+
+
+def given_regions():
+    """The (size, address) pairs that this guest was started with."""
+    pairs = (word.split("@") for word in os.environ["RPMEM_REGIONS"].split())
+    return [(number(size), number(address)) for size, address in pairs]
+
+
+def kind():
+    return os.environ["RPMEM_REGION_KIND"]
+
+
+def nvdimm_regions():
+    """The (size, address) pairs of NVDIMMs, as /proc/iomem shows them once ACPI's driver is there."""
+    shell.run("modprobe", "nfit")
+    found = re.findall(r"^([0-9a-f]+)-([0-9a-f]+) : Persistent Memory$", shell.read_text("/proc/iomem"), re.M)
+    return [(int(last, 16) + 1 - int(first, 16), int(first, 16)) for first, last in found]
+
+
+def text_of(regions):
+    """As regions= wants it."""
+    return ",".join(f"{size:#x}@{address:#x}" for size, address in regions)
+
+
+def usual_arguments():
+    """How the regions of this guest are taken."""
+    match kind():
+        case "memmap":
+            return []
+        case "reserved":
+            return [f"regions={text_of(given_regions())}"]
+        case "nvdimm":
+            return [f"regions={text_of(nvdimm_regions())}"]
+
+
+def is_loaded():
+    return os.path.isdir("/sys/module/rpmem")
+
+
+def load(*arguments):
+    shell.run("modprobe", "rpmem", *arguments)
+
+
+def unload():
+    shell.run("modprobe", "-r", "rpmem")
+
+
+def ensure(block_size):
+    """Has the driver loaded with this block size on this guest's regions, or not at all for None."""
+    if is_loaded():
+        if block_size is not None and _is_as_usual(block_size):
+            return
+        unload()
+    if block_size is not None:
+        load(*usual_arguments(), f"logical_block_size={block_size}")
+
+
+def _is_as_usual(block_size):
+    usual = dict(argument.split("=", 1) for argument in usual_arguments())
+    wanted = {
+        "logical_block_size": str(block_size), "regions": usual.get("regions", "(null)"), "auto": "-1", "force": "N"
+    }
+    return parameters() == wanted and len(nodes()) == len(given_regions())
+
+
+def parameters():
+    return {name: shell.read_text(f"{PARAMETERS}/{name}").strip() for name in os.listdir(PARAMETERS)}
+
+
+def nodes():
+    """The disks' nodes, without partitions."""
+    return sorted(path for path in glob.glob("/dev/rpmem*") if re.fullmatch(r"/dev/rpmem\d+", path))
+
+
+def traces():
+    """Everything in which a driver that has gone could still show."""
+    return {
+        "iomem": shell.read_text("/proc/iomem").splitlines(),
+        "nodes": glob.glob("/dev/rpmem*"),
+        "disks": [name for name in os.listdir("/sys/class/block") if "rpmem" in name],
+        "devices": sorted(os.listdir("/sys/bus/platform/devices")),
+        "drivers": sorted(os.listdir("/sys/bus/platform/drivers")),
+        "bdis": sorted(os.listdir("/sys/class/bdi")),
+        "module": is_loaded(),
+    }
+
+
+def difference(before, after):
+    """What is there now and was not, or the reverse; empty if nothing."""
+    return {
+        what: (before[what], after[what]) for what in before if before[what] != after[what]
+    }
+
+
+class NotRefused(Exception):
+    """The driver took what it must refuse, or refused it in another way."""
+
+
+def refused(context, *arguments, error, says):
+    """Loads the driver, which must fail with this errno and a message, and leave nothing behind."""
+    context.expect_log(says)
+    before = traces()
+    done = shell.attempt("modprobe", "rpmem", *arguments)
+    shown = " ".join(arguments)
+    if done.returncode == 0:
+        unload()
+        raise NotRefused(f"modprobe rpmem {shown}: loaded")
+    if os.strerror(error) not in done.stderr:
+        raise NotRefused(f"modprobe rpmem {shown}: not {errno.errorcode[error]}: {done.stderr.strip()}")
+    left = difference(before, traces())
+    if left:
+        raise NotRefused(f"modprobe rpmem {shown}: refused, but changed {left}")
