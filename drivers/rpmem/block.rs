@@ -3,6 +3,7 @@
 //! The disk's operations.
 
 use crate::{medium::Medium, sysfs};
+use kernel::prelude::*;
 use kernel_ext::{
     block::{
         bio::{Bio, BlkStatus, Op},
@@ -33,14 +34,19 @@ impl Operations for Medium {
 
         bio.start_io_acct();
         let status = match bio.op() {
-            Op::Read => self.read(&bio),
+            Op::Read => self.read(&bio).map_err(status_of),
             // The block core warns of a write to a read-only device, and lets it pass.
             Op::Write | Op::WriteZeroes if bio.is_to_read_only_device() => Err(BlkStatus::IoError),
-            Op::Write => self.write(&bio),
-            Op::WriteZeroes => self.write_zeroes(&bio),
+            Op::Write => self.write(&bio).map_err(status_of),
+            Op::WriteZeroes => self.write_zeroes(&bio).map_err(status_of),
             Op::Other => Err(BlkStatus::NotSupported),
         };
         // FUA asks for no more: every write is durable when it ends.
         bio.end(status);
     }
+}
+
+/// Whatever goes wrong on the medium is an I/O error to those who asked.
+fn status_of(_: Error) -> BlkStatus {
+    BlkStatus::IoError
 }

@@ -5,6 +5,7 @@
 use crate::{
     medium::Medium,
     params,
+    poison::Poison,
     regions::{holder_text, phys_range},
 };
 use core::sync::atomic::{AtomicI32, Ordering};
@@ -111,7 +112,9 @@ impl Bound {
             return Err(EBUSY);
         };
 
-        let pages = PageMap::new(claim, node).inspect_err(|error| {
+        let capacity = range.size() / SECTOR_SIZE as u64;
+        let poison = Arc::pin_init(Poison::new(capacity), GFP_KERNEL)?;
+        let pages = PageMap::new(claim, node, poison.clone()).inspect_err(|error| {
             dev_err!(
                 dev,
                 "{} cannot be mapped ({:?}); is it beyond the addresses that the CPU or a hypervisor allows?\n",
@@ -121,9 +124,9 @@ impl Bound {
         })?;
         refuse_foreign_format(pdev, &pages)?;
 
-        let capacity = range.size() / SECTOR_SIZE as u64;
-        let medium = Arc::pin_init(Medium::new(pages, capacity), GFP_KERNEL)?;
+        let medium = Arc::new(Medium::new(pages, poison), GFP_KERNEL)?;
         let dax = dax::Device::new(medium.clone())?;
+        medium.poison().set_dax(dax.handle());
         let limits = Limits {
             logical_block_size: params::LOGICAL_BLOCK_SIZE.get(),
             physical_block_size: PAGE_SIZE as u32,
@@ -155,7 +158,7 @@ impl Bound {
 ///
 /// Its block device begins behind the info block: taken as a whole, the region would show a file
 /// system at the wrong place, and writing to it would destroy that of another driver.
-fn refuse_foreign_format(pdev: &platform::Device<Core<'_>>, pages: &PageMap) -> Result {
+fn refuse_foreign_format(pdev: &platform::Device<Core<'_>>, pages: &PageMap<Poison>) -> Result {
     for offset in PROBES {
         let mut bytes = [0; SIGNATURE_LEN];
         let Some(mut window) = pages.window(offset as usize, bytes.len()) else {

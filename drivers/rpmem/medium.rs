@@ -6,9 +6,9 @@
 //! whoever has seen a write end, on any CPU, can have it flushed by a fence on another.
 
 use crate::poison::Poison;
-use kernel::{iov::IovIterSource, prelude::*};
+use kernel::{iov::IovIterSource, prelude::*, sync::Arc};
 use kernel_ext::{
-    block::bio::{Bio, BlkStatus},
+    block::bio::Bio,
     memremap::PageMap,
     pmem::{self, Window},
     PAGE_SIZE, SECTOR_SIZE,
@@ -25,20 +25,15 @@ const ZERO_STRIDE: usize = 2 << 20;
 const FRUITLESS_ROUNDS: u32 = 8;
 
 /// A mapped region and its bad blocks.
-#[pin_data]
 pub(crate) struct Medium {
-    #[pin]
-    poison: Poison,
-    pages: PageMap,
+    pages: PageMap<Poison>,
+    poison: Arc<Poison>,
 }
 
 impl Medium {
-    /// A medium of `capacity` sectors, all of which are good.
-    pub(crate) fn new(pages: PageMap, capacity: u64) -> impl PinInit<Self, Error> {
-        try_pin_init!(Self {
-            poison <- Poison::new(capacity),
-            pages,
-        })
+    /// A medium with a list of bad blocks, the one that failures of its memory go to.
+    pub(crate) fn new(pages: PageMap<Poison>, poison: Arc<Poison>) -> Self {
+        Self { pages, poison }
     }
 
     /// Returns the list of bad blocks.
@@ -64,28 +59,24 @@ impl Medium {
     /// With a bad sector in it the medium is not touched; poison that nobody knew of is an error
     /// too.
     #[inline]
-    pub(crate) fn read(&self, bio: &Bio) -> Result<(), BlkStatus> {
+    pub(crate) fn read(&self, bio: &Bio) -> Result {
         let mut window = self.window_of(bio)?;
         if self.poison.any_in(bio.sector(), sectors(bio)) {
-            return Err(BlkStatus::IoError);
+            return Err(EIO);
         }
         for segment in bio.segments() {
-            window
-                .read_segment(segment)
-                .map_err(|_| BlkStatus::IoError)?;
+            window.read_segment(segment)?;
         }
         Ok(())
     }
 
     /// Writes a bio's data, which clears the bad sectors that it covers.
     #[inline]
-    pub(crate) fn write(&self, bio: &Bio) -> Result<(), BlkStatus> {
+    pub(crate) fn write(&self, bio: &Bio) -> Result {
         let mut window = self.window_of(bio)?;
-        self.poison.overwrite(bio.sector(), sectors(bio), || {
+        self.overwrite(bio.sector(), bio.len(), || {
             for segment in bio.segments() {
-                window
-                    .write_segment(segment)
-                    .map_err(|_| BlkStatus::IoError)?;
+                window.write_segment(segment)?;
             }
             pmem::fence();
             Ok(())
@@ -93,10 +84,8 @@ impl Medium {
     }
 
     /// Writes zeroes where a bio says, which clears the bad sectors that it covers.
-    pub(crate) fn write_zeroes(&self, bio: &Bio) -> Result<(), BlkStatus> {
-        let window = self.window_of(bio)?;
-        self.zero(bio.sector(), window)
-            .map_err(|_| BlkStatus::IoError)
+    pub(crate) fn write_zeroes(&self, bio: &Bio) -> Result {
+        self.zero(bio.sector(), self.window_of(bio)?)
     }
 
     /// Writes zeroes to a window that begins at `sector`.
@@ -104,16 +93,25 @@ impl Medium {
         let mut sector = sector;
         let mut rest = window;
         while !rest.is_empty() {
-            let piece = rest.take_front(rest.len().min(ZERO_STRIDE)).ok_or(EIO)?;
-            let sectors = (piece.len() / SECTOR_SIZE) as u64;
-            self.poison.overwrite(sector, sectors, || {
+            // Up to a multiple of the stride, so that no page is written in two pieces.
+            let to_boundary = ZERO_STRIDE - sector as usize * SECTOR_SIZE % ZERO_STRIDE;
+            let piece = rest.take_front(rest.len().min(to_boundary)).ok_or(EIO)?;
+            self.overwrite(sector, piece.len(), || {
                 piece.zero()?;
                 pmem::fence();
-                Ok::<(), Error>(())
+                Ok(())
             })?;
-            sector += sectors;
+            sector += (piece.len() / SECTOR_SIZE) as u64;
         }
         Ok(())
+    }
+
+    /// Stores to `bytes` bytes from a sector on by the rule of [`crate::poison`].
+    #[inline]
+    fn overwrite(&self, sector: u64, bytes: usize, store: impl FnOnce() -> Result) -> Result {
+        let sectors = (bytes / SECTOR_SIZE) as u64;
+        let revive = || self.pages.revive(sector as usize * SECTOR_SIZE, bytes);
+        self.poison.overwrite(sector, sectors, revive, store)
     }
 
     /// Writes `bytes` bytes from `iter` over whole sectors, from a sector on, and clears those;
@@ -147,10 +145,9 @@ impl Medium {
     }
 
     #[inline]
-    fn window_of(&self, bio: &Bio) -> Result<Window<'_>, BlkStatus> {
+    fn window_of(&self, bio: &Bio) -> Result<Window<'_>> {
         // The block core has checked it against the capacity; this is what makes it safe.
-        self.window(bio.sector(), bio.len())
-            .ok_or(BlkStatus::IoError)
+        self.window(bio.sector(), bio.len()).ok_or(EIO)
     }
 }
 

@@ -14,6 +14,13 @@
 //!    after, and stays.
 //!
 //! Readers take no lock: see the `badblocks` crate for what they are promised.
+//!
+//! # Failed pages
+//!
+//! What a user injects is bad by the sector. What the kernel's memory-failure handling reports is bad
+//! by the page, and after a machine check the kernel has unmapped that page for itself too: such a
+//! page is brought back, before the store, by a write that covers all of it, and any smaller write
+//! to it fails. Its flag in the struct page says which kind it is.
 
 use badblocks::{index_words_needed, words_needed, AtomicU64, Badblocks, Edit, Edits, Index};
 use kernel::{
@@ -21,7 +28,12 @@ use kernel::{
     prelude::*,
     sync::{Mutex, SetOnce},
 };
-use kernel_ext::sysfs::{Dirent, OpenFile};
+use kernel_ext::{
+    dax,
+    memremap::FailureHandler,
+    sysfs::{Dirent, OpenFile},
+    SECTOR_SIZE,
+};
 
 /// The bad sectors of a medium.
 #[pin_data]
@@ -30,6 +42,7 @@ pub(crate) struct Poison {
     #[pin]
     index: Mutex<Index<KVVec<u64>>>,
     watchers: SetOnce<Dirent>,
+    dax: SetOnce<dax::Handle>,
 }
 
 impl Poison {
@@ -49,6 +62,7 @@ impl Poison {
                 map,
                 index <- new_mutex!(index, "rpmem::poison"),
                 watchers: SetOnce::new(),
+                dax: SetOnce::new(),
             }))
         })
     }
@@ -58,6 +72,11 @@ impl Poison {
         if let Some(file) = file {
             self.watchers.populate(file);
         }
+    }
+
+    /// Names the DAX device whose holder is told of memory failures.
+    pub(crate) fn set_dax(&self, dax: dax::Handle) {
+        self.dax.populate(dax);
     }
 
     fn notify(&self) {
@@ -80,28 +99,32 @@ impl Poison {
 
     /// Stores to `sectors` sectors from `sector` on, and clears those of them that were bad.
     ///
-    /// `store` must have fenced its stores when it returns. If it fails, nothing is cleared.
+    /// With a bad one among them, `revive` is called first. `store` must have fenced its stores when
+    /// it returns. If one of the two fails, nothing is cleared.
     #[inline]
-    pub(crate) fn overwrite<E>(
+    pub(crate) fn overwrite(
         &self,
         sector: u64,
         sectors: u64,
-        store: impl FnOnce() -> Result<(), E>,
-    ) -> Result<(), E> {
+        revive: impl FnOnce() -> Result,
+        store: impl FnOnce() -> Result,
+    ) -> Result {
         if !self.any_in(sector, sectors) {
             return store();
         }
-        self.overwrite_bad(sector, sectors, store)
+        self.overwrite_bad(sector, sectors, revive, store)
     }
 
     #[cold]
-    fn overwrite_bad<E>(
+    fn overwrite_bad(
         &self,
         sector: u64,
         sectors: u64,
-        store: impl FnOnce() -> Result<(), E>,
-    ) -> Result<(), E> {
+        revive: impl FnOnce() -> Result,
+        store: impl FnOnce() -> Result,
+    ) -> Result {
         let mut index = self.index.lock();
+        revive()?;
         store()?;
         // The range was on the medium, or there would be nothing bad in it.
         let cleared = self.map.clear(&mut index, sector, sectors).unwrap_or(0);
@@ -163,5 +186,23 @@ impl Poison {
     pub(crate) fn read_text(&self, reader: OpenFile, offset: u64, buf: &mut [u8]) -> usize {
         let mut index = self.index.lock();
         self.map.read_text(&mut index, reader.cookie(), offset, buf)
+    }
+}
+
+impl FailureHandler for Poison {
+    fn record(&self, offset: usize, len: usize) {
+        let (sector, sectors) = (offset / SECTOR_SIZE, len / SECTOR_SIZE);
+        let mut index = self.index.lock();
+        let recorded = self.map.set(&mut index, sector as u64, sectors as u64);
+        drop(index);
+        // The pages are the region's own, so that there is no other way.
+        if recorded.is_ok() {
+            pr_err!("memory failure: {sectors} sectors from {sector} on are bad now\n");
+            self.notify();
+        }
+    }
+
+    fn dax(&self) -> Option<&dax::Handle> {
+        self.dax.as_ref()
     }
 }

@@ -17,12 +17,20 @@
 #include <linux/memremap.h>
 #include <linux/moduleparam.h>
 #include <linux/numa.h>
+#include <linux/page-flags.h>
 #include <linux/part_stat.h>
 #include <linux/platform_device.h>
 #include <linux/property.h>
+#include <linux/set_memory.h>
 #include <linux/sysfs.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
+
+/*
+ * Exported by drivers/dax/super.c, but declared in a header of that folder,
+ * which header packages do not carry.
+ */
+struct inode *dax_inode(struct dax_device *dax_dev);
 
 /* Macros with casts, which bindgen does not evaluate by itself. */
 const u32 RUST_CONST_HELPER_BLK_FEAT_DAX = (__force u32)BLK_FEAT_DAX;

@@ -30,3 +30,27 @@ phys_addr_t rust_helper_virt_to_phys(volatile void *address)
 {
 	return virt_to_phys(address);
 }
+
+struct page *rust_helper_pfn_to_page(unsigned long pfn);
+struct page *rust_helper_pfn_to_page(unsigned long pfn)
+{
+	return pfn_to_page(pfn);
+}
+
+int rust_helper_PageHWPoison(const struct page *page);
+int rust_helper_PageHWPoison(const struct page *page)
+{
+	return PageHWPoison(page);
+}
+
+void rust_helper_SetPageHWPoison(struct page *page);
+void rust_helper_SetPageHWPoison(struct page *page)
+{
+	SetPageHWPoison(page);
+}
+
+void rust_helper_ClearPageHWPoison(struct page *page);
+void rust_helper_ClearPageHWPoison(struct page *page)
+{
+	ClearPageHWPoison(page);
+}

@@ -78,6 +78,39 @@ pub trait Operations: Send + Sync + Sized + 'static {
     ) -> usize;
 }
 
+/// A reference to a DAX device that need not be alive.
+///
+/// # Invariants
+///
+/// `dax` points to a valid `struct dax_device` with a reference that is ours.
+pub struct Handle {
+    dax: NonNull<bindings::dax_device>,
+}
+
+// SAFETY: The DAX core locks; the reference count is atomic.
+unsafe impl Send for Handle {}
+
+// SAFETY: As above.
+unsafe impl Sync for Handle {}
+
+impl Handle {
+    /// Tells the holder of the device that `len` bytes from `offset` on have failed, and returns what
+    /// it says: 0, or a negative errno, `-EOPNOTSUPP` if there is no holder.
+    ///
+    /// `mf_flags` are those that `dev_pagemap_ops::memory_failure` got. May sleep.
+    pub(crate) fn notify_failure(&self, offset: u64, len: u64, mf_flags: c_int) -> c_int {
+        // SAFETY: By the type invariant the device is valid.
+        unsafe { bindings::dax_holder_notify_failure(self.dax.as_ptr(), offset, len, mf_flags) }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant there is a reference to give back.
+        unsafe { bindings::put_dax(self.dax.as_ptr()) };
+    }
+}
+
 /// A DAX device that is alive until it is killed or dropped.
 ///
 /// # Invariants
@@ -240,6 +273,15 @@ impl<T> Device<T> {
     pub fn set_write_cache(&self, on: bool) {
         // SAFETY: By the type invariant the device is valid.
         unsafe { bindings::dax_write_cache(self.as_raw(), on) };
+    }
+
+    /// Returns a reference that may outlive the device.
+    pub fn handle(&self) -> Handle {
+        // SAFETY: By the type invariant the device is valid, and so is its inode, whose reference
+        // count is the device's.
+        unsafe { bindings::ihold(bindings::dax_inode(self.as_raw())) };
+        // INVARIANT: The reference was taken above.
+        Handle { dax: self.dax }
     }
 
     /// Ends the device: tells its holder, lets no new operation begin and waits for those that

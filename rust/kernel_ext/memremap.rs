@@ -4,13 +4,15 @@
 //!
 //! C header: [`include/linux/memremap.h`](srctree/include/linux/memremap.h)
 
-use crate::{numa::Node, pmem::Window, resource::PhysRange, PAGE_SIZE};
+use crate::{dax, numa::Node, pmem::Window, resource::PhysRange, PAGE_SIZE};
 use core::{ptr::NonNull, time::Duration};
 use kernel::{
     alloc::flags::GFP_KERNEL,
-    error::from_err_ptr,
+    error::{from_err_ptr, to_result},
+    ffi::{c_int, c_ulong},
     io::resource::Region,
     prelude::*,
+    sync::Arc,
     time::{delay::fsleep, Delta},
     types::Opaque,
 };
@@ -23,6 +25,18 @@ pub fn compat_align() -> u64 {
     unsafe { bindings::memremap_compat_align() as u64 }
 }
 
+/// Who is told that memory of a [`PageMap`] has failed: a machine check hit it, or somebody said so
+/// (`madvise(MADV_HWPOISON)`, the `hwpoison` files in debugfs).
+pub trait FailureHandler: Send + Sync + 'static {
+    /// Records that `len` bytes from `offset` on, whole pages, have failed.
+    ///
+    /// Called before processes and file systems are told. May sleep.
+    fn record(&self, offset: usize, len: usize);
+
+    /// Returns the DAX device whose holder, a file system or a device on top, is told next.
+    fn dax(&self) -> Option<&dax::Handle>;
+}
+
 /// A physical range mapped for DAX (`MEMORY_DEVICE_FS_DAX`): direct map, struct pages, and the
 /// exclusive claim on it in `/proc/iomem`.
 ///
@@ -31,22 +45,65 @@ pub fn compat_align() -> u64 {
 /// - `pgmap` was passed to `memremap_pages()`, which succeeded, and not yet to `memunmap_pages()`;
 ///   it stays where it is.
 /// - `kaddr` is the kernel's address of its first byte, `range` what it maps.
-pub struct PageMap {
+/// - `pgmap.owner` points to what `handler` points to.
+pub struct PageMap<H: FailureHandler> {
     pgmap: Pin<KBox<Opaque<bindings::dev_pagemap>>>,
     kaddr: NonNull<u8>,
     range: PhysRange,
     // Goes after the mapping: fields are dropped after `PageMap::drop`.
     _claim: Region,
+    _handler: Arc<H>,
 }
 
 // SAFETY: The mapping belongs to no thread; all of `PageMap`'s methods may be called from any.
-unsafe impl Send for PageMap {}
+unsafe impl<H: FailureHandler> Send for PageMap<H> {}
 
-// SAFETY: `&PageMap` gives out windows only, and they take concurrent access.
-unsafe impl Sync for PageMap {}
+// SAFETY: `&PageMap` gives out windows, which take concurrent access, and changes flags of pages,
+// which is atomic.
+unsafe impl<H: FailureHandler> Sync for PageMap<H> {}
 
-impl PageMap {
-    /// Maps the range that `claim` covers, with its struct pages on `node`.
+impl<H: FailureHandler> PageMap<H> {
+    const OPS: bindings::dev_pagemap_ops = bindings::dev_pagemap_ops {
+        folio_free: None,
+        migrate_to_ram: None,
+        memory_failure: Some(Self::memory_failure),
+        folio_split: None,
+    };
+
+    /// # Safety
+    ///
+    /// For the memory-failure handler, which passes a `dev_pagemap` with these operations, pins it
+    /// meanwhile, and passes pages of it.
+    unsafe extern "C" fn memory_failure(
+        pgmap: *mut bindings::dev_pagemap,
+        pfn: c_ulong,
+        nr_pages: c_ulong,
+        mf_flags: c_int,
+    ) -> c_int {
+        // SAFETY: As the caller promises. `range` is the member of the union that `nr_range == 1`
+        // selects.
+        let (start, handler) = unsafe {
+            let start = (*pgmap).__bindgen_anon_1.range.as_ref().start;
+            (start as usize, &*(*pgmap).owner.cast::<H>())
+        };
+        for pfn in pfn..pfn.saturating_add(nr_pages) {
+            // SAFETY: As the caller promises the frame has a struct page. The flag says that the
+            // whole page is bad, as it does for ordinary memory; `revive` takes it away.
+            unsafe { bindings::SetPageHWPoison(bindings::pfn_to_page(pfn)) };
+        }
+        let offset = (pfn * PAGE_SIZE).wrapping_sub(start);
+        let len = nr_pages * PAGE_SIZE;
+        // First, so that whoever is told and looks finds it recorded.
+        handler.record(offset, len);
+        match handler.dax() {
+            // The answer is the holder's; without one it makes the core send the signals itself.
+            Some(dax) => dax.notify_failure(offset as u64, len as u64, mf_flags),
+            None => -(kernel::bindings::EOPNOTSUPP as c_int),
+        }
+    }
+
+    /// Maps the range that `claim` covers, with its struct pages on `node`; `handler` is told when
+    /// memory of it fails.
     ///
     /// May sleep.
     ///
@@ -54,7 +111,7 @@ impl PageMap {
     ///
     /// `EINVAL` if start or size is not a multiple of [`compat_align`], or the range is beyond what
     /// the CPU or the memory map can address; `ENOMEM`; what `memremap_pages()` says otherwise.
-    pub fn new(claim: Region, node: Node) -> Result<Self> {
+    pub fn new(claim: Region, node: Node, handler: Arc<H>) -> Result<Self> {
         let range = PhysRange::new(claim.start(), claim.size()).ok_or(EINVAL)?;
         let is_aligned = |n: u64| n.checked_rem(compat_align()) == Some(0);
         if !is_aligned(range.start()) || !is_aligned(range.size()) {
@@ -64,13 +121,16 @@ impl PageMap {
 
         let pgmap = KBox::pin_init(
             Opaque::ffi_init(|slot: *mut bindings::dev_pagemap| {
-                // SAFETY: `slot` is valid for writes. All zeroes is a valid `struct dev_pagemap`:
-                // no altmap, no operations, no owner.
+                // SAFETY: `slot` is valid for writes. All zeroes is a valid `struct dev_pagemap`,
+                // without an altmap.
                 unsafe { slot.write_bytes(0, 1) };
                 // SAFETY: The structure has just been initialised. `range` is the member of the
                 // union that `nr_range == 1` selects.
                 unsafe {
                     (*slot).type_ = bindings::memory_type_MEMORY_DEVICE_FS_DAX;
+                    (*slot).ops = &Self::OPS;
+                    // INVARIANT: `handler` moves into the value below.
+                    (*slot).owner = (&raw const *handler).cast_mut().cast();
                     (*slot).nr_range = 1;
                     let only = (*slot).__bindgen_anon_1.range.as_mut();
                     only.start = range.start();
@@ -90,6 +150,7 @@ impl PageMap {
             kaddr: NonNull::new(kaddr.cast()).ok_or(ENOMEM)?,
             range,
             _claim: claim,
+            _handler: handler,
         })
     }
 
@@ -120,6 +181,41 @@ impl PageMap {
         // SAFETY: By the type invariant the range is mapped with struct pages as long as `self`
         // lives, and the window lies within it.
         Some(unsafe { Window::new(self.kaddr.as_ptr().wrapping_add(offset), len) })
+    }
+
+    /// Brings pages that have failed back before they are overwritten: the kernel, which may have
+    /// unmapped them, can access them again, and their flag goes.
+    ///
+    /// `offset` and `len` say which bytes are about to be written. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EIO`, with nothing brought back, if one of the pages that they touch has failed but is not
+    /// covered from end to end: what would remain of it is lost.
+    pub fn revive(&self, offset: usize, len: usize) -> Result {
+        let end = offset
+            .checked_add(len)
+            .filter(|end| *end <= self.len())
+            .ok_or(EIO)?;
+        let first_pfn = self.range.start() as usize / PAGE_SIZE;
+        let pages = offset / PAGE_SIZE..end.div_ceil(PAGE_SIZE);
+        // SAFETY: By the type invariant every page frame of the range has a struct page.
+        let failed = |page: &usize| unsafe {
+            bindings::PageHWPoison(bindings::pfn_to_page(first_pfn + page)) != 0
+        };
+
+        let covered = |page: usize| page * PAGE_SIZE >= offset && (page + 1) * PAGE_SIZE <= end;
+        if pages.clone().filter(failed).any(|page| !covered(page)) {
+            return Err(EIO);
+        }
+        for page in pages.filter(failed) {
+            let pfn = first_pfn + page;
+            // SAFETY: The frame is in the kernel's direct map, by the type invariant.
+            to_result(unsafe { bindings::clear_mce_nospec(pfn) })?;
+            // SAFETY: As above.
+            unsafe { bindings::ClearPageHWPoison(bindings::pfn_to_page(pfn)) };
+        }
+        Ok(())
     }
 
     /// Returns the first page at or after `pfn` that somebody still uses: it is mapped or pinned,
@@ -178,7 +274,7 @@ impl PageMap {
     }
 }
 
-impl Drop for PageMap {
+impl<H: FailureHandler> Drop for PageMap<H> {
     fn drop(&mut self) {
         self.wait_until_unreferenced();
         // SAFETY: By the type invariant the range is mapped and has not been unmapped. Nobody has a
