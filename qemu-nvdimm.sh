@@ -241,7 +241,11 @@ fi
 project_make() { env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make -C "$PROJECT" --no-print-directory -s "$@"; }
 if [[ $modules == yes ]]; then
 	if [[ $build == yes ]]; then
-		project_make modules >&2 || cannot "the modules do not build (see above); --no-modules does without"
+		# What it has to say while it works is not the command's: our streams are that one's alone.
+		if ! words=$(project_make modules 2>&1 </dev/null); then
+			printf '%s\n' "$words" >&2
+			cannot "the modules do not build (see above); --no-modules does without"
+		fi
 	fi
 	list=$(project_make modules-list) || cannot "'make -s modules-list' failed (see above)"
 	while IFS= read -r path; do

@@ -44,7 +44,10 @@ def layer(cache, guest, release, paths):
         for name, data in contents.items():
             with open(f"{ours}/updates/{name}", "wb") as file:
                 file.write(data)
-        subprocess.run(["depmod", "--basedir", work, release], check=True)
+        depmod = subprocess.run(["depmod", "--basedir", work, release], check=False, text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if depmod.returncode:
+            raise ValueError(f"depmod failed: {depmod.stdout.strip()}")
         archive = Archive()
         base = f"layer/usr/lib/modules/{release}"
         for name, data in contents.items():
