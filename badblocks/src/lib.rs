@@ -66,7 +66,7 @@
 //! sectors. Where the kernel agrees (injecting merges, clearing splits) so does this; the kernel's
 //! 512-range limit, its splitting of ranges longer than 512 sectors and its acknowledged bit do not
 //! exist here. See [`Badblocks::read_text`] for reading it while it changes, [`Edits`] for what a
-//! user may write.
+//! user may write, [`Input`] for text that is written in pieces.
 //!
 //! # Examples
 //!
@@ -109,6 +109,7 @@ mod error;
 mod extent;
 mod fenwick;
 mod index;
+mod input;
 mod layout;
 mod line;
 mod map;
@@ -120,8 +121,9 @@ mod text;
 pub use error::{NewError, RangeError};
 pub use extent::Extent;
 pub use index::{index_words_needed, Index};
+pub use input::{Input, Lines, TooLong};
 pub use layout::{words_needed, MAX_SECTORS};
 pub use line::MAX_LINE;
 pub use map::Badblocks;
-pub use parse::{whole_lines, Edit, Edits, ParseError, Rule};
+pub use parse::{Edit, Edits, ParseError, Rule};
 pub use sync::AtomicU64;

@@ -172,20 +172,6 @@ impl<'a> Iterator for Edits<'a> {
     }
 }
 
-/// How much of what the user wrote to hand to [`Edits`], so that no line is cut in two.
-///
-/// `is_full` says that `buf` could not have taken more, so that the text may go on: then all up to
-/// the last newline is whole. Otherwise a last line without a newline is whole too. The caller
-/// tells the user that only so many bytes were taken, and the user writes the rest anew. 0 for a
-/// full buffer without a newline: no line is that long, so it is not one.
-pub fn whole_lines(buf: &[u8], is_full: bool) -> usize {
-    if !is_full {
-        return buf.len();
-    }
-    let newline = buf.iter().rposition(|&byte| byte == b'\n');
-    newline.map_or(0, |newline| newline.saturating_add(1))
-}
-
 fn is_blank(byte: &u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }

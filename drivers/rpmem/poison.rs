@@ -22,7 +22,9 @@
 //! page is brought back, before the store, by a write that covers all of it, and any smaller write
 //! to it fails. Its flag in the struct page says which kind it is.
 
-use badblocks::{index_words_needed, words_needed, AtomicU64, Badblocks, Edit, Edits, Index};
+use badblocks::{
+    index_words_needed, words_needed, AtomicU64, Badblocks, Edit, Edits, Index, Input,
+};
 use kernel::{
     new_mutex,
     prelude::*,
@@ -40,9 +42,15 @@ use kernel_ext::{
 pub(crate) struct Poison {
     map: Badblocks<KVVec<AtomicU64>>,
     #[pin]
-    index: Mutex<Index<KVVec<u64>>>,
+    writer: Mutex<Writer>,
     watchers: SetOnce<Dirent>,
     dax: SetOnce<dax::Handle>,
+}
+
+/// What only those who change the list, or read it as text, touch.
+struct Writer {
+    index: Index<KVVec<u64>>,
+    input: Input,
 }
 
 impl Poison {
@@ -60,7 +68,10 @@ impl Poison {
                 Badblocks::new(storage, index_storage, sectors).map_err(|_| EINVAL)?;
             Ok(try_pin_init!(Self {
                 map,
-                index <- new_mutex!(index, "rpmem::poison"),
+                writer <- new_mutex!(
+                    Writer { index, input: Input::new() },
+                    "rpmem::poison"
+                ),
                 watchers: SetOnce::new(),
                 dax: SetOnce::new(),
             }))
@@ -123,12 +134,15 @@ impl Poison {
         revive: impl FnOnce() -> Result,
         store: impl FnOnce() -> Result,
     ) -> Result {
-        let mut index = self.index.lock();
+        let mut writer = self.writer.lock();
         revive()?;
         store()?;
         // The range was on the medium, or there would be nothing bad in it.
-        let cleared = self.map.clear(&mut index, sector, sectors).unwrap_or(0);
-        drop(index);
+        let cleared = self
+            .map
+            .clear(&mut writer.index, sector, sectors)
+            .unwrap_or(0);
+        drop(writer);
         if cleared != 0 {
             self.notify();
         }
@@ -140,61 +154,82 @@ impl Poison {
     ///
     /// `store` must take no page fault and have fenced its stores when it returns.
     pub(crate) fn recover(&self, sector: u64, store: impl FnOnce() -> u64) -> u64 {
-        let mut index = self.index.lock();
+        let mut writer = self.writer.lock();
         let written = store();
         let cleared = match written {
             0 => 0,
-            _ => self.map.clear(&mut index, sector, written).unwrap_or(0),
+            _ => self
+                .map
+                .clear(&mut writer.index, sector, written)
+                .unwrap_or(0),
         };
-        drop(index);
+        drop(writer);
         if cleared != 0 {
             self.notify();
         }
         written
     }
 
-    /// Makes the changes that lines of text ask for, all of them or none; returns how many.
+    /// Makes the changes that lines of text ask for, all of those that this piece completes or none.
+    ///
+    /// `is_full` says that the piece could not have been longer: a line that it ends within goes on
+    /// with what the same file is written next.
     ///
     /// # Errors
     ///
     /// `EINVAL`, after a message that names the line, the rule and the way out.
-    pub(crate) fn edit(&self, text: &[u8]) -> Result<usize> {
-        let edits = Edits::new(text, self.map.sectors());
-        for edit in edits.clone() {
-            if let Err(error) = edit {
+    pub(crate) fn edit(&self, file: OpenFile, offset: u64, piece: &[u8], is_full: bool) -> Result {
+        let mut writer = self.writer.lock();
+        let lines = writer
+            .input
+            .feed(file.cookie(), offset, piece, is_full)
+            .map_err(|error| {
                 pr_err!("badblocks: {}\n", format_args!("{error}"));
-                return Err(EINVAL);
-            }
+                EINVAL
+            })?;
+        let sectors = self.map.sectors();
+        let edits = || {
+            [lines.joined(), lines.rest()]
+                .into_iter()
+                .filter(|part| !part.is_empty())
+                .flat_map(|part| Edits::new(part, sectors))
+        };
+        if let Some(Err(error)) = edits().find(|edit| edit.is_err()) {
+            pr_err!("badblocks: {}\n", format_args!("{error}"));
+            return Err(EINVAL);
         }
 
-        let mut count = 0;
-        let mut index = self.index.lock();
-        for edit in edits.flatten() {
+        for edit in edits().flatten() {
             match edit {
-                Edit::Inject(bad) => self.map.set(&mut index, bad.start(), bad.sectors()),
-                Edit::Clear(gone) => self.map.clear(&mut index, gone.start(), gone.sectors()),
+                Edit::Inject(bad) => self.map.set(&mut writer.index, bad.start(), bad.sectors()),
+                Edit::Clear(gone) => {
+                    self.map
+                        .clear(&mut writer.index, gone.start(), gone.sectors())
+                }
             }
             .map_err(|_| EINVAL)?;
-            count += 1;
         }
-        drop(index);
+        drop(writer);
         self.notify();
-        Ok(count)
+        Ok(())
     }
 
     /// Writes the list as text from byte `offset` on into `buf`; returns how many bytes.
     pub(crate) fn read_text(&self, reader: OpenFile, offset: u64, buf: &mut [u8]) -> usize {
-        let mut index = self.index.lock();
-        self.map.read_text(&mut index, reader.cookie(), offset, buf)
+        let mut writer = self.writer.lock();
+        self.map
+            .read_text(&mut writer.index, reader.cookie(), offset, buf)
     }
 }
 
 impl FailureHandler for Poison {
     fn record(&self, offset: usize, len: usize) {
         let (sector, sectors) = (offset / SECTOR_SIZE, len / SECTOR_SIZE);
-        let mut index = self.index.lock();
-        let recorded = self.map.set(&mut index, sector as u64, sectors as u64);
-        drop(index);
+        let mut writer = self.writer.lock();
+        let recorded = self
+            .map
+            .set(&mut writer.index, sector as u64, sectors as u64);
+        drop(writer);
         // The pages are the region's own, so that there is no other way.
         if recorded.is_ok() {
             pr_err!("memory failure: {sectors} sectors from {sector} on are bad now\n");

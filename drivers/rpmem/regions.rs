@@ -23,6 +23,7 @@ const KINDS: [Kind; 3] = [
 
 /// Why a region is refused.
 enum Refusal {
+    NotAddressable,
     SystemRam,
     Busy(Option<CString>),
     NotDescribed,
@@ -33,13 +34,20 @@ impl Refusal {
     fn errno(&self) -> Error {
         match self {
             Refusal::Busy(_) => EBUSY,
-            Refusal::SystemRam | Refusal::NotDescribed | Refusal::Misaligned(_) => EINVAL,
+            Refusal::NotAddressable
+            | Refusal::SystemRam
+            | Refusal::NotDescribed
+            | Refusal::Misaligned(_) => EINVAL,
         }
     }
 
     /// Says which region is refused, by which rule, and the way out.
     fn report(&self, region: Region) {
         match self {
+            Refusal::NotAddressable => pr_err!(
+                "regions={}: lies beyond the physical addresses of this CPU; name a range of /proc/iomem\n",
+                format_args!("{region}")
+            ),
             Refusal::SystemRam => pr_err!(
                 "regions={}: overlaps System RAM; keep it out of the kernel's hands with memmap= on its command line, or name another range\n",
                 format_args!("{region}")
@@ -111,6 +119,9 @@ fn judge(region: Region) -> Result<(), Refusal> {
     let Ok(range) = phys_range(region) else {
         return Err(Refusal::NotDescribed);
     };
+    if !resource::is_addressable(range) {
+        return Err(Refusal::NotAddressable);
+    }
     if resource::overlaps_system_ram(range) {
         return Err(Refusal::SystemRam);
     }

@@ -3,7 +3,6 @@
 //! The disk's files in sysfs: see Documentation/ABI/testing/sysfs-block-rpmem.
 
 use crate::medium::Medium;
-use badblocks::whole_lines;
 use kernel::{fmt::Write, prelude::*, str::kstrtobool_bytes};
 use kernel_ext::{
     block::gen_disk::Disk,
@@ -22,18 +21,11 @@ impl BinAttribute<Disk<Medium>> for BadblocksFile {
         Ok(disk.data().poison().read_text(reader, offset, buf))
     }
 
-    fn write(disk: &Disk<Medium>, text: &[u8]) -> Result<usize> {
-        // sysfs cuts what is longer than a page, maybe within a line: the rest of that line comes
-        // again with the next write.
-        let whole = whole_lines(text, text.len() >= PAGE_SIZE);
-        if whole == 0 {
-            pr_err!("badblocks: a line longer than a page; write \"START LEN\" to inject, \"-START LEN\" to clear\n");
-            return Err(EINVAL);
-        }
-        disk.data()
-            .poison()
-            .edit(text.get(..whole).ok_or(EINVAL)?)?;
-        Ok(whole)
+    fn write(disk: &Disk<Medium>, writer: OpenFile, offset: u64, text: &[u8]) -> Result<usize> {
+        // sysfs cuts a text that is longer than a page, as programs cut one at their buffer's end.
+        let is_full = text.len() >= PAGE_SIZE;
+        disk.data().poison().edit(writer, offset, text, is_full)?;
+        Ok(text.len())
     }
 }
 

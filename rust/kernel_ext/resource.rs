@@ -96,6 +96,13 @@ pub fn request_mem_region(range: PhysRange, name: CString) -> Option<Region> {
     root.request_region(range.start, range.size, name, Flags::IORESOURCE_MEM)
 }
 
+/// Whether the whole range is within the physical addresses that the CPU, as firmware and a
+/// hypervisor set it up, can use.
+pub fn is_addressable(range: PhysRange) -> bool {
+    // SAFETY: The root of the tree is always valid, and its end is set before modules are loaded.
+    range.last() <= unsafe { bindings::iomem_resource.end }
+}
+
 /// Whether any part of the range is System RAM.
 pub fn overlaps_system_ram(range: PhysRange) -> bool {
     intersects(

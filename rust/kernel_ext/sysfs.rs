@@ -40,12 +40,13 @@ pub trait BinAttribute<O>: 'static {
     /// end. May sleep.
     fn read(object: &O, reader: OpenFile, offset: u64, buf: &mut [u8]) -> Result<usize>;
 
-    /// Takes what a write(2) wrote, at most a page of it, and returns how many bytes it took: user
-    /// space comes again with the rest. May sleep.
-    fn write(object: &O, text: &[u8]) -> Result<usize>;
+    /// Takes what a write(2) wrote at byte `offset`, at most a page of it, and returns how many bytes
+    /// it took: user space comes again with the rest. May sleep.
+    fn write(object: &O, writer: OpenFile, offset: u64, text: &[u8]) -> Result<usize>;
 }
 
-/// Stands for one open file of a binary attribute, so that a driver can tell readers apart.
+/// Stands for one open file of a binary attribute, so that a driver can tell readers, and writers,
+/// apart.
 ///
 /// The number may come again once the file is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

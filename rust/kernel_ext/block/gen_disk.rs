@@ -517,18 +517,20 @@ impl<T: Operations, A: BinAttribute<Disk<T>>> BinFile<T, A> {
     /// For sysfs, which passes the kobject of the device of a disk with this attribute, keeps it
     /// alive meanwhile, and `count` bytes that user space wrote.
     unsafe extern "C" fn write(
-        _file: *mut bindings::file,
+        file: *mut bindings::file,
         kobj: *mut bindings::kobject,
         _attr: *const bindings::bin_attribute,
         buf: *mut c_char,
-        _offset: bindings::loff_t,
+        offset: bindings::loff_t,
         count: usize,
     ) -> isize {
         // SAFETY: As the caller promises.
         let disk = unsafe { Disk::<T>::from_device(bindings::kobj_to_dev(kobj)) };
         // SAFETY: As the caller promises.
         let text = unsafe { core::slice::from_raw_parts(buf.cast::<u8>(), count) };
-        match A::write(disk, text) {
+        // The VFS lets no negative offset through.
+        let offset = offset.unsigned_abs();
+        match A::write(disk, OpenFile::from_raw(file), offset, text) {
             Ok(written) => written.min(count) as isize,
             Err(error) => error.to_errno() as isize,
         }
