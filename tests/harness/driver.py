@@ -35,9 +35,14 @@ def nvdimm_regions():
     return [(int(last, 16) + 1 - int(first, 16), int(first, 16)) for first, last in found]
 
 
+def notation(value):
+    """In the shortest form: a parameter has at most 1024 bytes."""
+    return f"{value >> 20}M" if value and value % (1 << 20) == 0 else f"{value:#x}"
+
+
 def text_of(regions):
     """As regions= wants it."""
-    return ",".join(f"{size:#x}@{address:#x}" for size, address in regions)
+    return ",".join(f"{notation(size)}@{notation(address)}" for size, address in regions)
 
 
 def usual_arguments():
@@ -117,6 +122,8 @@ class NotRefused(Exception):
 def refused(context, *arguments, error, says):
     """Loads the driver, which must fail with this errno and a message, and leave nothing behind."""
     context.expect_log(says)
+    # What the device core adds when a probe has failed.
+    context.allow_log(r"rpmem rpmem\.\d+: probe with driver rpmem failed with error -\d+")
     before = traces()
     done = shell.attempt("modprobe", "rpmem", *arguments)
     shown = " ".join(arguments)
