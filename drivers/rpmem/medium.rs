@@ -11,6 +11,7 @@ use kernel_ext::{
     block::bio::Bio,
     memremap::PageMap,
     pmem::{self, Window},
+    sysfs::OpenFile,
     PAGE_SIZE, SECTOR_SIZE,
 };
 
@@ -40,6 +41,17 @@ impl Medium {
     #[inline]
     pub(crate) fn poison(&self) -> &Poison {
         &self.poison
+    }
+
+    /// Makes the changes to the list of bad blocks that a user writes: see [`Poison::edit`].
+    pub(crate) fn edit_badblocks(
+        &self,
+        file: OpenFile,
+        offset: u64,
+        piece: &[u8],
+        is_full: bool,
+    ) -> Result {
+        self.poison.edit(&self.pages, file, offset, piece, is_full)
     }
 
     /// Returns the number of pages.
@@ -110,8 +122,7 @@ impl Medium {
     #[inline]
     fn overwrite(&self, sector: u64, bytes: usize, store: impl FnOnce() -> Result) -> Result {
         let sectors = (bytes / SECTOR_SIZE) as u64;
-        let revive = || self.pages.revive(sector as usize * SECTOR_SIZE, bytes);
-        self.poison.overwrite(sector, sectors, revive, store)
+        self.poison.overwrite(&self.pages, sector, sectors, store)
     }
 
     /// Writes `bytes` bytes from `iter` over whole sectors, from a sector on, and clears those;
@@ -130,7 +141,8 @@ impl Medium {
             if pmem::fault_in(iter, rest.len().min(PAGE_SIZE)) < SECTOR_SIZE {
                 break;
             }
-            let written = self.poison.recover(sector, || {
+            let sectors = (rest.len() / SECTOR_SIZE) as u64;
+            let written = self.poison.recover(&self.pages, sector, sectors, || {
                 let sectors = rest.copy_sectors_from_iter_nofault(iter);
                 pmem::fence();
                 sectors as u64

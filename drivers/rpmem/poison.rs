@@ -32,7 +32,7 @@ use kernel::{
 };
 use kernel_ext::{
     dax,
-    memremap::FailureHandler,
+    memremap::{FailureHandler, PageMap},
     sysfs::{Dirent, OpenFile},
     SECTOR_SIZE,
 };
@@ -110,32 +110,36 @@ impl Poison {
 
     /// Stores to `sectors` sectors from `sector` on, and clears those of them that were bad.
     ///
-    /// With a bad one among them, `revive` is called first. `store` must have fenced its stores when
-    /// it returns. If one of the two fails, nothing is cleared.
+    /// `pages` are those of the medium. `store` must have fenced its stores when it returns.
+    ///
+    /// # Errors
+    ///
+    /// `EIO`, with nothing stored, if the range covers a part of a page that has failed. What `store`
+    /// returns; then nothing is cleared.
     #[inline]
     pub(crate) fn overwrite(
         &self,
+        pages: &PageMap<Poison>,
         sector: u64,
         sectors: u64,
-        revive: impl FnOnce() -> Result,
         store: impl FnOnce() -> Result,
     ) -> Result {
         if !self.any_in(sector, sectors) {
             return store();
         }
-        self.overwrite_bad(sector, sectors, revive, store)
+        self.overwrite_bad(pages, sector, sectors, store)
     }
 
     #[cold]
     fn overwrite_bad(
         &self,
+        pages: &PageMap<Poison>,
         sector: u64,
         sectors: u64,
-        revive: impl FnOnce() -> Result,
         store: impl FnOnce() -> Result,
     ) -> Result {
         let mut writer = self.writer.lock();
-        revive()?;
+        pages.revive(bytes(sector), bytes(sectors))?;
         store()?;
         // The range was on the medium, or there would be nothing bad in it.
         let cleared = self
@@ -150,11 +154,21 @@ impl Poison {
     }
 
     /// As [`Poison::overwrite`], for a store that finds out how far it gets: `store` returns the
-    /// number of sectors that it has written, from `sector` on, and so does this.
+    /// number of sectors that it has written, from `sector` on, at most `sectors`, and so does this.
     ///
-    /// `store` must take no page fault and have fenced its stores when it returns.
-    pub(crate) fn recover(&self, sector: u64, store: impl FnOnce() -> u64) -> u64 {
+    /// `store` must take no page fault and have fenced its stores when it returns. It is not called,
+    /// and the answer is 0, if the range covers a part of a page that has failed.
+    pub(crate) fn recover(
+        &self,
+        pages: &PageMap<Poison>,
+        sector: u64,
+        sectors: u64,
+        store: impl FnOnce() -> u64,
+    ) -> u64 {
         let mut writer = self.writer.lock();
+        if pages.revive(bytes(sector), bytes(sectors)).is_err() {
+            return 0;
+        }
         let written = store();
         let cleared = match written {
             0 => 0,
@@ -173,12 +187,20 @@ impl Poison {
     /// Makes the changes that lines of text ask for, all of those that this piece completes or none.
     ///
     /// `is_full` says that the piece could not have been longer: a line that it ends within goes on
-    /// with what the same file is written next.
+    /// with what the same file is written next. Clearing a page that has failed brings it back as it
+    /// is, to be read or to fail again.
     ///
     /// # Errors
     ///
     /// `EINVAL`, after a message that names the line, the rule and the way out.
-    pub(crate) fn edit(&self, file: OpenFile, offset: u64, piece: &[u8], is_full: bool) -> Result {
+    pub(crate) fn edit(
+        &self,
+        pages: &PageMap<Poison>,
+        file: OpenFile,
+        offset: u64,
+        piece: &[u8],
+        is_full: bool,
+    ) -> Result {
         let mut writer = self.writer.lock();
         let lines = writer
             .input
@@ -198,11 +220,25 @@ impl Poison {
             pr_err!("badblocks: {}\n", format_args!("{error}"));
             return Err(EINVAL);
         }
+        let part = edits().flatten().find(|edit| match edit {
+            Edit::Inject(_) => false,
+            Edit::Clear(gone) => {
+                pages.is_part_of_failed(bytes(gone.start()), bytes(gone.sectors()))
+            }
+        });
+        if let Some(edit) = part {
+            pr_err!(
+                "badblocks: \"{}\" covers a part of a page that has failed; clear all 8 sectors of the page, or write to it\n",
+                format_args!("{edit}")
+            );
+            return Err(EINVAL);
+        }
 
         for edit in edits().flatten() {
             match edit {
                 Edit::Inject(bad) => self.map.set(&mut writer.index, bad.start(), bad.sectors()),
                 Edit::Clear(gone) => {
+                    pages.revive(bytes(gone.start()), bytes(gone.sectors()))?;
                     self.map
                         .clear(&mut writer.index, gone.start(), gone.sectors())
                 }
@@ -220,6 +256,11 @@ impl Poison {
         self.map
             .read_text(&mut writer.index, reader.cookie(), offset, buf)
     }
+}
+
+/// Returns how many bytes sectors are; those of a medium, whose size in bytes is a `usize`.
+fn bytes(sectors: u64) -> usize {
+    sectors as usize * SECTOR_SIZE
 }
 
 impl FailureHandler for Poison {

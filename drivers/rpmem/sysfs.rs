@@ -24,7 +24,7 @@ impl BinAttribute<Disk<Medium>> for BadblocksFile {
     fn write(disk: &Disk<Medium>, writer: OpenFile, offset: u64, text: &[u8]) -> Result<usize> {
         // sysfs cuts a text that is longer than a page, as programs cut one at their buffer's end.
         let is_full = text.len() >= PAGE_SIZE;
-        disk.data().poison().edit(writer, offset, text, is_full)?;
+        disk.data().edit_badblocks(writer, offset, text, is_full)?;
         Ok(text.len())
     }
 }

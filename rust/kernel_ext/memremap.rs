@@ -183,6 +183,36 @@ impl<H: FailureHandler> PageMap<H> {
         Some(unsafe { Window::new(self.kaddr.as_ptr().wrapping_add(offset), len) })
     }
 
+    /// Returns the frames of the pages that have failed among those that `len` bytes from `offset` on
+    /// touch.
+    ///
+    /// # Errors
+    ///
+    /// `EIO` if one of them is not covered from end to end, or the range is not all in the region.
+    fn failed_pages(&self, offset: usize, len: usize) -> Result<impl Iterator<Item = usize> + '_> {
+        let end = offset
+            .checked_add(len)
+            .filter(|end| *end <= self.len())
+            .ok_or(EIO)?;
+        let first_pfn = self.range.start() as usize / PAGE_SIZE;
+        let pages = offset / PAGE_SIZE..end.div_ceil(PAGE_SIZE);
+        // SAFETY: By the type invariant every page frame of the range has a struct page.
+        let failed = move |page: &usize| unsafe {
+            bindings::PageHWPoison(bindings::pfn_to_page(first_pfn + page)) != 0
+        };
+
+        let covered = |page: usize| page * PAGE_SIZE >= offset && (page + 1) * PAGE_SIZE <= end;
+        if pages.clone().filter(failed).any(|page| !covered(page)) {
+            return Err(EIO);
+        }
+        Ok(pages.filter(failed).map(move |page| first_pfn + page))
+    }
+
+    /// Whether [`PageMap::revive`] would refuse these bytes.
+    pub fn is_part_of_failed(&self, offset: usize, len: usize) -> bool {
+        self.failed_pages(offset, len).is_err()
+    }
+
     /// Brings pages that have failed back before they are overwritten: the kernel, which may have
     /// unmapped them, can access them again, and their flag goes.
     ///
@@ -193,23 +223,7 @@ impl<H: FailureHandler> PageMap<H> {
     /// `EIO`, with nothing brought back, if one of the pages that they touch has failed but is not
     /// covered from end to end: what would remain of it is lost.
     pub fn revive(&self, offset: usize, len: usize) -> Result {
-        let end = offset
-            .checked_add(len)
-            .filter(|end| *end <= self.len())
-            .ok_or(EIO)?;
-        let first_pfn = self.range.start() as usize / PAGE_SIZE;
-        let pages = offset / PAGE_SIZE..end.div_ceil(PAGE_SIZE);
-        // SAFETY: By the type invariant every page frame of the range has a struct page.
-        let failed = |page: &usize| unsafe {
-            bindings::PageHWPoison(bindings::pfn_to_page(first_pfn + page)) != 0
-        };
-
-        let covered = |page: usize| page * PAGE_SIZE >= offset && (page + 1) * PAGE_SIZE <= end;
-        if pages.clone().filter(failed).any(|page| !covered(page)) {
-            return Err(EIO);
-        }
-        for page in pages.filter(failed) {
-            let pfn = first_pfn + page;
+        for pfn in self.failed_pages(offset, len)? {
             // SAFETY: The frame is in the kernel's direct map, by the type invariant.
             to_result(unsafe { bindings::clear_mce_nospec(pfn) })?;
             // SAFETY: As above.
