@@ -8,8 +8,10 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := modules
 
-# The folder that the modules are built in is the kernel release's, or one made from KDIR.
+# An empty one in the environment would count as given.
+ifdef KDIR
 export KDIR
+endif
 
 .PHONY: modules
 modules: ## build the modules; KDIR=DIR: for another kernel than the provisioned one
@@ -33,15 +35,15 @@ bench: ## instructions per call on rpmem, nd_pmem and brd; see bench/README.md
 
 .PHONY: test
 test: ## all tests: the host's and those in guests; T=PATTERN: those with such a name
-	@scripts/test -- "$(T)"
+	@env -u KDIR scripts/test -- "$(T)"
 
 .PHONY: test-host
 test-host: ## the tests that need no guest
-	@scripts/test --host -- "$(T)"
+	@env -u KDIR scripts/test --host -- "$(T)"
 
 .PHONY: test-vm
 test-vm: ## the tests in guests
-	@scripts/test --vm -- "$(T)"
+	@env -u KDIR scripts/test --vm -- "$(T)"
 
 .PHONY: clean
 clean: ## remove what was built here (the cache stays: scripts/provision --purge)

@@ -343,6 +343,42 @@ def errors_do_not_stick_to_the_file(t):
     check.equal(t.target.read(PAGE, PAGE), b"n" * PAGE, "the repaired page")
 
 
+MADV_HWPOISON = 100
+
+
+@case(blocks=BOTH_BLOCK_SIZES, on=FILE_SYSTEMS)
+def failing_memory_is_recorded(t):
+    """A page that the kernel itself finds bad (here: is told so) is in the list, fails reads, and comes
+    back when it is overwritten, more than once."""
+    t.expect_log("Memory failure: 0x")
+    t.allow_log(KILLED)
+    t.allow_log("Injecting memory failure|Sending SIGBUS to|recovery action for dax page|hardware memory corruption")
+    fill(t)
+    page = 7
+    sector = t.target.sector_of(page * PAGE)
+    t.expect_log(f"memory failure: 8 sectors from {sector} on are bad now")
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def fail():
+        with memory.mapped(t.target.path, sync=False) as mapping:
+            base = ctypes.addressof(ctypes.c_ubyte.from_buffer(mapping))
+            mapping[page * PAGE]
+            if libc.madvise(ctypes.c_void_p(base + page * PAGE), ctypes.c_size_t(PAGE), MADV_HWPOISON):
+                raise OSError(ctypes.get_errno(), "madvise")
+            mapping[page * PAGE]
+
+    for round_ in range(2):
+        check.true(memory.in_child(fail) in (-7, 1), "the process whose memory failed")
+        check.equal(t.disk.badblocks.list(), [(sector, 8)], "bad blocks after the failure")
+        with check.fails(errno.EIO):
+            t.target.read(page * PAGE, PAGE)
+        new = bytes([0x60 + round_]) * PAGE
+        t.target.write(page * PAGE, new)
+        check.equal(t.disk.badblocks.list(), [], "bad blocks after overwriting")
+        check.true(t.target.read(page * PAGE, PAGE) == new, "the new data")
+        check.equal(memory.bus_error_of(t.target.path, page * PAGE), None, "a load after overwriting")
+
+
 @case(on=("raw",))
 def direct_io_batches(t):
     """Many requests at once, one of them bad: that one fails, the others do not."""

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A device is taken away while it is used: I/O fails, nothing crashes, and it can come back."""
+
+import errno
+import os
+import random
+import signal
+import time
+
+from harness import check, driver, memory, shell
+from harness.cases import FILE_SYSTEMS, case
+from harness.target import FileSystem
+
+DRIVER = "/sys/bus/platform/drivers/rpmem"
+# A disk that has gone has no bytes any more: the block core says ENOSPC to who writes at some, and gives
+# nothing to who reads.
+GONE = (errno.EIO, errno.ENXIO, errno.ENODEV, errno.ENOSPC)
+# What file systems say when their disk has gone. Their own faults, with a call trace, are not among it.
+COMPLAINTS = (
+    r"^EXT4-fs (error|warning|\()", r"^EXT4-fs: ", r"^JBD2: ", r"^Aborting journal on device rpmem",
+    r"^XFS \(rpmem", r"^Buffer I/O error on dev(ice)? rpmem", r"^rpmem: .*waiting for the last user",
+    r"^MCE: Killing .* due to hardware memory corruption fault", r"Sending SIGBUS to .* due to hardware memory corruption",
+)
+
+
+def device_of(disk):
+    return os.path.basename(os.path.realpath(f"{disk.sysfs}/device"))
+
+
+def unbind(name):
+    shell.write_text(f"{DRIVER}/unbind", name)
+
+
+def bind(name):
+    shell.write_text(f"{DRIVER}/bind", name)
+
+
+def ends_within(pid, seconds):
+    """The exit status of a child (minus a signal) that ends in time; None when it does not."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.05)
+    return None
+
+
+@case(guests=("memmap",))
+def unbind_and_bind(t):
+    """An idle device goes and comes back as it was, the other one is not touched."""
+    data = random.Random(9).randbytes(65536)
+    first, second = t.disks
+    for disk in t.disks:
+        with disk.open() as io:
+            io.write(1 << 20, data)
+    name = device_of(first)
+    with second.open() as other:
+        unbind(name)
+        check.equal(driver.nodes(), [second.node], "nodes")
+        check.true(f": {first.name}\n" not in shell.read_text("/proc/iomem"), "the region is still claimed")
+        check.true(other.read(1 << 20, 65536) == data, "the other disk")
+        bind(name)
+    check.equal(driver.nodes(), [first.node, second.node], "nodes after binding")
+    with first.open() as io:
+        check.true(io.read(1 << 20, 65536) == data, "what was on it")
+
+
+@case(guests=("memmap",))
+def unload_while_unbound(t):
+    names = [device_of(disk) for disk in t.disks]
+    for name in names:
+        unbind(name)
+    check.equal(driver.nodes(), [], "nodes")
+    driver.unload()
+
+
+@case(guests=("removal",), limit=300)
+def unbind_under_io(t):
+    """Readers and writers of the bare disk end with an error, soon."""
+    name = device_of(t.disk)
+
+    def use(seed):
+        chooser = random.Random(seed)
+        with t.disk.open() as io:
+            while True:
+                try:
+                    at = chooser.randrange(1024) * 4096
+                    if chooser.random() < 0.5:
+                        io.write(at, bytes(4096))
+                    elif not io.read(at, 16384):
+                        return
+                except OSError as error:
+                    check.true(error.errno in GONE, f"{error}")
+                    return
+
+    for _ in range(3):
+        users = [memory.start_child(use, seed) for seed in range(4)]
+        time.sleep(1)
+        unbinder = memory.start_child(unbind, name)
+        check.equal(ends_within(unbinder, 60), 0, "unbind")
+        for user in users:
+            check.equal(ends_within(user, 60), 0, "a process that used it")
+        check.true(t.disk.node not in driver.nodes(), "the node is still there")
+        bind(name)
+        with t.disk.open() as io:
+            io.write(0, b"back" * 1024)
+            check.equal(io.read(0, 4096), b"back" * 1024, "the disk that came back")
+
+
+@case(guests=("removal",))
+def an_open_disk_is_dead(t):
+    """A descriptor that outlives the device gives errors, not another device's data."""
+    name = device_of(t.disk)
+    for direct in (True, False):
+        io = t.disk.open(direct=direct)
+        io.read(0, 4096)
+        unbinder = memory.start_child(unbind, name)
+        check.equal(ends_within(unbinder, 60), 0, "unbind")
+        gives_nothing(io)
+        bind(name)
+        gives_nothing(io)
+        io.close()
+
+
+def gives_nothing(io):
+    try:
+        data = io.read(1 << 20, 4096)
+    except OSError as error:
+        check.true(error.errno in GONE, f"{error}")
+    else:
+        check.equal(data, b"", "what a disk that has gone gives")
+    with check.fails(*GONE):
+        io.write(1 << 20, bytes(4096))
+        io.sync()
+
+
+def under_a_mapping(t, kind, make_options):
+    for pattern in COMPLAINTS:
+        t.allow_log(pattern)
+    name = device_of(t.disk)
+    made = FileSystem(kind, t.disk.node, make_options=make_options)
+    path = made.file("file", b"kept" * (1 << 18))
+    other = made.file("other", bytes(1 << 20))
+    os.sync()
+
+    def store():
+        """Until it is killed, or its memory is taken from it."""
+        with memory.mapped(path, sync=False) as mapping:
+            mapping[0:4096] = b"kept" * 1024
+            number = 0
+            while True:
+                number += 1
+                mapping[8192 + number % 256] = mapping[4096 + number % 256]
+
+    def write():
+        """Until it fails."""
+        fd = os.open(other, os.O_RDWR)
+        try:
+            while True:
+                os.pwrite(fd, b"w" * 4096, 0)
+                os.fsync(fd)
+                time.sleep(0.001)
+        except OSError as error:
+            check.true(error.errno in (*GONE, errno.EROFS, errno.EUCLEAN), f"{error}")
+
+    storer, writer = memory.start_child(store), memory.start_child(write)
+    time.sleep(1)
+    unbinder = memory.start_child(unbind, name)
+    check.equal(ends_within(writer, 60), 0, "the process that wrote")
+    time.sleep(1)
+    with check.fails(*GONE, errno.EROFS, errno.EUCLEAN):
+        with open(other, "r+b") as file:
+            file.write(b"more")
+            file.flush()
+            os.fsync(file.fileno())
+    # Its stores hurt nobody, and it ends when it is told to, if it has not lost its memory already.
+    os.kill(storer, signal.SIGKILL)
+    check.true(ends_within(storer, 60) in (-signal.SIGKILL, -signal.SIGBUS), "the process that stored")
+    made.unmount()
+    check.equal(ends_within(unbinder, 60), 0, "unbind")
+    check.true(t.disk.node not in driver.nodes(), "the node is still there")
+
+    bind(name)
+    # The journal brings the file system back.
+    with FileSystem(kind, t.disk.node, make=False):
+        with open(path, "rb") as file:
+            data = file.read()
+        check.true(data[:4096] == b"kept" * 1024 and data[16384:] == (b"kept" * (1 << 18))[16384:], "the file")
+
+
+@case(guests=("removal",), limit=300)
+def unbind_under_an_ext4_mapping(t):
+    under_a_mapping(t, "ext4", ())
+
+
+@case(guests=("removal",), limit=300)
+def unbind_under_an_xfs_mapping(t):
+    # With rmapbt the kernel's own walk over the device that goes takes hours, nd_pmem's too.
+    under_a_mapping(t, "xfs", ("-m", "rmapbt=0"))
+
+
+@case(guests=("removal",), on=FILE_SYSTEMS, limit=300)
+def unbind_while_mounted_and_idle(t):
+    """No mapping, no I/O: the file system is told, and umount is all that is to be done."""
+    for pattern in COMPLAINTS:
+        t.allow_log(pattern)
+    name = device_of(t.disk)
+    t.file_system.unmount()
+    options = ("-m", "rmapbt=0") if t.case.target == "xfs" else ()
+    made = FileSystem(t.case.target, t.disk.node, make_options=options)
+    unbinder = memory.start_child(unbind, name)
+    time.sleep(1)
+    with check.fails(*GONE, errno.EROFS, errno.EUCLEAN):
+        path = os.path.join(made.directory, "new")
+        with open(path, "wb") as file:
+            file.write(b"x")
+            file.flush()
+            os.fsync(file.fileno())
+    made.unmount()
+    check.equal(ends_within(unbinder, 60), 0, "unbind")
+    bind(name)
+    with FileSystem(t.case.target, t.disk.node, make=False):
+        pass
