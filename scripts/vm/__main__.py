@@ -31,7 +31,10 @@ EXIT_PANIC, EXIT_LOST, EXIT_COMPLAINT, EXIT_TIMEOUT, EXIT_CANNOT = 120, 121, 122
 
 # The kernel's own words for something that went wrong without a panic.
 COMPLAINT = re.compile(rb"\b(BUG: |WARNING: |Oops: |general protection fault|INFO: (task .* blocked|rcu_.* detected)|UBSAN: |KASAN: )")
+PANIC = re.compile(rb"Kernel panic - not syncing.*")
 TAIL_LINES = 30
+# How often the console is looked at for a panic, and how long a panicked guest may take to reset.
+LOOK_SECONDS, RESET_SECONDS = 1, 3
 
 
 class Stopped(Exception):
@@ -200,6 +203,8 @@ class Guest:
         if options.mode == "shell":
             signal.signal(signal.SIGWINCH, lambda *_: os.write(waker, b"w"))
 
+        # A panic resets the guest, which ends QEMU; but one early in the boot may fail at that and hang.
+        look = time.monotonic() + LOOK_SECONDS
         while open_ports or any(output.pending for output in outputs.values()):
             if self.failure or (self.status is not None and all(
                     output.finished and not output.pending for output in outputs.values())):
@@ -219,10 +224,15 @@ class Guest:
                 poll.register(source.source, select.POLLIN)
             poll.register(wake, select.POLLIN)
 
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
+            now = time.monotonic()
+            if deadline is not None and now >= deadline:
                 return False
-            for ready, events in poll.poll(None if left is None else left * 1000 + 1):
+            if now >= look:
+                look = now + LOOK_SECONDS
+                if self.panicked():
+                    deadline = min(deadline or now + RESET_SECONDS, now + RESET_SECONDS)
+                    look = deadline + 1
+            for ready, _ in poll.poll((min(look, deadline or look) - now) * 1000 + 1):
                 if ready == wake:
                     os.read(wake, 4096)
                     size = shutil.get_terminal_size()
@@ -262,6 +272,10 @@ class Guest:
                             output.write()
         return True
 
+    def panicked(self):
+        with open(self.console, "rb") as file:
+            return PANIC.search(file.read())
+
     def stop(self):
         self.process.kill()
         self.process.wait()
@@ -283,15 +297,15 @@ def judge(guest, in_time):
             say(f"the guest's kernel complained: {line}; the command's status was {guest.status}; the console is in '{guest.console}'")
             return guest.status or EXIT_COMPLAINT
         return guest.status
-    if not in_time:
-        say(f"no end after {options.timeout} s (--timeout): the guest was switched off; the last of its console, '{guest.console}':")
-        tail(guest.console)
-        return EXIT_TIMEOUT
-    panic = re.search(rb"Kernel panic - not syncing.*", text)
+    panic = guest.panicked()
     if panic:
         say(f"the guest panicked: {panic[0].decode('utf-8', 'replace').strip()}; the last of its console, '{guest.console}':")
         tail(guest.console)
         return EXIT_PANIC
+    if not in_time:
+        say(f"no end after {options.timeout} s (--timeout): the guest was switched off; the last of its console, '{guest.console}':")
+        tail(guest.console)
+        return EXIT_TIMEOUT
     guest.log.seek(0)
     words = guest.log.read().decode("utf-8", "replace").strip()
     if guest.process.returncode and not text:

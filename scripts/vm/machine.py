@@ -105,6 +105,7 @@ def command(options, layout, cache, guest, initrd, console, sockets, backing):
         size = region.size + LABEL_ROOM
         line += ["-object", f"memory-backend-file,id=nvdimm{number},share=on,mem-path={escaped(path)},size={size},align=2M",
                  "-device", f"nvdimm,memdev=nvdimm{number},label-size={LABEL_SIZE},addr={region.address:#x}"]
-    # On a busy host the emulated processors drift, and the kernel would take the TSC for broken.
-    arguments = ["console=ttyS0", "panic=-1", "mitigations=off", "nokaslr", "tsc=reliable", *layout.kernel_arguments, *options.append]
+    # On a busy host an emulated processor may stand still for long; the kernel would take its clocks for
+    # broken: the TSC when processors drift, the timer (with a panic) when no tick comes while it waits.
+    arguments = ["console=ttyS0", "panic=-1", "mitigations=off", "nokaslr", "tsc=reliable", "no_timer_check", *layout.kernel_arguments, *options.append]
     return line + ["-append", " ".join(arguments)]
