@@ -6,23 +6,28 @@ use crate::{
     medium::Medium,
     params,
     poison::Poison,
-    regions::{holder_text, phys_range},
+    regions::{foreign_format, holder_text, phys_range},
 };
 use core::sync::atomic::{AtomicI32, Ordering};
-use kernel::{device::Core, platform, prelude::*, str::CString, sync::Arc, ModuleMetadata};
+use kernel::{
+    device::Core,
+    new_mutex, platform,
+    prelude::*,
+    str::CString,
+    sync::{Arc, Completion, Mutex},
+    workqueue, ModuleMetadata,
+};
 use kernel_ext::{
     block::gen_disk::{GenDisk, Limits, NewDisk},
     dax,
     memremap::PageMap,
+    module::wait_until_unreferenced,
     numa::Node,
     platform::{id, node_of, OwnedDevice},
     resource::{self, PhysRange},
     PAGE_SIZE, SECTOR_SIZE,
 };
-use rpmem_regions::{
-    infoblock::{recognise, PROBES, SIGNATURE_LEN},
-    Regions,
-};
+use rpmem_regions::Regions;
 
 /// The errno of the probe that failed last, as the device core does not pass it on: the devices are
 /// registered one by one, and each is probed before its registration returns.
@@ -36,8 +41,42 @@ const SIZE: &CStr = c"rpmem,size";
 ///
 /// # Errors
 ///
-/// The first error; then none of the devices is left.
-pub(crate) fn register_all(regions: &Regions) -> Result<KVec<OwnedDevice>> {
+/// The first error; then none of the devices is left, and nobody uses the module any more.
+pub(crate) fn register_all(
+    regions: Regions,
+    module: &'static ThisModule,
+) -> Result<KVec<OwnedDevice>> {
+    // By a work item, so that the module may fail to load: see `wait_until_unreferenced`.
+    let job = Arc::pin_init(Job::new(), GFP_KERNEL)?;
+    let worker = job.clone();
+    workqueue::system_long().try_spawn(GFP_KERNEL, move || {
+        *worker.outcome.lock() = Some(register_each(&regions));
+        worker.done.complete_all();
+    })?;
+    job.done.wait_for_completion();
+    let outcome = job.outcome.lock().take().unwrap_or(Err(ENODEV));
+    outcome.inspect_err(|_| wait_until_unreferenced(module))
+}
+
+/// The registration of all devices, by another task.
+#[pin_data]
+struct Job {
+    #[pin]
+    outcome: Mutex<Option<Result<KVec<OwnedDevice>>>>,
+    #[pin]
+    done: Completion,
+}
+
+impl Job {
+    fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            outcome <- new_mutex!(None, "rpmem::registration"),
+            done <- Completion::new(),
+        })
+    }
+}
+
+fn register_each(regions: &Regions) -> Result<KVec<OwnedDevice>> {
     let mut devices = KVec::with_capacity(regions.len(), GFP_KERNEL)?;
     for (number, region) in (0u32..).zip(regions.iter()) {
         let range = phys_range(*region)?;
@@ -122,7 +161,15 @@ impl Bound {
                 error
             );
         })?;
-        refuse_foreign_format(pdev, &pages)?;
+        // Looked at when the module was loaded; since then another driver may have had it.
+        let peek = |offset: u64, bytes: &mut [u8]| {
+            let window = pages.window(offset as usize, bytes.len());
+            window.ok_or(EINVAL)?.read(bytes)
+        };
+        if let Some(found) = foreign_format(peek) {
+            dev_err!(dev, "{} {}\n", range, found);
+            return Err(EBUSY);
+        }
 
         let medium = Arc::new(Medium::new(pages, poison), GFP_KERNEL)?;
         let dax = dax::Device::new(medium.clone())?;
@@ -152,32 +199,4 @@ impl Bound {
         );
         Ok(Self { _disk: disk })
     }
-}
-
-/// Refuses a region in which libnvdimm keeps data in a format of its own.
-///
-/// Its block device begins behind the info block: taken as a whole, the region would show a file
-/// system at the wrong place, and writing to it would destroy that of another driver.
-fn refuse_foreign_format(pdev: &platform::Device<Core<'_>>, pages: &PageMap<Poison>) -> Result {
-    for offset in PROBES {
-        let mut bytes = [0; SIGNATURE_LEN];
-        let Some(mut window) = pages.window(offset as usize, bytes.len()) else {
-            continue;
-        };
-        // Poison there is no signature.
-        if window.read(&mut bytes).is_err() {
-            continue;
-        }
-        if let Some(found) = recognise(offset, &bytes) {
-            dev_err!(
-                pdev.as_ref(),
-                "{} carries a {} info block of libnvdimm at byte {:#x}; let nd_pmem drive it, or give it up with ndctl destroy-namespace --force and name it again\n",
-                pages.range(),
-                found.name(),
-                offset
-            );
-            return Err(EBUSY);
-        }
-    }
-    Ok(())
 }

@@ -3,13 +3,16 @@
 //! Which regions to take, and which to refuse.
 
 use crate::params;
-use kernel::{prelude::*, str::CString};
+use kernel::{fmt, prelude::*, str::CString};
 use kernel_ext::{
     memremap,
     platform::bound_driver,
     resource::{self, Kind, PhysRange},
 };
-use rpmem_regions::{Misaligned, PhysAddr, PushError, Region, Regions};
+use rpmem_regions::{
+    infoblock::{recognise, InfoBlock, PROBES, SIGNATURE_LEN},
+    Misaligned, PhysAddr, PushError, Region, Regions,
+};
 
 /// The platform device that the kernel makes when the memory map has legacy persistent memory.
 const E820_DEVICE: &CStr = c"e820_pmem";
@@ -28,12 +31,43 @@ enum Refusal {
     Busy(Option<CString>),
     NotDescribed,
     Misaligned(Misaligned),
+    Foreign(Foreign),
+}
+
+/// What libnvdimm has made of a region.
+///
+/// Its block device begins behind the info block: taken as a whole, the region would show a file
+/// system at the wrong place, and writing to it would destroy that of another driver.
+pub(crate) struct Foreign {
+    what: InfoBlock,
+    offset: u64,
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "carries a {} info block of libnvdimm at byte {:#x}; let nd_pmem drive it, or give it up with ndctl destroy-namespace --force and name it again",
+            self.what.name(),
+            self.offset
+        )
+    }
+}
+
+/// Looks for an info block of libnvdimm, with a function that reads bytes of the region.
+pub(crate) fn foreign_format(peek: impl Fn(u64, &mut [u8]) -> Result) -> Option<Foreign> {
+    PROBES.into_iter().find_map(|offset| {
+        let mut bytes = [0; SIGNATURE_LEN];
+        // Poison there is no signature.
+        peek(offset, &mut bytes).ok()?;
+        recognise(offset, &bytes).map(|what| Foreign { what, offset })
+    })
 }
 
 impl Refusal {
     fn errno(&self) -> Error {
         match self {
-            Refusal::Busy(_) => EBUSY,
+            Refusal::Busy(_) | Refusal::Foreign(_) => EBUSY,
             Refusal::NotAddressable
             | Refusal::SystemRam
             | Refusal::NotDescribed
@@ -61,6 +95,9 @@ impl Refusal {
                 "regions={}: is not wholly Reserved or Persistent Memory in /proc/iomem; name a range that is, or add force=1 if you know that memory is there\n",
                 format_args!("{region}")
             ),
+            Refusal::Foreign(found) => {
+                pr_err!("regions={}: {}\n", format_args!("{region}"), found);
+            }
             Refusal::Misaligned(misaligned) => {
                 pr_err!("regions={}\n", format_args!("{misaligned}"));
             }
@@ -133,7 +170,11 @@ fn judge(region: Region) -> Result<(), Refusal> {
     }
     region
         .check_alignment(memremap::compat_align())
-        .map_err(Refusal::Misaligned)
+        .map_err(Refusal::Misaligned)?;
+    match foreign_format(|offset, bytes| memremap::peek(range, offset, bytes)) {
+        Some(found) => Err(Refusal::Foreign(found)),
+        None => Ok(()),
+    }
 }
 
 /// Adds every free range of legacy persistent memory that is not named already.
@@ -186,6 +227,11 @@ fn add_one_legacy(regions: &mut Regions, whole: Region) -> Result {
                 holder_text(&holder)
             );
             return Ok(());
+        }
+        // Another driver's data: which of the ranges are meant has to be said.
+        Err(refusal @ Refusal::Foreign(_)) => {
+            refusal.report(region);
+            return Err(refusal.errno());
         }
         Err(refusal) => {
             refusal.report(region);

@@ -55,7 +55,7 @@ impl kernel::InPlaceModule for Rpmem {
             let regions = regions::select()?;
             Ok(try_pin_init!(Self {
                 driver <- driver::Registration::new(<Self as ModuleMetadata>::NAME, module),
-                devices: device::register_all(&regions)?,
+                devices: device::register_all(regions, module)?,
             }))
         })
     }

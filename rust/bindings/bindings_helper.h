@@ -15,6 +15,7 @@
 #include <linux/kernfs.h>
 #include <linux/memory_hotplug.h>
 #include <linux/memremap.h>
+#include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/numa.h>
 #include <linux/page-flags.h>

@@ -11,6 +11,7 @@
 //! | [`block::gen_disk`] | `include/linux/blkdev.h` |
 //! | [`dax`] | `include/linux/dax.h` |
 //! | [`memremap`] | `include/linux/memremap.h` |
+//! | [`module`] | `include/linux/module.h` |
 //! | [`mod@module_param`] | `include/linux/moduleparam.h` |
 //! | [`numa`] | `include/linux/numa.h` |
 //! | [`platform`] | `include/linux/platform_device.h` |
@@ -24,6 +25,7 @@ const __LOG_PREFIX: &[u8] = b"rpmem\0";
 pub mod block;
 pub mod dax;
 pub mod memremap;
+pub mod module;
 pub mod module_param;
 pub mod numa;
 mod percpu;

@@ -25,6 +25,36 @@ pub fn compat_align() -> u64 {
     unsafe { bindings::memremap_compat_align() as u64 }
 }
 
+/// Reads `buf.len()` bytes from byte `offset` of a range that nobody has mapped yet.
+///
+/// The range must not be System RAM. May sleep.
+///
+/// # Errors
+///
+/// `EINVAL` if the bytes are not all in the range, `ENOMEM` if they cannot be mapped, `EIO` if the
+/// CPU met poison.
+pub fn peek(range: PhysRange, offset: u64, buf: &mut [u8]) -> Result {
+    let end = offset.checked_add(buf.len() as u64).ok_or(EINVAL)?;
+    if end > range.size() {
+        return Err(EINVAL);
+    }
+    // SAFETY: Any range may be asked for; System RAM is refused with a warning.
+    let addr = unsafe {
+        bindings::memremap(
+            range.start() + offset,
+            buf.len(),
+            bindings::MEMREMAP_WB as usize,
+        )
+    };
+    let addr = NonNull::new(addr).ok_or(ENOMEM)?;
+    // SAFETY: `memremap()` has mapped as many bytes as `buf` has, until `memunmap()` below.
+    let mut window = unsafe { Window::new(addr.as_ptr().cast(), buf.len()) };
+    let read = window.read(buf);
+    // SAFETY: Mapped above, and not used any more.
+    unsafe { bindings::memunmap(addr.as_ptr()) };
+    read
+}
+
 /// Who is told that memory of a [`PageMap`] has failed: a machine check hit it, or somebody said so
 /// (`madvise(MADV_HWPOISON)`, the `hwpoison` files in debugfs).
 pub trait FailureHandler: Send + Sync + 'static {
