@@ -65,7 +65,7 @@ def ranges_merge_and_split(t):
 
 @case()
 def many_lines_at_once(t):
-    """One write(2) makes all of its changes in their order, or none."""
+    """One write(2) of up to a page makes all of its changes in their order, or none."""
     bad = t.disk.badblocks
     bad.write("10 5\n\n-12 1\n 20 1\n")
     check.equal(bad.list(), [(10, 2), (13, 2), (20, 1)], "three lines")
@@ -117,16 +117,51 @@ def refusals(t):
 
 
 @case()
-def longer_than_a_page(t):
-    """Text without a newline that no page holds is refused; lines that a page cuts are not."""
+def a_saved_list_can_be_written_back(t):
+    """Whatever pieces a program's buffers make of it, within a line or not."""
     bad = t.disk.badblocks
-    t.expect_log("badblocks: a line longer than a page")
+    ranges = [(n * 1000 + n % 7, 1 + n % 500) for n in range(1000)]
+    saved = "/tmp/saved"
+    with open(saved, "w", encoding="ascii") as file:
+        file.write(lines_of(ranges))
+
+    def by_stdio():
+        with open(saved, encoding="ascii") as source, open(bad.path, "w", encoding="ascii") as file:
+            file.write(source.read())
+
+    ways = {
+        "cat": lambda: shell.run("sh", "-c", f"cat {saved} > {bad.path}"),
+        "cp": lambda: shell.run("cp", saved, bad.path),
+        "sed": lambda: shell.run("sh", "-c", f"sed '' {saved} > {bad.path}"),
+        "dd": lambda: shell.run("dd", f"if={saved}", f"of={bad.path}", "bs=10000", "status=none"),
+        "Python": by_stdio,
+        "write(2)": lambda: bad.inject_all(ranges),
+    }
+    for name, write in ways.items():
+        write()
+        check.true(bad.list() == ranges, f"what {name} wrote: {check.shortened(bad.list())}")
+        clear_all(t)
+    os.unlink(saved)
+
+
+@case()
+def text_without_end_is_refused(t):
+    """A beginning that can be no line, however it went on."""
+    t.expect_log("badblocks: a line is longer than 84 bytes")
     with check.fails(errno.EINVAL):
-        bad.write("1" * 10000)
-    check.equal(bad.text(), "", "after a refused write")
-    ranges = [(n * 4, 2) for n in range(1000)]
-    bad.inject_all(ranges)
-    check.equal(bad.list(), ranges, "what many pages of lines injected")
+        t.disk.badblocks.write("1" * 10000)
+    check.equal(t.disk.badblocks.text(), "", "after a refused write")
+
+
+@case()
+def a_line_that_is_not_completed_has_no_effect(t):
+    """A piece of 4096 bytes that ends within a line, whose writer then goes away."""
+    text = "5 1\n" * 1023 + "77 1"
+    check.equal(len(text), 4096, "bytes of the piece")
+    t.disk.badblocks.write(text)
+    check.equal(t.disk.badblocks.list(), [(5, 1)], "the list")
+    t.disk.badblocks.write("9 1\n")
+    check.equal(t.disk.badblocks.list(), [(5, 1), (9, 1)], "the list after another writer")
     clear_all(t)
 
 
