@@ -19,7 +19,7 @@ modules: ## build the modules; KDIR=DIR: for another kernel than the provisioned
 
 .PHONY: modules-list
 modules-list:
-	@find "build/$$(scripts/provision --print-release)" -name '*.ko' -printf "$(CURDIR)/%p\n"
+	@find "build/$$(scripts/provision --print-release)" -maxdepth 1 -name '*.ko' -printf "$(CURDIR)/%p\n"
 
 .PHONY: install
 install: ## install modules, modprobe.d and udev files; DESTDIR=DIR: below that folder

@@ -142,11 +142,14 @@ impl Medium {
                 break;
             }
             let sectors = (rest.len() / SECTOR_SIZE) as u64;
-            let written = self.poison.recover(&self.pages, sector, sectors, || {
+            let repaired = self.poison.repair(&self.pages, sector, sectors, || {
                 let sectors = rest.copy_sectors_from_iter_nofault(iter);
                 pmem::fence();
-                sectors as u64
+                Ok(sectors as u64)
             });
+            let Ok(written) = repaired else {
+                break;
+            };
             fruitless = if written == 0 { fruitless + 1 } else { 0 };
             sector += written;
             if rest.take_front(written as usize * SECTOR_SIZE).is_none() {

@@ -127,61 +127,36 @@ impl Poison {
         if !self.any_in(sector, sectors) {
             return store();
         }
-        self.overwrite_bad(pages, sector, sectors, store)
+        self.repair(pages, sector, sectors, || store().map(|()| sectors))?;
+        Ok(())
     }
 
+    /// As [`Poison::overwrite`] over at least one bad sector, for a store that finds out how far it
+    /// gets: `store` returns how many sectors it has written, from `sector` on and at most `sectors`;
+    /// these are cleared, and this returns their number.
+    ///
+    /// `store` must take no page fault.
     #[cold]
-    fn overwrite_bad(
+    pub(crate) fn repair(
         &self,
         pages: &PageMap<Poison>,
         sector: u64,
         sectors: u64,
-        store: impl FnOnce() -> Result,
-    ) -> Result {
+        store: impl FnOnce() -> Result<u64>,
+    ) -> Result<u64> {
         let mut writer = self.writer.lock();
         pages.revive(bytes(sector), bytes(sectors))?;
-        store()?;
-        // The range was on the medium, or there would be nothing bad in it.
+        let written = store()?;
+        // Refused for no sectors only: the range is on the medium, or nothing in it would be bad.
         let cleared = self
             .map
-            .clear(&mut writer.index, sector, sectors)
+            .clear(&mut writer.index, sector, written)
             .unwrap_or(0);
         drop(writer);
         if cleared != 0 {
             self.notify();
         }
-        Ok(())
-    }
-
-    /// As [`Poison::overwrite`], for a store that finds out how far it gets: `store` returns the
-    /// number of sectors that it has written, from `sector` on, at most `sectors`, and so does this.
-    ///
-    /// `store` must take no page fault and have fenced its stores when it returns. It is not called,
-    /// and the answer is 0, if the range covers a part of a page that has failed.
-    pub(crate) fn recover(
-        &self,
-        pages: &PageMap<Poison>,
-        sector: u64,
-        sectors: u64,
-        store: impl FnOnce() -> u64,
-    ) -> u64 {
-        let mut writer = self.writer.lock();
-        if pages.revive(bytes(sector), bytes(sectors)).is_err() {
-            return 0;
-        }
-        let written = store();
-        let cleared = match written {
-            0 => 0,
-            _ => self
-                .map
-                .clear(&mut writer.index, sector, written)
-                .unwrap_or(0),
-        };
-        drop(writer);
-        if cleared != 0 {
-            self.notify();
-        }
-        written
+        Ok(written)
     }
 
     /// Makes the changes that lines of text ask for, all of those that this piece completes or none.
