@@ -7,9 +7,9 @@ use kernel::{iov::IovIterSource, prelude::*};
 use kernel_ext::{
     dax::{AccessError, AccessMode, Operations},
     pmem::Window,
-    PAGE_SIZE,
+    PAGE_SIZE, SECTOR_SIZE,
 };
-use rpmem_regions::span::{pages_from, Pgoff};
+use rpmem_regions::span::{pages_from, Pgoff, Sector, Span};
 
 impl Operations for Medium {
     fn direct_access(
@@ -38,9 +38,11 @@ impl Operations for Medium {
     }
 
     fn zero_page_range(&self, pgoff: u64, nr_pages: usize) -> Result {
-        let sector = pgoff.checked_mul(PAGE_SECTORS).ok_or(EIO)?;
-        let bytes = nr_pages.checked_mul(PAGE_SIZE).ok_or(EIO)?;
-        self.zero(sector, self.window(sector, bytes).ok_or(EIO)?)
+        let region = self.nr_pages() * PAGE_SIZE as u64;
+        let span = Span::from_pages(Pgoff(pgoff), nr_pages as u64, PAGE_SIZE as u64, region);
+        let (Sector(first), sectors) = span.ok_or(EIO)?.sectors_touched();
+        let window = self.window(first, sectors as usize * SECTOR_SIZE);
+        self.zero(first, window.ok_or(EIO)?)
     }
 
     fn recovery_write(

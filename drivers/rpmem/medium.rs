@@ -14,6 +14,7 @@ use kernel_ext::{
     sysfs::OpenFile,
     PAGE_SIZE, SECTOR_SIZE,
 };
+use rpmem_regions::span::{Sector, Span};
 
 /// Sectors in a page.
 pub(crate) const PAGE_SECTORS: u64 = (PAGE_SIZE / SECTOR_SIZE) as u64;
@@ -62,8 +63,8 @@ impl Medium {
     /// Returns `bytes` bytes from a sector on; `None` if they are not all on the medium.
     #[inline]
     pub(crate) fn window(&self, sector: u64, bytes: usize) -> Option<Window<'_>> {
-        let offset = usize::try_from(sector).ok()?.checked_mul(SECTOR_SIZE)?;
-        self.pages.window(offset, bytes)
+        let span = Span::from_sector(Sector(sector), bytes as u64, self.pages.len() as u64)?;
+        self.pages.window(span.offset() as usize, bytes)
     }
 
     /// Reads what a bio asks for.

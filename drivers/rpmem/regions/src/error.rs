@@ -10,17 +10,6 @@ use crate::region::{Region, END_OF_MEMORY};
 /// The most bytes of a refused text that a message repeats.
 const SHOWN: usize = 64;
 
-/// The sort of an error, from which the driver takes the errno.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// It can never be right as it is written.
-    Invalid,
-    /// It names more than there is room for.
-    TooMany,
-    /// It names memory that is taken.
-    Busy,
-}
-
 /// The rule that a text breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
@@ -55,17 +44,6 @@ pub struct ParseError<'a> {
     pub text: &'a [u8],
     /// The rule.
     pub rule: Rule,
-}
-
-impl ParseError<'_> {
-    /// Which sort of error this is.
-    pub fn kind(&self) -> Kind {
-        match self.rule {
-            Rule::Overlaps(_) => Kind::Busy,
-            Rule::TooMany => Kind::TooMany,
-            _ => Kind::Invalid,
-        }
-    }
 }
 
 impl fmt::Display for ParseError<'_> {

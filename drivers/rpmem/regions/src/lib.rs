@@ -11,7 +11,7 @@
 //!
 //! No function allocates, sleeps, locks or panics; each may be called from any context. Errors
 //! borrow the text that they are about, and display as the offending text, the rule that it breaks
-//! and what to write instead. Which errno that is, the driver says: see [`Kind`].
+//! and what to write instead.
 //!
 //! # Examples
 //!
@@ -51,6 +51,6 @@ mod region;
 pub mod span;
 
 pub use align::Misaligned;
-pub use error::{Kind, ParseError, Rule};
+pub use error::{ParseError, Rule};
 pub use list::{PushError, Regions, MAX_REGIONS};
 pub use region::{PhysAddr, Region, RegionError, END_OF_MEMORY};

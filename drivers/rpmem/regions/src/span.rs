@@ -91,19 +91,6 @@ impl Span {
         let end = self.end().div_ceil(SECTOR_SIZE);
         (Sector(first), end.wrapping_sub(first))
     }
-
-    /// The sectors that have all of their bytes in the span, and how many: what writing it heals.
-    ///
-    /// `None` if there is none.
-    #[inline]
-    pub const fn sectors_within(self) -> Option<(Sector, u64)> {
-        let first = self.offset.div_ceil(SECTOR_SIZE);
-        let end = self.end() / SECTOR_SIZE;
-        if first >= end {
-            return None;
-        }
-        Some((Sector(first), end - first))
-    }
 }
 
 /// How many of `wanted` pages from page `first` on a region of `region_pages` pages has.

@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use rpmem_regions::{
-    Kind, PhysAddr, PushError, Region, RegionError, Regions, END_OF_MEMORY, MAX_REGIONS,
+    PhysAddr, PushError, Region, RegionError, Regions, END_OF_MEMORY, MAX_REGIONS,
 };
 
 fn region(start: u64, size: u64) -> Region {
@@ -155,19 +155,10 @@ fn sixty_four_and_no_more() {
     assert_eq!(Regions::parse(fits.as_bytes()).unwrap().len(), 64);
     let error = elements.join(",");
     let error = Regions::parse(error.as_bytes()).unwrap_err();
-    assert_eq!(error.kind(), Kind::TooMany);
     assert_eq!(
         error.to_string(),
         "\"1M@64M\": more than 64 regions; join those that touch, or leave some out from here on"
     );
-}
-
-#[test]
-fn kinds() {
-    let kind = |text: &'static str| Regions::parse(text.as_bytes()).unwrap_err().kind();
-    assert_eq!(kind("1G@4G,1G@4G"), Kind::Busy);
-    assert_eq!(kind("1G"), Kind::Invalid);
-    assert_eq!(kind("0@1"), Kind::Invalid);
 }
 
 #[test]

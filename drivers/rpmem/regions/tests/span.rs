@@ -62,22 +62,20 @@ fn pages_to_bytes() {
 
 #[test]
 fn bytes_to_sectors() {
-    for (offset, len, touched, within) in [
-        (0, 512, (0, 1), Some((0, 1))),
-        (0, 1, (0, 1), None),
-        (511, 1, (0, 1), None),
-        (511, 2, (0, 2), None),
-        (511, 513, (0, 2), Some((1, 1))),
-        (1, 1023, (0, 2), Some((1, 1))),
-        (64, 64, (0, 1), None),
-        (4096, 4096, (8, 8), Some((8, 8))),
-        (4095, 4098, (7, 10), Some((8, 8))),
+    for (offset, len, touched) in [
+        (0, 512, (0, 1)),
+        (0, 1, (0, 1)),
+        (511, 1, (0, 1)),
+        (511, 2, (0, 2)),
+        (511, 513, (0, 2)),
+        (1, 1023, (0, 2)),
+        (64, 64, (0, 1)),
+        (4096, 4096, (8, 8)),
+        (4095, 4098, (7, 10)),
     ] {
         let span = Span::new(offset, len, SIZE).unwrap();
         let (first, sectors) = span.sectors_touched();
         assert_eq!((first.0, sectors), touched, "{offset} {len}");
-        let found = span.sectors_within().map(|(first, n)| (first.0, n));
-        assert_eq!(found, within, "{offset} {len}");
     }
     let last = Span::new(u64::MAX - 1, 1, u64::MAX).unwrap();
     assert_eq!(last.sectors_touched(), (Sector((1 << 55) - 1), 1));
@@ -114,18 +112,14 @@ proptest! {
     }
 
     #[test]
-    fn sectors_around_and_inside(offset in 0..SIZE, len in 1..SIZE) {
+    fn sectors_around(offset in 0..SIZE, len in 1..SIZE) {
         let Some(span) = Span::new(offset, len, SIZE) else { return Ok(()) };
         let (first, sectors) = span.sectors_touched();
         prop_assert!(sectors > 0 && first.0 + sectors <= SIZE / SECTOR_SIZE);
         for sector in 0..SIZE / SECTOR_SIZE {
             let (start, end) = (sector * SECTOR_SIZE, (sector + 1) * SECTOR_SIZE);
             let touched = start < span.end() && span.offset() < end;
-            let within = span.offset() <= start && end <= span.end();
             prop_assert_eq!(touched, first.0 <= sector && sector < first.0 + sectors);
-            let found = span.sectors_within();
-            let found = found.is_some_and(|(f, n)| f.0 <= sector && sector < f.0 + n);
-            prop_assert_eq!(within, found);
         }
     }
 }
