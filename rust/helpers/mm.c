@@ -19,6 +19,12 @@ int rust_helper_folio_ref_count(const struct folio *folio)
 	return folio_ref_count(folio);
 }
 
+int rust_helper_phys_to_target_node(u64 start);
+int rust_helper_phys_to_target_node(u64 start)
+{
+	return phys_to_target_node(start);
+}
+
 int rust_helper_numa_map_to_online_node(int node);
 int rust_helper_numa_map_to_online_node(int node)
 {
