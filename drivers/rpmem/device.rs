@@ -15,13 +15,14 @@ use kernel::{
     prelude::*,
     str::CString,
     sync::{Arc, Completion, Mutex},
+    time::Delta,
     workqueue, ModuleMetadata,
 };
 use kernel_ext::{
     block::gen_disk::{GenDisk, Limits, NewDisk},
     dax,
     memremap::PageMap,
-    module::wait_until_unreferenced,
+    module::{is_unreferenced_within, wait_until_unreferenced},
     numa::Node,
     platform::{id, node_of, OwnedDevice},
     resource::{self, PhysRange},
@@ -32,6 +33,9 @@ use rpmem_regions::Regions;
 /// The errno of the probe that failed last, as the device core does not pass it on: the devices are
 /// registered one by one, and each is probed before its registration returns.
 static PROBE_ERRNO: AtomicI32 = AtomicI32::new(0);
+
+/// How long the files of partition scans are waited for: they take a tick or two to be closed.
+const SCAN: Delta = Delta::from_millis(200);
 
 /// The properties of a device that say which region it is, in bytes.
 const START: &CStr = c"rpmem,start";
@@ -55,7 +59,15 @@ pub(crate) fn register_all(
     })?;
     job.done.wait_for_completion();
     let outcome = job.outcome.lock().take().unwrap_or(Err(ENODEV));
-    outcome.inspect_err(|_| wait_until_unreferenced(module))
+    match &outcome {
+        // So that the module can be unloaded as soon as it is loaded; who keeps a disk open longer
+        // than its partition scan may.
+        Ok(_) => {
+            is_unreferenced_within(module, SCAN);
+        }
+        Err(_) => wait_until_unreferenced(module),
+    }
+    outcome
 }
 
 /// The registration of all devices, by another task.

@@ -21,11 +21,30 @@ use kernel_bindings as bindings;
 ///
 /// May sleep.
 pub fn wait_until_unreferenced(module: &ThisModule) {
+    while !is_unreferenced_within(module, Delta::from_secs(1)) {}
+}
+
+/// Waits, in a module's init function, at most `time` for the same, and returns whether it is so.
+///
+/// For an init function that succeeds: the files of the partition scans are closed a moment later,
+/// and until then the module cannot be unloaded.
+///
+/// May sleep.
+pub fn is_unreferenced_within(module: &ThisModule, time: Delta) -> bool {
     /// The reference that is held while the init function runs.
     const OWN: c_int = 1;
+    const POLL: Delta = Delta::from_millis(1);
 
-    // SAFETY: The module exists, because its code runs.
-    while unsafe { bindings::module_refcount(module.as_ptr().cast()) } > OWN {
-        fsleep(Delta::from_millis(1));
+    let mut polls = time.as_millis();
+    loop {
+        // SAFETY: The module exists, because its code runs.
+        if unsafe { bindings::module_refcount(module.as_ptr().cast()) } <= OWN {
+            return true;
+        }
+        if polls <= 0 {
+            return false;
+        }
+        fsleep(POLL);
+        polls -= 1;
     }
 }
