@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Loading and unloading: refused while somebody holds a disk, and without a trace otherwise."""
 
+import ctypes
 import errno
 import os
 import re
@@ -47,6 +48,30 @@ def unloading_leaves_no_trace(_):
         check.true(driver.difference(before, driver.traces()), "a loaded driver shows nowhere")
         driver.unload()
         check.equal(driver.difference(before, driver.traces()), {}, "what is different")
+
+
+FINIT_MODULE, DELETE_MODULE = 313, 176  # system calls of x86-64
+
+
+@case(loaded=False)
+def unloading_right_behind_loading(_):
+    """By system calls, with nothing in between: the partition scan's files must be closed by then."""
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def call(number, *arguments):
+        if libc.syscall(ctypes.c_long(number), *arguments):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+    path = shell.run("modinfo", "-n", "rpmem").strip()
+    before = driver.traces()
+    for _ in range(10):
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            call(FINIT_MODULE, ctypes.c_long(fd), b"", ctypes.c_long(0))
+            call(DELETE_MODULE, b"rpmem", ctypes.c_long(os.O_NONBLOCK))
+        finally:
+            os.close(fd)
+    check.equal(driver.difference(before, driver.traces()), {}, "what is different")
 
 
 @case(loaded=False)

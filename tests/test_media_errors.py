@@ -378,6 +378,15 @@ def failing_memory_is_recorded(t):
         check.true(t.target.read(page * PAGE, PAGE) == new, "the new data")
         check.equal(memory.bus_error_of(t.target.path, page * PAGE), None, "a load after overwriting")
 
+    # A page that is mended is one like any other: an injected error is mended by the sector again.
+    t.disk.badblocks.inject(sector + 1, 2)
+    block = t.case.block_size
+    with t.disk.open() as io:
+        io.write((sector + 1) * SECTOR // block * block, bytes(block))
+    left = [(sector + 2, 1)] if block == SECTOR else []
+    check.equal(t.disk.badblocks.list(), left, "bad blocks after a write to a part of the page")
+    t.disk.badblocks.clear(sector, 8)
+
 
 @case(on=("raw",))
 def direct_io_batches(t):
