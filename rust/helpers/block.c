@@ -7,12 +7,6 @@ bool rust_helper_bdev_read_only(struct block_device *bdev)
 	return bdev_read_only(bdev);
 }
 
-int rust_helper_get_disk_ro(struct gendisk *disk);
-int rust_helper_get_disk_ro(struct gendisk *disk)
-{
-	return get_disk_ro(disk);
-}
-
 struct device *rust_helper_disk_to_dev(struct gendisk *disk);
 struct device *rust_helper_disk_to_dev(struct gendisk *disk)
 {

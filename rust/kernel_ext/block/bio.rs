@@ -100,12 +100,6 @@ impl Bio {
         self.raw().bi_opf & bindings::REQ_PREFLUSH != 0
     }
 
-    /// `REQ_FUA`: this bio's data must be durable before it ends.
-    #[inline]
-    pub fn is_fua(&self) -> bool {
-        self.raw().bi_opf & bindings::REQ_FUA != 0
-    }
-
     /// Returns the first sector, in units of 512 bytes from the start of the whole disk.
     #[inline]
     pub fn sector(&self) -> u64 {

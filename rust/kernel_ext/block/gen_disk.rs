@@ -156,12 +156,6 @@ impl<T: Operations> Disk<T> {
     pub fn dax(&self) -> Option<&dax::Device<T>> {
         self.dax.as_ref()
     }
-
-    /// Whether the disk as a whole is read-only.
-    pub fn is_read_only(&self) -> bool {
-        // SAFETY: By the type invariant the gendisk is valid.
-        unsafe { bindings::get_disk_ro(self.gendisk.as_ptr()) != 0 }
-    }
 }
 
 /// A disk that is not yet visible.
