@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A group: what is remembered of it, and how its bits and counters change.
+
+use zerocopy::IntoBytes;
+
+use super::bits::{masks, ChunkBits, Chunks};
+use crate::format::{
+    block_offset, group_bitmap, group_header, group_metadata, group_of, group_start, GroupHeader,
+    GROUP_BLOCKS, GROUP_CHUNKS, GROUP_CRC, GROUP_MAGIC,
+};
+use crate::journal::{Stamp, Transaction};
+use crate::platform::{Digest, Platform};
+use crate::source::Source;
+use crate::volume::Volume;
+use crate::{Error, Result};
+
+/// What a group's lock guards, beside the group's blocks on the medium.
+#[derive(Debug)]
+pub struct GroupState {
+    pub(crate) stamp: Stamp,
+    /// Whether `masks` holds.
+    loaded: bool,
+    masks: Masks,
+    /// A bit for each chunk that a file has reserved.
+    reserved: u64,
+}
+
+/// What is known of a group's chunks, a bit for each, and its free blocks.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Masks {
+    /// Chunks of which every block is free, and which a huge page can map.
+    pub(super) whole: u64,
+    /// Chunks of which no block is free.
+    pub(super) full: u64,
+    /// Free blocks.
+    pub(super) free: u32,
+}
+
+impl GroupState {
+    /// The state of a group that has not been used since the mount.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            stamp: Stamp::unknown(),
+            loaded: false,
+            masks: Masks {
+                whole: 0,
+                full: 0,
+                free: 0,
+            },
+            reserved: 0,
+        }
+    }
+
+    /// Free blocks, once the group has been used.
+    #[must_use]
+    pub fn free(&self) -> Option<u32> {
+        self.loaded.then_some(self.masks.free)
+    }
+
+    /// A transaction that changed the group will not be committed.
+    pub(crate) fn forget(&mut self) {
+        self.loaded = false;
+    }
+
+    /// The word of [`Locks::hint`](crate::platform::Locks::hint); [`None`] if nothing is known.
+    pub(crate) fn hint(&self) -> Option<u64> {
+        let whole = u64::from(self.masks.whole.count_ones());
+        self.loaded
+            .then_some(u64::from(self.masks.free) | whole << 32)
+    }
+
+    pub(super) const fn reserved(&self) -> u64 {
+        self.reserved
+    }
+
+    pub(super) fn reserve(&mut self, chunk: u32) {
+        self.reserved |= 1_u64.checked_shl(chunk).unwrap_or(0);
+    }
+
+    pub(super) fn release(&mut self, chunk: u32) {
+        self.reserved &= !1_u64.checked_shl(chunk).unwrap_or(0);
+    }
+}
+
+impl Default for GroupState {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<P: Platform> Volume<P> {
+    /// The group's header, judged.
+    pub(crate) fn read_group(&self, group: u32) -> Result<GroupHeader> {
+        let header: GroupHeader = self.get(block_offset(group_header(group)))?;
+        let covered = header.as_bytes().get(GROUP_CRC).unwrap_or(&[]);
+        let good = header.magic.get() == GROUP_MAGIC
+            && header.group.get() == u64::from(group)
+            && header.uuid == self.superblock().uuid
+            && header.crc.get() == self.platform().crc32c(0, covered);
+        if good {
+            Ok(header)
+        } else {
+            Err(Error::Corrupt)
+        }
+    }
+
+    /// The free blocks of a group and its inodes in use, as its header says: the caller adds them up after a
+    /// mount of a volume that was not clean.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if there is no such group, [`Error::Corrupt`] or [`Error::Io`] if its
+    /// header cannot be used.
+    pub fn count_group(&self, group: u32) -> Result<(u32, u64)> {
+        if group >= self.groups() {
+            return Err(Error::Invalid);
+        }
+        let _held = self.platform().lock_group(group);
+        let header = self.read_group(group)?;
+        Ok((header.free.get(), header.inodes.get()))
+    }
+}
+
+/// The byte offset of a word of a group's header.
+pub(crate) fn header_word(group: u32, field: usize) -> u64 {
+    block_offset(group_header(group)) + field as u64
+}
+
+/// What is known of the group's chunks, found out if need be.
+pub(super) fn masks_of<P: Platform>(tx: &mut Transaction<'_, P>, group: u32) -> Result<Masks> {
+    let state = tx.group(group)?;
+    if state.loaded {
+        return Ok(state.masks);
+    }
+    let volume = tx.volume();
+    volume.read_group(group)?;
+    let counters = tx.word(header_word(group, core::mem::offset_of!(GroupHeader, free)))?;
+    let mut masks = Masks {
+        free: counters as u32,
+        ..Masks::default()
+    };
+    for chunk in 0..GROUP_CHUNKS {
+        judge_chunk(tx, group, chunk, &mut masks)?;
+    }
+    let state = tx.group(group)?;
+    state.masks = masks;
+    state.loaded = true;
+    Ok(masks)
+}
+
+/// Finds out again what a chunk is.
+fn judge_chunk<P: Platform>(
+    tx: &Transaction<'_, P>,
+    group: u32,
+    chunk: u32,
+    masks: &mut Masks,
+) -> Result {
+    let chunks = Chunks::new(tx.volume().align());
+    let bits = ChunkBits::read(tx, group, chunks, chunk)?;
+    let bit = 1_u64.checked_shl(chunk).unwrap_or(0);
+    masks.whole &= !bit;
+    masks.full &= !bit;
+    if bits.all_free() && chunks.is_whole(chunk) {
+        masks.whole |= bit;
+    }
+    if bits.all_used() {
+        masks.full |= bit;
+    }
+    Ok(())
+}
+
+/// Takes a run of free blocks.
+///
+/// # Errors
+///
+/// [`Error::Corrupt`] if one is in use, or the run is not one of this group's.
+pub(crate) fn mark_used<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    block: u64,
+    count: u64,
+    metadata: bool,
+) -> Result {
+    change(tx, block, count, metadata, true)
+}
+
+/// Gives back a run of blocks, all of which hold metadata or none.
+///
+/// # Errors
+///
+/// [`Error::Corrupt`] if one is free, or of the other kind, or the run is not one of one group's;
+/// [`Error::Busy`] as [`Transaction::group`] says.
+pub(crate) fn free_run<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    block: u64,
+    count: u64,
+    metadata: bool,
+) -> Result {
+    change(tx, block, count, metadata, false)
+}
+
+fn change<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    block: u64,
+    count: u64,
+    metadata: bool,
+    used: bool,
+) -> Result {
+    tx.volume().check_run(block, count)?;
+    let group = group_of(block);
+    let mut state = masks_of(tx, group)?;
+    let first = block - group_start(group);
+
+    change_bits(tx, group_bitmap(group), (first, count), used)?;
+    if metadata {
+        change_bits(tx, group_metadata(group), (first, count), used)?;
+    } else if !used {
+        expect_bits(tx, group_metadata(group), (first, count), false)?;
+    }
+
+    let chunks = Chunks::new(tx.volume().align());
+    let mut at = first;
+    while at < first + count {
+        let (chunk, place) = chunks.locate(at);
+        judge_chunk(tx, group, chunk, &mut state)?;
+        at += chunks.adjacent(chunk, place);
+    }
+    let count = count as u32;
+    state.free = if used {
+        state.free.checked_sub(count)
+    } else {
+        state.free.checked_add(count)
+    }
+    .filter(|&free| u64::from(free) <= GROUP_BLOCKS)
+    .ok_or(Error::Corrupt)?;
+    let counters = u64::from(state.free) | u64::from(state.whole.count_ones()) << 32;
+    tx.set(
+        header_word(group, core::mem::offset_of!(GroupHeader, free)),
+        counters,
+    )?;
+    tx.group(group)?.masks = state;
+    Ok(())
+}
+
+/// Sets or clears bits of a bitmap, all of which must be the other way.
+fn change_bits<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    bitmap: u64,
+    (first, count): (u64, u64),
+    set: bool,
+) -> Result {
+    expect_bits(tx, bitmap, (first, count), !set)?;
+    for (word, mask) in masks(first, count) {
+        let offset = block_offset(bitmap) + word * 8;
+        let old = tx.word(offset)?;
+        tx.set(offset, old ^ mask)?;
+    }
+    Ok(())
+}
+
+fn expect_bits<P: Platform>(
+    tx: &Transaction<'_, P>,
+    bitmap: u64,
+    (first, count): (u64, u64),
+    set: bool,
+) -> Result {
+    for (word, mask) in masks(first, count) {
+        let found = tx.word(block_offset(bitmap) + word * 8)? & mask;
+        if found != if set { mask } else { 0 } {
+            return Err(Error::Corrupt);
+        }
+    }
+    Ok(())
+}
+
+/// Whether a block is in use and holds metadata: what must be so before its bytes are taken for
+/// an inode.
+pub(crate) fn is_metadata<P: Platform>(volume: &Volume<P>, block: u64) -> Result<bool> {
+    if volume.check_block(block).is_err() {
+        return Ok(false);
+    }
+    let group = group_of(block);
+    let at = block - group_start(group);
+    let word = volume.word(block_offset(group_metadata(group)) + at / 64 * 8)?;
+    Ok(word >> (at % 64) & 1 == 1)
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The superblock: what the volume is. Block 0, with a copy in the volume's last block.
+
+use zerocopy::little_endian::{U32, U64};
+use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// [`Superblock::magic`]: "rdaxfs" and a version that changes when nothing else can say that
+/// the format did.
+pub const SUPER_MAGIC: u64 = u64::from_le_bytes(*b"rdaxfs\0\x01");
+
+/// [`Superblock::state`]: unmounted cleanly; [`Superblock::free_blocks`] holds.
+pub const STATE_CLEAN: u64 = 1;
+/// [`Superblock::state`]: mounted, or was when the machine stopped.
+pub const STATE_MOUNTED: u64 = 2;
+/// [`Superblock::state`]: damage has been met; fsck is due.
+pub const STATE_DAMAGED: u64 = 3;
+
+/// The most journal slots of a volume.
+pub const MAX_SLOTS: u32 = 64;
+
+/// The superblock. All but the last line of fields is covered by `crc` and changes, if at all, in a
+/// transaction together with it.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Superblock {
+    /// [`SUPER_MAGIC`].
+    pub magic: U64,
+    /// CRC-32C of the bytes from `compat` to before `state`.
+    pub crc: U32,
+    /// Features that whoever does not know them may ignore.
+    pub compat: U32,
+    /// Features that whoever does not know them may read beside, not write.
+    pub ro_compat: U32,
+    /// Features without which nothing can be understood.
+    pub incompat: U32,
+    /// The volume's UUID, as RFC 9562 orders its bytes.
+    pub uuid: [u8; 16],
+    /// The volume's name, UTF-8, padded with zeros.
+    pub label: [u8; 32],
+    /// The length of the volume in blocks.
+    pub blocks: U64,
+    /// The root directory's inode number.
+    pub root: U64,
+    /// The key of directories' name hashes.
+    pub hash_key: [U64; 2],
+    /// Where, in blocks modulo [`CHUNK_BLOCKS`](super::CHUNK_BLOCKS), chunks start: the first block
+    /// whose physical address is a multiple of 2 MiB.
+    pub align_offset: U32,
+    /// The number of journal slots, 1 to [`MAX_SLOTS`].
+    pub slots: U32,
+    /// The block of the first journal slot; each has a block.
+    pub slots_at: U64,
+    /// When the volume was made, as [`Time`](super::Time).
+    pub created: U64,
+    /// Zero.
+    pub reserved: [U64; 8],
+    /// [`STATE_CLEAN`], [`STATE_MOUNTED`] or [`STATE_DAMAGED`]; a single store.
+    pub state: U64,
+    /// Free blocks when the volume was unmounted; only while `state` is clean.
+    pub free_blocks: U64,
+    /// Inodes in use when the volume was unmounted; only while `state` is clean.
+    pub inodes: U64,
+    /// When it was last mounted for writing, as [`Time`](super::Time).
+    pub mounted: U64,
+    /// How often it was mounted for writing.
+    pub mounts: U64,
+    /// Zero.
+    pub reserved_state: [U64; 3],
+}
+
+/// The bytes that [`Superblock::crc`] covers.
+pub const SUPER_CRC: core::ops::Range<usize> =
+    core::mem::offset_of!(Superblock, compat)..core::mem::offset_of!(Superblock, state);
+
+const _: () = assert!(size_of::<Superblock>() == 256);

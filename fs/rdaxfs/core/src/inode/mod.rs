@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Inodes: which there are, what they say, and what is left to do for them.
+
+mod allocate;
+mod attributes;
+mod open;
+mod orphans;
+mod state;
+
+pub(crate) use allocate::{allocate_inode, free_inode};
+pub(crate) use attributes::set_attributes;
+pub use attributes::{Attributes, Change};
+pub(crate) use open::inode_word;
+pub(crate) use orphans::{add_new_orphan, add_orphan, is_listed, remove_orphan};
+pub use state::{MapState, XattrState};

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! From a number to an inode.
+
+use zerocopy::IntoBytes;
+
+use super::{Attributes, MapState};
+use crate::alloc::is_metadata;
+use crate::format::{
+    block_offset, inode_block, inode_offset, inode_slot, Inode, InodeChunk, CHUNK_FULL,
+    INODE_CHUNK_MAGIC, INODE_CRC, INODE_MAGIC,
+};
+use crate::platform::Platform;
+use crate::source::Source;
+use crate::volume::Volume;
+use crate::{Error, Result};
+
+/// The byte offset of a field of an inode.
+pub(crate) const fn inode_word(ino: u64, field: usize) -> u64 {
+    inode_offset(ino) + field as u64
+}
+
+impl<P: Platform> Volume<P> {
+    /// Looks an inode up by its number, and by its generation if that is known (NFS). Any number is
+    /// safe: nothing is taken for an inode that is not one.
+    ///
+    /// The caller makes sure that there is one [`MapState`] for an inode, as by asking its cache
+    /// first. A new one is returned with what the inode says.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`] if there is no such inode, [`Error::Corrupt`] if what is there makes no sense.
+    pub fn open(&self, ino: u64, generation: Option<u32>) -> Result<(MapState, Attributes)> {
+        let inode = self.read_inode(ino)?;
+        let found = inode.generation.get();
+        if generation.is_some_and(|wanted| wanted != found) {
+            return Err(Error::Stale);
+        }
+        Ok((MapState::new(ino, found), Attributes::of(&inode)?))
+    }
+
+    /// An inode, judged.
+    pub(crate) fn read_inode(&self, ino: u64) -> Result<Inode> {
+        let (block, slot) = (inode_block(ino), inode_slot(ino));
+        if slot == 0 || !is_metadata(self, block)? {
+            return Err(Error::Stale);
+        }
+        let chunk = read_chunk(self, self, block).map_err(|error| match error {
+            // Metadata of another kind: the number is wrong, not the volume.
+            Error::Corrupt => Error::Stale,
+            error => error,
+        })?;
+        if chunk.used.get() >> slot & 1 == 0 {
+            return Err(Error::Stale);
+        }
+        let inode: Inode = self.get(inode_offset(ino))?;
+        let covered = inode.as_bytes().get(INODE_CRC).unwrap_or(&[]);
+        let good = inode.magic.get() == INODE_MAGIC
+            && inode.ino.get() == ino
+            && inode.generation.get() != 0
+            && inode.crc.get() == self.platform().crc32c(0, covered);
+        if good {
+            Ok(inode)
+        } else {
+            Err(Error::Corrupt)
+        }
+    }
+}
+
+/// The header of the inode chunk at a block, judged.
+pub(super) fn read_chunk<P: Platform>(
+    volume: &Volume<P>,
+    source: &impl Source,
+    block: u64,
+) -> Result<InodeChunk> {
+    volume.check_block(block)?;
+    let mut chunk: InodeChunk = zerocopy::FromZeros::new_zeroed();
+    let head = chunk.as_mut_bytes().get_mut(..64).unwrap_or(&mut []);
+    source.read(block_offset(block), head)?;
+    let good = chunk.magic.get() == INODE_CHUNK_MAGIC
+        && chunk.block.get() == block
+        && chunk.crc.get() == volume.platform().crc32c(0, chunk.block.as_bytes())
+        && chunk.used.get() & !CHUNK_FULL == 0;
+    if good {
+        Ok(chunk)
+    } else {
+        Err(Error::Corrupt)
+    }
+}

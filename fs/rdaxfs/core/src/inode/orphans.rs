@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Inodes for which something is left to do: orphans, which have no name and are freed when nobody
+//! uses them, and intents, which did not fit one transaction.
+//!
+//! Each group has a list of its own; its lock guards the links, which are in the inodes.
+
+use core::mem::offset_of;
+
+use super::open::inode_word;
+use crate::alloc::header_word;
+use crate::format::{group_of, inode_block, GroupHeader, Inode};
+use crate::journal::Transaction;
+use crate::platform::Platform;
+use crate::source::Source;
+use crate::volume::Volume;
+use crate::{Error, Result};
+
+/// Whether an inode is on its group's list. The inode's map lock is held, by which every change of this
+/// happens too.
+pub(crate) fn is_listed(source: &impl Source, ino: u64) -> Result<bool> {
+    Ok(source.word(inode_word(ino, offset_of!(Inode, orphan_prev)))? != 0)
+}
+
+/// Puts an inode on its group's list whose bytes are [`fresh`](Transaction::fresh): returns what its
+/// `orphan_next` and `orphan_prev` have to be.
+pub(crate) fn add_new_orphan<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    ino: u64,
+) -> Result<(u64, u64)> {
+    let group = group_of(inode_block(ino));
+    tx.group(group)?;
+    let head = header_word(group, offset_of!(GroupHeader, orphans));
+    let first = tx.word(head)?;
+    if first != 0 {
+        check_listed(tx, group, first)?;
+        tx.set(inode_word(first, offset_of!(Inode, orphan_prev)), ino)?;
+    }
+    tx.set(head, ino)?;
+    // The first one points to itself: 0 is for those that are not listed.
+    Ok((first, ino))
+}
+
+/// Puts an inode, which is not there, on its group's list.
+pub(crate) fn add_orphan<P: Platform>(tx: &mut Transaction<'_, P>, ino: u64) -> Result {
+    let (next, prev) = add_new_orphan(tx, ino)?;
+    tx.set(inode_word(ino, offset_of!(Inode, orphan_next)), next)?;
+    tx.set(inode_word(ino, offset_of!(Inode, orphan_prev)), prev)
+}
+
+/// Takes an inode off its group's list.
+pub(crate) fn remove_orphan<P: Platform>(tx: &mut Transaction<'_, P>, ino: u64) -> Result {
+    let group = group_of(inode_block(ino));
+    tx.group(group)?;
+    let next_at = inode_word(ino, offset_of!(Inode, orphan_next));
+    let prev_at = inode_word(ino, offset_of!(Inode, orphan_prev));
+    let (next, prev) = (tx.word(next_at)?, tx.word(prev_at)?);
+    let before = if prev == ino {
+        header_word(group, offset_of!(GroupHeader, orphans))
+    } else {
+        check_listed(tx, group, prev)?;
+        inode_word(prev, offset_of!(Inode, orphan_next))
+    };
+    if tx.word(before)? != ino {
+        return Err(Error::Corrupt);
+    }
+    tx.set(before, next)?;
+    if next != 0 {
+        check_listed(tx, group, next)?;
+        let prev = if prev == ino { next } else { prev };
+        tx.set(inode_word(next, offset_of!(Inode, orphan_prev)), prev)?;
+    }
+    tx.set(next_at, 0)?;
+    tx.set(prev_at, 0)
+}
+
+fn check_listed<P: Platform>(tx: &Transaction<'_, P>, group: u32, ino: u64) -> Result {
+    if group_of(inode_block(ino)) != group {
+        return Err(Error::Corrupt);
+    }
+    tx.volume().read_inode(ino).map_err(|error| match error {
+        Error::Stale => Error::Corrupt,
+        error => error,
+    })?;
+    Ok(())
+}
+
+impl<P: Platform> Volume<P> {
+    /// The first inode on a group's list: an orphan, or one with an intent. After a mount the caller
+    /// opens it and has it [`finish`](Volume::finish)ed, until there is none, in the background.
+    ///
+    /// # Errors
+    ///
+    /// As [`count_group`](Self::count_group).
+    pub fn first_unfinished(&self, group: u32) -> Result<Option<u64>> {
+        if group >= self.groups() {
+            return Err(Error::Invalid);
+        }
+        let _held = self.platform().lock_group(group);
+        let ino = self.read_group(group)?.orphans.get();
+        if ino == 0 {
+            return Ok(None);
+        }
+        if group_of(inode_block(ino)) != group {
+            return Err(Error::Corrupt);
+        }
+        Ok(Some(ino))
+    }
+
+    /// The inode after `ino` on its group's list, to pass over those that are in use.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stale`] if `ino` is not an inode any more: start again with
+    /// [`first_unfinished`](Self::first_unfinished).
+    pub fn next_unfinished(&self, ino: u64) -> Result<Option<u64>> {
+        let inode = self.read_inode(ino)?;
+        let next = inode.orphan_next.get();
+        Ok((next != 0).then_some(next))
+    }
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The commit, in stages that can only be gone through in order: each is made by the one before.
+
+use core::sync::atomic::Ordering::Relaxed;
+
+use super::Transaction;
+use crate::format::RECORD_HEADER;
+use crate::platform::{Medium, Platform};
+use crate::Result;
+
+/// A line's length in bytes, less 1.
+const LINE_MASK: u64 = 63;
+
+impl<'t, P: Platform> Transaction<'t, P> {
+    /// Makes the changes, durably: when this returns they have happened, and no crash undoes them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`](crate::Error::Io) when the record cannot be written; nothing has changed then.
+    pub(crate) fn commit(self) -> Result {
+        if self.log.has_no_store() {
+            return Ok(());
+        }
+        if let Some((offset, value)) = self.log.single_store() {
+            self.fence_before_store()
+                .store(offset, value)
+                .fence()
+                .done();
+            return Ok(());
+        }
+        self.write_record()?.fence().store_words().fence().retire();
+        Ok(())
+    }
+
+    /// Starts the marks of earlier records, which could undo this one, on their way to the medium.
+    /// Returns whether there were any.
+    fn flush_marks(&self, own: Option<u32>) -> bool {
+        let mut slots = 0;
+        for (_, guard) in self.groups.iter().flatten() {
+            slots |= guard.stamp.slots();
+        }
+        for stamp in self.stamps.iter().flatten() {
+            slots |= stamp.slots();
+        }
+        if let Some(own) = own {
+            // This record takes the place of that one.
+            slots &= !(1 << own);
+        }
+        slots &= self.volume.all_slots();
+        let any = slots != 0;
+        while slots != 0 {
+            let slot = slots.trailing_zeros();
+            let header = self.volume.slot_offset(slot);
+            self.volume.platform().flush(header, RECORD_HEADER as u64);
+            slots &= slots - 1;
+        }
+        any
+    }
+
+    /// What has to be durable before a single word may be stored without a record.
+    fn fence_before_store(self) -> Ready<'t, P> {
+        let marks = self.flush_marks(None);
+        if marks || self.bulk {
+            self.volume.platform().fence();
+        }
+        Ready(self)
+    }
+
+    /// Writes the record, past the cache.
+    fn write_record(mut self) -> Result<Written<'t, P>> {
+        let platform = self.volume.platform();
+        let slot = platform.lock_slot();
+        self.flush_marks(Some(slot.slot()));
+        if self.bulk {
+            // The record must not be found before what it does not vouch for is there.
+            platform.fence();
+        }
+        let sequence = self.volume.next_sequence.fetch_add(1, Relaxed);
+        let record = self.log.record(platform, sequence);
+        platform.copy_nt(self.volume.slot_offset(slot.slot()), record)?;
+        Ok(Written {
+            transaction: self,
+            slot,
+        })
+    }
+
+    /// The locks' next holders need to know of the record in `slot`.
+    fn stamp(&mut self, slot: Option<u32>) {
+        self.done = true;
+        for (group, guard) in self.groups.iter_mut().flatten() {
+            guard.stamp.set(slot);
+            if let Some(hint) = guard.hint() {
+                self.volume.platform().hint(*group).store(hint, Relaxed);
+            }
+        }
+        for stamp in self.stamps.iter_mut().flatten() {
+            stamp.set(slot);
+        }
+    }
+}
+
+/// A transaction of one word that nothing stands before any more.
+struct Ready<'t, P: Platform>(Transaction<'t, P>);
+
+impl<'t, P: Platform> Ready<'t, P> {
+    fn store(self, offset: u64, value: u64) -> Flushed<'t, P> {
+        let platform = self.0.volume.platform();
+        platform.store_u64(offset, value);
+        platform.flush(offset, 8);
+        Flushed(self.0)
+    }
+}
+
+/// The word is on its way to the medium.
+struct Flushed<'t, P: Platform>(Transaction<'t, P>);
+
+impl<'t, P: Platform> Flushed<'t, P> {
+    fn fence(self) -> Stored<'t, P> {
+        self.0.volume.platform().fence();
+        Stored(self.0)
+    }
+}
+
+/// The word is durable.
+struct Stored<'t, P: Platform>(Transaction<'t, P>);
+
+impl<P: Platform> Stored<'_, P> {
+    fn done(mut self) {
+        self.0.stamp(None);
+    }
+}
+
+/// A record that may be durable or not.
+struct Written<'t, P: Platform> {
+    transaction: Transaction<'t, P>,
+    slot: P::Slot<'t>,
+}
+
+impl<'t, P: Platform> Written<'t, P> {
+    fn fence(self) -> Committed<'t, P> {
+        self.transaction.volume.platform().fence();
+        Committed(self)
+    }
+}
+
+/// A record that is durable.
+struct Committed<'t, P: Platform>(Written<'t, P>);
+
+impl<'t, P: Platform> Committed<'t, P> {
+    /// Stores the words in place and starts them on their way to the medium.
+    fn store_words(self) -> InPlace<'t, P> {
+        let platform = self.0.transaction.volume.platform();
+        let log = &self.0.transaction.log;
+        for (offset, value) in log.stores() {
+            platform.store_u64(offset, value);
+        }
+        // Words of one line mostly come one after the other: it is flushed once for them.
+        let mut flushed = u64::MAX;
+        for (offset, _) in log.stores() {
+            let line = offset & !LINE_MASK;
+            if line != flushed {
+                platform.flush(line, LINE_MASK + 1);
+                flushed = line;
+            }
+        }
+        InPlace(self.0)
+    }
+}
+
+/// Words that may be durable or not, and a record that says what they are to be.
+struct InPlace<'t, P: Platform>(Written<'t, P>);
+
+impl<'t, P: Platform> InPlace<'t, P> {
+    fn fence(self) -> Applied<'t, P> {
+        self.0.transaction.volume.platform().fence();
+        Applied(self.0)
+    }
+}
+
+/// Words that are durable.
+struct Applied<'t, P: Platform>(Written<'t, P>);
+
+impl<P: Platform> Applied<'_, P> {
+    /// Marks the record as done and lets go of the locks. Whoever changes the words next sees to it
+    /// that the mark is durable.
+    fn retire(self) {
+        let Written {
+            mut transaction,
+            slot,
+        } = self.0;
+        let volume = transaction.volume;
+        volume
+            .platform()
+            .store_u64(volume.slot_offset(slot.slot()), 0);
+        transaction.stamp(Some(slot.slot()));
+    }
+}

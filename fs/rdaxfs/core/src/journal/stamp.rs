@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a lock remembers of the transactions under it.
+
+use crate::format::MAX_SLOTS;
+
+/// Part of what every lock guards: the journal slots with records that may still be found and that
+/// have words under this lock. See [`journal`](crate::journal).
+#[derive(Debug)]
+pub struct Stamp(u64);
+
+const _: () = assert!(MAX_SLOTS <= u64::BITS);
+
+impl Stamp {
+    /// The stamp of a lock of which nothing is known, as of an inode that comes into the cache
+    /// again: all slots.
+    #[must_use]
+    pub const fn unknown() -> Self {
+        Self(u64::MAX)
+    }
+
+    /// The slots.
+    pub(super) const fn slots(&self) -> u64 {
+        self.0
+    }
+
+    /// Only the record in `slot` has words under the lock; [`None`]: no record has.
+    pub(super) fn set(&mut self, slot: Option<u32>) {
+        self.0 = match slot {
+            Some(slot) => 1 << (slot % MAX_SLOTS),
+            None => 0,
+        };
+    }
+}
+
+/// A journal slot, which the caller keeps under a lock of its own.
+#[derive(Debug)]
+pub struct SlotState {
+    slot: u32,
+}
+
+impl SlotState {
+    /// Slot number `slot`, which must be less than the volume's number of slots and have no other
+    /// state.
+    #[must_use]
+    pub const fn new(slot: u32) -> Self {
+        Self { slot }
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn slot(&self) -> u32 {
+        self.slot
+    }
+}

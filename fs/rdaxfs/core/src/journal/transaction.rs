@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A transaction before its commit.
+
+use core::ops::DerefMut;
+
+use super::log::Entry;
+use super::{Log, Stamp};
+use crate::alloc::GroupState;
+use crate::platform::{Medium, Platform};
+use crate::source::Source;
+use crate::volume::Volume;
+use crate::{Error, Result};
+
+/// The most groups that a transaction changes.
+pub(crate) const MAX_GROUPS: usize = 8;
+/// The most other locks under which a transaction changes words: both directories of a rename, what
+/// is moved, what is replaced, and two locks of attributes.
+pub(crate) const MAX_STAMPS: usize = 6;
+
+/// A list of changes that all happen or do not. See [`journal`](super).
+///
+/// Dropping it changes nothing that can be reached.
+///
+/// # Invariants
+///
+/// Each word on the list is under one of the locks whose stamps are borrowed, or of the groups that
+/// are held; the transaction ends after its commit is durable and its words are in place.
+pub struct Transaction<'t, P: Platform> {
+    pub(super) volume: &'t Volume<P>,
+    pub(super) log: &'t mut Log,
+    /// Groups, each with its number.
+    pub(super) groups: [Option<(u32, P::Group<'t>)>; MAX_GROUPS],
+    pub(super) stamps: [Option<&'t mut Stamp>; MAX_STAMPS],
+    /// Bytes have been written that no checksum of the record covers.
+    pub(super) bulk: bool,
+    /// A group that somebody else held when it was wanted.
+    contended: Option<u32>,
+    /// The words are in place, and what the groups remember is so.
+    pub(super) done: bool,
+}
+
+impl<'t, P: Platform> Transaction<'t, P> {
+    /// A transaction without changes.
+    pub(crate) fn new(volume: &'t Volume<P>, log: &'t mut Log) -> Self {
+        log.reset();
+        Self {
+            volume,
+            log,
+            groups: [const { None }; MAX_GROUPS],
+            stamps: [const { None }; MAX_STAMPS],
+            bulk: false,
+            contended: None,
+            done: false,
+        }
+    }
+
+    /// Prepares the changes with `attempt`, which is called again, with nothing on the list, when
+    /// it needed a group that somebody else held. The groups that it had and that one are waited
+    /// for in ascending order, which every waiter keeps to.
+    pub(crate) fn attempt<R>(
+        &mut self,
+        mut attempt: impl FnMut(&mut Self) -> Result<R>,
+    ) -> Result<R> {
+        loop {
+            let result = attempt(self);
+            match (result, self.contended.take()) {
+                (Err(Error::Busy), Some(contended)) => self.start_again(contended),
+                (result, _) => return result,
+            }
+        }
+    }
+
+    fn start_again(&mut self, contended: u32) {
+        let mut wanted = [u32::MAX; MAX_GROUPS];
+        for (want, held) in wanted.iter_mut().zip(&self.groups) {
+            if let Some((group, _)) = held {
+                *want = *group;
+            }
+        }
+        // The last of so many is not kept: it is taken again if it is needed again.
+        if let Some(last) = wanted.last_mut() {
+            *last = contended;
+        }
+        wanted.sort_unstable();
+        self.forget_groups();
+        self.groups = [const { None }; MAX_GROUPS];
+        self.log.reset();
+        self.bulk = false;
+        let platform = self.volume.platform();
+        for (place, group) in self.groups.iter_mut().zip(wanted) {
+            if group != u32::MAX {
+                *place = Some((group, platform.lock_group(group)));
+            }
+        }
+    }
+
+    /// What has been remembered of the groups is not what will be.
+    fn forget_groups(&mut self) {
+        for (_, guard) in self.groups.iter_mut().flatten() {
+            guard.forget();
+        }
+    }
+
+    /// Lets go of a group in which the transaction has changed nothing.
+    pub(crate) fn leave(&mut self, group: u32) {
+        for place in &mut self.groups {
+            if matches!(place, Some((number, _)) if *number == group) {
+                *place = None;
+            }
+        }
+    }
+
+    /// The volume.
+    pub(crate) fn volume(&self) -> &'t Volume<P> {
+        self.volume
+    }
+
+    /// Takes part in a lock: words under it may be [`set`](Self::set).
+    pub(crate) fn join(&mut self, stamp: &'t mut Stamp) -> Result {
+        let free = self
+            .stamps
+            .iter_mut()
+            .find(|stamp| stamp.is_none())
+            .ok_or(Error::Invalid)?;
+        *free = Some(stamp);
+        Ok(())
+    }
+
+    /// The group, locked for this transaction to its end.
+    ///
+    /// Waits only while the transaction has no other group.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`] if somebody else holds it, or the transaction has as many as it can: what is
+    /// wanted has to be done in a transaction of its own, or of another group.
+    pub(crate) fn group(&mut self, group: u32) -> Result<&mut GroupState> {
+        let at = match self.position(group) {
+            Some(at) => at,
+            None => self.take_group(group)?,
+        };
+        let held = self.groups.get_mut(at).and_then(Option::as_mut);
+        let (_, guard) = held.ok_or(Error::Invalid)?;
+        Ok(guard.deref_mut())
+    }
+
+    /// Whether the transaction has the group.
+    pub(crate) fn has_group(&self, group: u32) -> bool {
+        self.position(group).is_some()
+    }
+
+    fn position(&self, group: u32) -> Option<usize> {
+        self.groups
+            .iter()
+            .position(|held| matches!(held, Some((number, _)) if *number == group))
+    }
+
+    fn take_group(&mut self, group: u32) -> Result<usize> {
+        let at = self
+            .groups
+            .iter()
+            .position(Option::is_none)
+            .ok_or(Error::Busy)?;
+        let platform = self.volume.platform();
+        let guard = if self.groups.iter().all(Option::is_none) {
+            platform.lock_group(group)
+        } else if let Some(guard) = platform.try_lock_group(group) {
+            guard
+        } else {
+            self.contended = Some(group);
+            return Err(Error::Busy);
+        };
+        if let Some(place) = self.groups.get_mut(at) {
+            *place = Some((group, guard));
+        }
+        Ok(at)
+    }
+
+    /// How many more words the transaction can change.
+    pub(crate) fn room(&self) -> usize {
+        self.log.room()
+    }
+
+    /// Changes a word. Its old value is read first: a poisoned line is an error here, not a machine
+    /// check later.
+    pub(crate) fn set(&mut self, offset: u64, value: u64) -> Result {
+        if self.log.word(offset).is_none() && self.volume.word(offset)? == value {
+            return Ok(());
+        }
+        self.log.set(offset, value)
+    }
+
+    /// Writes bytes to where nothing that is reachable points; the record vouches for them. Both
+    /// `offset` and the length are multiples of 8.
+    pub(crate) fn fresh(&mut self, offset: u64, bytes: &[u8]) -> Result {
+        self.volume.check_range(offset, bytes.len() as u64)?;
+        self.volume.platform().copy_nt(offset, bytes)?;
+        self.log.check(self.volume.platform(), offset, bytes)
+    }
+
+    /// Zeroes to where nothing that is reachable points, with a fence of its own.
+    pub(crate) fn bulk_zero(&mut self, offset: u64, len: u64) -> Result {
+        self.volume.check_range(offset, len)?;
+        self.bulk = true;
+        self.volume.platform().zero_nt(offset, len)
+    }
+
+    /// Copies to where nothing that is reachable points, with a fence of its own.
+    pub(crate) fn bulk_copy(&mut self, offset: u64, bytes: &[u8]) -> Result {
+        self.volume.check_range(offset, bytes.len() as u64)?;
+        self.bulk = true;
+        self.volume.platform().copy_nt(offset, bytes)
+    }
+}
+
+impl<P: Platform> Drop for Transaction<'_, P> {
+    fn drop(&mut self) {
+        if !self.done {
+            self.forget_groups();
+        }
+    }
+}
+
+impl<P: Platform> Source for Transaction<'_, P> {
+    fn read(&self, offset: u64, into: &mut [u8]) -> Result {
+        self.volume.read(offset, into)?;
+        let end = offset.saturating_add(into.len() as u64);
+        for entry in self.log.entries() {
+            let Entry::Store { offset: at, value } = entry else {
+                continue;
+            };
+            // Neither end of the range need be that of a word.
+            let from = at.max(offset);
+            let to = at.saturating_add(8).min(end);
+            if from >= to {
+                continue;
+            }
+            let word = value.to_le_bytes();
+            let word = word.get((from - at) as usize..(to - at) as usize);
+            let place = into.get_mut((from - offset) as usize..(to - offset) as usize);
+            if let (Some(word), Some(place)) = (word, place) {
+                place.copy_from_slice(word);
+            }
+        }
+        Ok(())
+    }
+
+    fn word(&self, offset: u64) -> Result<u64> {
+        match self.log.word(offset) {
+            Some(value) => Ok(value),
+            None => self.volume.word(offset),
+        }
+    }
+}

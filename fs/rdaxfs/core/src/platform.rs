@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the caller provides: the medium, digests, and the locks that are not an inode's.
+
+use core::ops::DerefMut;
+use core::sync::atomic::AtomicU64;
+
+use crate::alloc::GroupState;
+use crate::journal::SlotState;
+use crate::Result;
+
+/// Persistent memory, addressed by bytes from the volume's start.
+///
+/// The core never passes a range that ends beyond [`len`](Self::len); an implementation that is
+/// given one must not touch other memory. Words are little-endian on the medium, and their offsets
+/// are multiples of 8.
+///
+/// The order in which stores become durable is that of x86 with `clwb` and `sfence`: a store with
+/// [`store_u64`](Self::store_u64) is durable once its line has been [`flush`](Self::flush)ed and a
+/// [`fence`](Self::fence) of the same CPU has followed; [`copy_nt`](Self::copy_nt) and
+/// [`zero_nt`](Self::zero_nt) need the fence only. Before that, any of them may be durable or not, in
+/// units of 8 bytes.
+pub trait Medium {
+    /// The length of the volume's device in bytes.
+    fn len(&self) -> u64;
+
+    /// Whether there is nothing.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Copies from the medium.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`](crate::Error::Io) where the medium is poisoned.
+    fn read(&self, offset: u64, into: &mut [u8]) -> Result;
+
+    /// Stores a word through the cache. The core has read the line before, so that it is known to
+    /// be free of poison.
+    fn store_u64(&self, offset: u64, value: u64);
+
+    /// Copies past the cache. `offset` and the length are multiples of 8.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`](crate::Error::Io) where the medium cannot be written; part may have been.
+    fn copy_nt(&self, offset: u64, bytes: &[u8]) -> Result;
+
+    /// Zeroes past the cache, and clears poison. `offset` and `len` are multiples of 8; to clear
+    /// poison they must be of a page.
+    ///
+    /// # Errors
+    ///
+    /// As for [`copy_nt`](Self::copy_nt).
+    fn zero_nt(&self, offset: u64, len: u64) -> Result;
+
+    /// Starts to write back the cache lines of the range (`clwb`).
+    fn flush(&self, offset: u64, len: u64);
+
+    /// Waits until what this CPU flushed or stored past the cache is durable (`sfence`).
+    fn fence(&self);
+}
+
+/// Digests. The kernel and the tools have good ones; this crate has none of its own.
+pub trait Digest {
+    /// CRC-32C (Castagnoli) of `bytes`, continued from `crc`: the whole of several pieces has the
+    /// value of their concatenation, and that of nothing is 0.
+    fn crc32c(&self, crc: u32, bytes: &[u8]) -> u32;
+
+    /// SipHash-2-4 with a 64-bit result.
+    fn siphash(&self, key: &[u64; 2], bytes: &[u8]) -> u64;
+}
+
+/// The locks of groups and journal slots.
+///
+/// They are taken last: after the locks of inodes, groups before slots. A holder of a slot takes
+/// nothing more, so that waiting for one ends.
+///
+/// The core waits for a group ([`lock_group`](Self::lock_group)) only while it holds no other, and
+/// otherwise tries, so that groups need no order.
+pub trait Locks {
+    /// A held lock of an allocation group.
+    type Group<'a>: DerefMut<Target = GroupState>
+    where
+        Self: 'a;
+
+    /// A held journal slot.
+    type Slot<'a>: DerefMut<Target = SlotState>
+    where
+        Self: 'a;
+
+    /// Waits for a group. `group` is below the volume's number of groups.
+    fn lock_group(&self, group: u32) -> Self::Group<'_>;
+
+    /// Takes a group if nobody holds it.
+    fn try_lock_group(&self, group: u32) -> Option<Self::Group<'_>>;
+
+    /// Takes a journal slot, the calling CPU's own if it is free, and waits while all are held.
+    fn lock_slot(&self) -> Self::Slot<'_>;
+
+    /// A word for each group, all ones at the mount, in which the core notes without a lock what
+    /// the group has free.
+    fn hint(&self, group: u32) -> &AtomicU64;
+
+    /// A number that differs between CPUs and stays the same on one, to spread allocation.
+    fn cpu(&self) -> u32;
+}
+
+/// All that the core needs of its caller.
+pub trait Platform: Medium + Digest + Locks {}
+
+impl<T: Medium + Digest + Locks> Platform for T {}
