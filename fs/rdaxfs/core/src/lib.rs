@@ -31,14 +31,13 @@
 
 #[cfg(test)]
 extern crate std;
-#[cfg(test)]
-use std::prelude::v1::*;
 
 pub mod alloc;
 mod error;
 pub mod format;
 pub mod inode;
 pub mod journal;
+pub mod make;
 pub mod platform;
 mod source;
 pub mod volume;

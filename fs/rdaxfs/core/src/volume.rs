@@ -10,9 +10,10 @@ use crate::format::{
     block_offset, group_body, groups_of, Superblock, Time, BLOCK_SIZE, CHUNK_BLOCKS, GROUP_BLOCKS,
     MAX_BLOCKS, MAX_SLOTS, MIN_BLOCKS, STATE_CLEAN, STATE_MOUNTED, SUPER_CRC, SUPER_MAGIC,
 };
-use crate::journal::{self, Log};
+use crate::journal;
 use crate::platform::{Digest, Medium, Platform};
 use crate::source::Source;
+use crate::workspace::Workspace;
 use crate::{Error, Result};
 
 /// What this version knows of [`Superblock::incompat`].
@@ -79,7 +80,12 @@ impl<P: Platform> Volume<P> {
     ///
     /// Those of [`probe`](Self::probe) and of the journal's replay; [`Error::ReadOnly`] when the volume cannot be
     /// mounted for writing.
-    pub fn mount(platform: P, access: Access, now: Time, log: &mut Log) -> Result<Self> {
+    pub fn mount(
+        platform: P,
+        access: Access,
+        now: Time,
+        workspace: &mut Workspace,
+    ) -> Result<Self> {
         let superblock = match access {
             // What is stored goes to the first copy: it has to be there.
             Access::ReadWrite => read_superblock(&platform, 0)?,
@@ -98,12 +104,12 @@ impl<P: Platform> Volume<P> {
             turn: AtomicU64::new(0),
         };
         if access == Access::NoStores {
-            if journal::any_record(&volume, log)? {
+            if journal::any_record(&volume, &mut workspace.log)? {
                 return Err(Error::ReadOnly);
             }
             return Ok(volume);
         }
-        if journal::replay(&volume, log)? > 0 {
+        if journal::replay(&volume, &mut workspace.log)? > 0 {
             // The records may have changed the superblock.
             volume.superblock = Self::probe(&volume.platform)?;
         }

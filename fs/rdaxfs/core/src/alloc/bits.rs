@@ -137,6 +137,8 @@ pub(super) fn masks(first: u64, count: u64) -> impl Iterator<Item = (u64, u64)> 
 
 #[cfg(test)]
 mod tests {
+    use std::vec::Vec;
+
     use super::*;
 
     #[test]

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A medium with the locks of a volume.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+
+use rdaxfs_core::alloc::GroupState;
+use rdaxfs_core::format::{groups_of, Superblock};
+use rdaxfs_core::journal::SlotState;
+use rdaxfs_core::platform::{Digest, Locks, Medium};
+use rdaxfs_core::Result;
+
+/// A medium, and the locks of the volume on it.
+///
+/// A panic of another thread under a lock does not matter here: what the lock guards on the medium is
+/// either changed or not, and a test that panics has failed.
+pub struct Host<M> {
+    medium: M,
+    groups: Vec<Mutex<GroupState>>,
+    hints: Vec<AtomicU64>,
+    slots: Vec<Mutex<SlotState>>,
+}
+
+impl<M> Host<M> {
+    /// The medium with the locks for that volume, which is on it.
+    #[must_use]
+    pub fn new(medium: M, superblock: &Superblock) -> Self {
+        let groups = groups_of(superblock.blocks.get());
+        Self {
+            medium,
+            groups: (0..groups).map(|_| Mutex::new(GroupState::new())).collect(),
+            hints: (0..groups).map(|_| AtomicU64::new(u64::MAX)).collect(),
+            slots: (0..superblock.slots.get())
+                .map(|slot| Mutex::new(SlotState::new(slot)))
+                .collect(),
+        }
+    }
+
+    /// The medium.
+    pub fn medium(&self) -> &M {
+        &self.medium
+    }
+
+    /// The medium, without the locks.
+    #[must_use]
+    pub fn into_medium(self) -> M {
+        self.medium
+    }
+}
+
+impl<M: Medium> Medium for Host<M> {
+    fn len(&self) -> u64 {
+        self.medium.len()
+    }
+
+    fn read(&self, offset: u64, into: &mut [u8]) -> Result {
+        self.medium.read(offset, into)
+    }
+
+    fn store_u64(&self, offset: u64, value: u64) {
+        self.medium.store_u64(offset, value);
+    }
+
+    fn copy_nt(&self, offset: u64, bytes: &[u8]) -> Result {
+        self.medium.copy_nt(offset, bytes)
+    }
+
+    fn zero_nt(&self, offset: u64, len: u64) -> Result {
+        self.medium.zero_nt(offset, len)
+    }
+
+    fn flush(&self, offset: u64, len: u64) {
+        self.medium.flush(offset, len);
+    }
+
+    fn fence(&self) {
+        self.medium.fence();
+    }
+}
+
+impl<M: Digest> Digest for Host<M> {
+    fn crc32c(&self, crc: u32, bytes: &[u8]) -> u32 {
+        self.medium.crc32c(crc, bytes)
+    }
+
+    fn siphash(&self, key: &[u64; 2], bytes: &[u8]) -> u64 {
+        self.medium.siphash(key, bytes)
+    }
+}
+
+impl<M> Locks for Host<M> {
+    type Group<'a>
+        = MutexGuard<'a, GroupState>
+    where
+        Self: 'a;
+
+    type Slot<'a>
+        = MutexGuard<'a, SlotState>
+    where
+        Self: 'a;
+
+    fn lock_group(&self, group: u32) -> Self::Group<'_> {
+        self.groups[group as usize]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn try_lock_group(&self, group: u32) -> Option<Self::Group<'_>> {
+        match self.groups[group as usize].try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    fn lock_slot(&self) -> Self::Slot<'_> {
+        let own = self.cpu() as usize % self.slots.len();
+        let in_turn = self.slots[own..].iter().chain(&self.slots[..own]);
+        for slot in in_turn {
+            match slot.try_lock() {
+                Ok(guard) => return guard,
+                Err(TryLockError::Poisoned(error)) => return error.into_inner(),
+                Err(TryLockError::WouldBlock) => {}
+            }
+        }
+        self.slots[own]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hint(&self, group: u32) -> &AtomicU64 {
+        &self.hints[group as usize]
+    }
+
+    fn cpu(&self) -> u32 {
+        static THREADS: AtomicUsize = AtomicUsize::new(0);
+        std::thread_local! {
+            static THREAD: usize = THREADS.fetch_add(1, Relaxed);
+        }
+        THREAD.with(|thread| *thread as u32)
+    }
+}
