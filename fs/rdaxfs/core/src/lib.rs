@@ -40,6 +40,7 @@ pub mod journal;
 pub mod make;
 pub mod platform;
 mod source;
+mod tree;
 pub mod volume;
 pub mod workspace;
 

@@ -39,7 +39,8 @@ pub struct NodeHeader {
     pub level: U16,
     /// Zero.
     pub reserved: U16,
-    /// The lowest key that belongs here.
+    /// The lowest key that belonged here when the node was made. When its parent's first child goes,
+    /// the next one gets its keys: then the key in the parent is below this.
     pub low: U64,
     /// An inner node: the number of children. A leaf of extents: 0. A leaf of a directory: bit `n` is
     /// set if an entry starts at line `n`.

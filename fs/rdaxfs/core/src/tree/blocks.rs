@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The blocks of nodes that a transaction takes and leaves behind.
+
+use crate::alloc::{allocate, free_run, Request};
+use crate::format::{group_of, inode_block};
+use crate::journal::Transaction;
+use crate::platform::Platform;
+use crate::{Error, Result};
+
+/// The most nodes that a transaction leaves behind: two trees of full depth, and their leaves.
+const MAX_RETIRED: usize = 20;
+
+/// The blocks of nodes that a transaction takes and leaves behind.
+#[derive(Debug)]
+pub(crate) struct NodeBlocks {
+    group: u32,
+    reserve: bool,
+    made: u64,
+    retired: [u64; MAX_RETIRED],
+    count: usize,
+}
+
+impl NodeBlocks {
+    /// None yet. New ones are taken near the inode; `reserve`: from the last blocks too, for
+    /// what must succeed on a full volume.
+    pub(crate) const fn new(ino: u64, reserve: bool) -> Self {
+        Self {
+            group: group_of(inode_block(ino)),
+            reserve,
+            made: 0,
+            retired: [0; MAX_RETIRED],
+            count: 0,
+        }
+    }
+
+    /// Takes a block for a node.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`allocate`].
+    pub(crate) fn make<P: Platform>(&mut self, tx: &mut Transaction<'_, P>) -> Result<u64> {
+        let request = Request {
+            want: 1,
+            exact: true,
+            group: self.group,
+            after: None,
+            place: None,
+            reservation: None,
+            metadata: true,
+            reserve: self.reserve,
+        };
+        let (run, _) = allocate(tx, &request)?;
+        self.made = self.made.saturating_add(1);
+        Ok(run.block)
+    }
+
+    /// A block that nothing will point to.
+    pub(crate) fn retire(&mut self, block: u64) -> Result {
+        let place = self.retired.get_mut(self.count).ok_or(Error::Invalid)?;
+        *place = block;
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Gives back the blocks left behind. The transaction must allocate nothing after this.
+    ///
+    /// Returns how many blocks were taken and given back, which change the inode's `blocks`.
+    pub(crate) fn settle<P: Platform>(self, tx: &mut Transaction<'_, P>) -> Result<(u64, u64)> {
+        for &block in self.retired.iter().take(self.count) {
+            free_run(tx, block, 1, true)?;
+        }
+        Ok((self.made, self.count as u64))
+    }
+}

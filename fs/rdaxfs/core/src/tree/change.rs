@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How inner nodes follow when a leaf is split, replaced or removed.
+
+use core::mem::offset_of;
+
+use zerocopy::little_endian::U64;
+use zerocopy::{FromBytes, IntoBytes};
+
+use super::path::{child_offset, Step};
+use super::{make_header, NodeBlocks, Path, Scratch, Tree};
+use crate::format::{
+    block_offset, Child, Inode, Root, BLOCK_BYTES, MAX_CHILDREN, MAX_DEPTH, NODE_HEADER,
+};
+use crate::inode::inode_word;
+use crate::journal::Transaction;
+use crate::platform::Platform;
+use crate::source::Source;
+use crate::{Error, Result};
+
+/// Puts the leaf in `block`, and if it was split the one of `next` behind it, in place of the path's
+/// leaf. The new leaves have been written, and are not set words of in this transaction; the old one is retired.
+///
+/// # Errors
+///
+/// [`Error::NoSpace`] if there is no block for an inner node, and those of [`Transaction`].
+pub(crate) fn replace<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    scratch: &mut Scratch<'_>,
+    blocks: &mut NodeBlocks,
+    (tree, path): (&Tree, &Path),
+    block: u64,
+    next: Option<Child>,
+) -> Result {
+    blocks.retire(path.leaf)?;
+    let mut block = block;
+    let mut level = 0;
+    let mut next = next;
+    while let Some(new) = next {
+        if level == path.level {
+            return grow(tx, blocks, tree, (level, block), new);
+        }
+        level += 1;
+        let step = path.step(level)?;
+        load(tx, scratch.node, &step)?;
+        let children = children_of(scratch.node);
+        children.get_mut(step.index).ok_or(Error::Corrupt)?.block = U64::new(block);
+        let behind = step.index + 1;
+        // Inner nodes at the right edge stay full, for files that are written from front to back.
+        let split = (step.count == MAX_CHILDREN).then_some(if behind == step.count {
+            step.count
+        } else {
+            step.count / 2
+        });
+        let kept;
+        match split {
+            None => {
+                insert(children, step.count, behind, new)?;
+                kept = step.count + 1;
+                next = None;
+            }
+            Some(at) => {
+                let moved = step.count - at;
+                let other = children_of(scratch.other);
+                for (to, from) in other.iter_mut().zip(children.iter().skip(at)) {
+                    *to = *from;
+                }
+                let (left, right) = if behind < at {
+                    insert(children, at, behind, new)?;
+                    (at + 1, moved)
+                } else {
+                    insert(other, moved, behind - at, new)?;
+                    (at, moved + 1)
+                };
+                kept = left;
+                let key = other.first().ok_or(Error::Corrupt)?.key;
+                let made = write(tx, blocks, tree, scratch.other, (level, key.get(), right))?;
+                next = Some(Child {
+                    key,
+                    block: U64::new(made),
+                });
+            }
+        }
+        block = write(tx, blocks, tree, scratch.node, (level, step.low, kept))?;
+        blocks.retire(step.block)?;
+    }
+    let (offset, value) = path.pointer(tree, level, block)?;
+    tx.set(offset, value)
+}
+
+/// Removes the path's leaf, which is retired. The leaf before it gets its keys, or the one behind it if it is its
+/// parent's first.
+///
+/// # Errors
+///
+/// As [`replace`].
+pub(crate) fn remove<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    scratch: &mut Scratch<'_>,
+    blocks: &mut NodeBlocks,
+    (tree, path): (&Tree, &Path),
+) -> Result {
+    blocks.retire(path.leaf)?;
+    for level in 1..=path.level {
+        let step = path.step(level)?;
+        if step.count == 1 {
+            blocks.retire(step.block)?;
+            continue;
+        }
+        if level == path.level && step.count == 2 {
+            // The root's only other child is root enough.
+            let other = child_offset(step.block, 1 - step.index.min(1));
+            let block = tx.word(other + offset_of!(Child, block) as u64)?;
+            tx.volume().check_block(block)?;
+            blocks.retire(step.block)?;
+            return set_root(tx, tree, tree.root(block, level - 1));
+        }
+        load(tx, scratch.node, &step)?;
+        let children = children_of(scratch.node);
+        children.copy_within(step.index + 1..step.count, step.index);
+        if step.index == 0 {
+            children.first_mut().ok_or(Error::Corrupt)?.key = U64::new(step.low);
+        }
+        let kept = (level, step.low, step.count - 1);
+        let block = write(tx, blocks, tree, scratch.node, kept)?;
+        blocks.retire(step.block)?;
+        let (offset, value) = path.pointer(tree, level, block)?;
+        return tx.set(offset, value);
+    }
+    set_root(tx, tree, Root::Empty)
+}
+
+/// A root above the old one.
+fn grow<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    blocks: &mut NodeBlocks,
+    tree: &Tree,
+    (level, block): (u8, u64),
+    next: Child,
+) -> Result {
+    let level = level + 1;
+    if u32::from(level) > MAX_DEPTH {
+        return Err(Error::NoSpace);
+    }
+    let first = Child {
+        key: U64::new(0),
+        block: U64::new(block),
+    };
+    let root = blocks.make(tx)?;
+    let header = make_header(tx.volume(), tree, root, level, (0, 2));
+    tx.fresh(block_offset(root), header.as_bytes())?;
+    // A probe reads a whole line.
+    let line = [first, next, EMPTY, EMPTY];
+    tx.fresh(child_offset(root, 0), line.as_bytes())?;
+    set_root(tx, tree, tree.root(root, level))
+}
+
+const EMPTY: Child = Child {
+    key: U64::ZERO,
+    block: U64::ZERO,
+};
+
+fn set_root<P: Platform>(tx: &mut Transaction<'_, P>, tree: &Tree, root: Root) -> Result {
+    let offset = inode_word(tree.ino, offset_of!(Inode, root));
+    tx.set(offset, root.to_word())
+}
+
+/// Reads the children of a node.
+fn load<P: Platform>(tx: &Transaction<'_, P>, node: &mut [u8; BLOCK_BYTES], step: &Step) -> Result {
+    if step.count > MAX_CHILDREN || step.index >= step.count {
+        return Err(Error::Corrupt);
+    }
+    let end = NODE_HEADER + step.count * size_of::<Child>();
+    let into = node.get_mut(NODE_HEADER..end).ok_or(Error::Corrupt)?;
+    tx.read(child_offset(step.block, 0), into)
+}
+
+/// Writes a node with so many children to a block of its own.
+fn write<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    blocks: &mut NodeBlocks,
+    tree: &Tree,
+    node: &mut [u8; BLOCK_BYTES],
+    (level, low, count): (u8, u64, usize),
+) -> Result<u64> {
+    let block = blocks.make(tx)?;
+    let header = make_header(tx.volume(), tree, block, level, (low, count as u64));
+    let head = node.get_mut(..NODE_HEADER).unwrap_or(&mut []);
+    head.copy_from_slice(header.as_bytes());
+    for child in children_of(node).iter_mut().skip(count) {
+        *child = EMPTY;
+    }
+    tx.fresh(block_offset(block), node)?;
+    Ok(block)
+}
+
+fn children_of(node: &mut [u8; BLOCK_BYTES]) -> &mut [Child] {
+    let bytes = node.get_mut(NODE_HEADER..).unwrap_or(&mut []);
+    <[Child]>::mut_from_bytes(bytes).unwrap_or(&mut [])
+}
+
+/// Puts a child at `at` among `count`.
+fn insert(children: &mut [Child], count: usize, at: usize, child: Child) -> Result {
+    if at > count || count >= children.len() {
+        return Err(Error::Corrupt);
+    }
+    children.copy_within(at..count, at + 1);
+    *children.get_mut(at).ok_or(Error::Corrupt)? = child;
+    Ok(())
+}

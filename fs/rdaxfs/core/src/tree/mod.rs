@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The inner nodes of the B+trees of extents and of directory entries. What is in a leaf is its
+//! user's business; what leads to it is the same for both.
+//!
+//! # How a tree changes
+//!
+//! An inner node's keys never change. A leaf is split ([`replace`] with a second block) or removed
+//! ([`remove`]) by writing new copies of the inner nodes that change, where nothing points to yet,
+//! and swapping the one pointer above them: a child's word, or the inode's `root`. The blocks that
+//! this leaves behind are collected in [`NodeBlocks`] and given back at the transaction's end, because
+//! a block that was freed and taken again in one transaction would be overwritten while it can still
+//! be reached.
+//!
+//! So, in one transaction:
+//!
+//! - a tree gets one [`replace`] or [`remove`] at most. What needs more makes room first, in a
+//!   transaction of its own: splitting a leaf changes nothing that anybody sees;
+//! - words of a leaf are not [`set`](crate::journal::Transaction::set) when that leaf is replaced;
+//! - [`NodeBlocks::settle`] and all other freeing come after all allocations.
+//!
+//! # The keys of children
+//!
+//! A child has the keys from its own up to the next child's. When a node's first child goes, the second
+//! one gets its key; so a node may have keys below the [`low`](crate::format::NodeHeader::low) that
+//! it was made with, never ones below what its parent says. Nodes are not merged: one goes when its
+//! last entry does.
+
+mod blocks;
+mod change;
+mod node;
+mod path;
+
+pub(crate) use blocks::NodeBlocks;
+pub(crate) use change::{remove, replace};
+pub(crate) use node::{make_header, read_header, Place};
+pub(crate) use path::{descend, Path};
+
+use crate::format::{
+    Root, BLOCK_BYTES, DIRECTORY_LEAF_MAGIC, EXTENT_LEAF_MAGIC, INNER_MAGIC, MAX_DEPTH,
+};
+
+/// What is in a tree's leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Extents,
+    Directory,
+}
+
+/// A tree: whose it is, and of what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tree {
+    pub(crate) ino: u64,
+    pub(crate) generation: u32,
+    pub(crate) kind: Kind,
+}
+
+impl Tree {
+    /// The magic of its nodes at a level.
+    const fn magic(&self, level: u8) -> u32 {
+        match self.kind {
+            _ if level > 0 => INNER_MAGIC,
+            Kind::Extents => EXTENT_LEAF_MAGIC,
+            Kind::Directory => DIRECTORY_LEAF_MAGIC,
+        }
+    }
+
+    /// What the inode says of it.
+    pub(crate) const fn root(&self, block: u64, level: u8) -> Root {
+        match self.kind {
+            Kind::Extents => Root::ExtentTree { block, level },
+            Kind::Directory => Root::DirectoryTree { block, level },
+        }
+    }
+}
+
+/// The workspace's two blocks.
+pub(crate) struct Scratch<'w> {
+    pub(crate) node: &'w mut [u8; BLOCK_BYTES],
+    pub(crate) other: &'w mut [u8; BLOCK_BYTES],
+}
+
+const _: () = assert!(MAX_DEPTH <= 8);

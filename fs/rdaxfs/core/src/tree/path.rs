@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The way from a root to a leaf.
+
+use core::mem::offset_of;
+
+use super::{read_header, Place, Tree};
+use crate::format::{block_offset, Child, Inode, MAX_DEPTH, NODE_HEADER};
+use crate::inode::inode_word;
+use crate::platform::Platform;
+use crate::source::Source;
+use crate::volume::Volume;
+use crate::{Error, Result};
+
+/// The children in one line, which is what a probe reads.
+const LINE_CHILDREN: usize = 64 / size_of::<Child>();
+
+/// An inner node on the way.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Step {
+    pub(super) block: u64,
+    /// The lowest key that belongs to the node.
+    pub(super) low: u64,
+    /// The number of children.
+    pub(super) count: usize,
+    /// The child that the way goes to.
+    pub(super) index: usize,
+}
+
+/// The way to a leaf. It holds while the map lock does, until the tree is changed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Path {
+    /// The inner nodes, by level less 1.
+    steps: [Step; MAX_DEPTH as usize],
+    /// The root's level.
+    pub(super) level: u8,
+    /// The leaf's block.
+    pub(crate) leaf: u64,
+    /// The lowest key that belongs to the leaf.
+    pub(crate) low: u64,
+    /// The lowest key that belongs to the next leaf; `u64::MAX`: this is the last.
+    pub(crate) end: u64,
+}
+
+impl Path {
+    /// The inner node at a level, which is at least 1 and at most the root's.
+    pub(super) fn step(&self, level: u8) -> Result<Step> {
+        let at = usize::from(level).checked_sub(1);
+        at.filter(|_| level <= self.level)
+            .and_then(|at| self.steps.get(at))
+            .copied()
+            .ok_or(Error::Corrupt)
+    }
+
+    /// The leaf as [`read_header`] wants it.
+    pub(crate) const fn place(&self) -> Place {
+        Place {
+            block: self.leaf,
+            level: 0,
+            low: self.low,
+            end: self.end,
+        }
+    }
+
+    /// The byte offset and the new value of the word that makes `block`, at `level`, what this way
+    /// goes through at that level: the word is the inode's if the level is the root's.
+    pub(super) fn pointer(&self, tree: &Tree, level: u8, block: u64) -> Result<(u64, u64)> {
+        if level >= self.level {
+            let root = tree.root(block, level).to_word();
+            return Ok((inode_word(tree.ino, offset_of!(Inode, root)), root));
+        }
+        let step = self.step(level + 1)?;
+        let child = child_offset(step.block, step.index);
+        Ok((child + offset_of!(Child, block) as u64, block))
+    }
+}
+
+/// The byte offset of a child.
+pub(super) const fn child_offset(block: u64, index: usize) -> u64 {
+    block_offset(block) + (NODE_HEADER + index * size_of::<Child>()) as u64
+}
+
+/// Finds the leaf for a key. `root` and `level` are what the inode says. The leaf itself has not been read.
+///
+/// # Errors
+///
+/// [`Error::Corrupt`] if a node is not what it must be, [`Error::Io`].
+pub(crate) fn descend<P: Platform>(
+    source: &impl Source,
+    volume: &Volume<P>,
+    tree: &Tree,
+    (root, level): (u64, u8),
+    key: u64,
+) -> Result<Path> {
+    if u32::from(level) > MAX_DEPTH {
+        return Err(Error::Corrupt);
+    }
+    let mut path = Path {
+        steps: [Step::default(); MAX_DEPTH as usize],
+        level,
+        leaf: root,
+        low: 0,
+        end: u64::MAX,
+    };
+    for level in (1..=level).rev() {
+        let place = Place {
+            level,
+            ..path.place()
+        };
+        let header = read_header(source, volume, tree, &place)?;
+        let count = header.word.get() as usize;
+        let found = search(source, place.block, count, key)?;
+        let step = path
+            .steps
+            .get_mut(usize::from(level) - 1)
+            .ok_or(Error::Corrupt)?;
+        *step = Step {
+            block: place.block,
+            low: place.low,
+            count,
+            index: found.index,
+        };
+        path.leaf = found.child.block.get();
+        // The first child has all keys of the node that are below the second's.
+        if found.index > 0 {
+            path.low = found.child.key.get();
+        }
+        if let Some(next) = found.next {
+            path.end = next;
+        }
+        let ordered = place.low <= path.low && path.low < path.end && path.end <= place.end;
+        if !ordered {
+            return Err(Error::Corrupt);
+        }
+    }
+    volume.check_block(path.leaf)?;
+    Ok(path)
+}
+
+struct Found {
+    index: usize,
+    child: Child,
+    /// The key of the child behind it, if there is one.
+    next: Option<u64>,
+}
+
+/// The last child whose key is not above `key`, or the first child.
+fn search(source: &impl Source, block: u64, count: usize, key: u64) -> Result<Found> {
+    // The line is in `low..high`; the one at `high`, if there is one, begins above the key.
+    let (mut low, mut high) = (0, count.div_ceil(LINE_CHILDREN));
+    let mut above = None;
+    let mut line = read_line(source, block, 0)?;
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        let probe = read_line(source, block, middle)?;
+        let first = probe.first().map_or(0, |child| child.key.get());
+        if first <= key {
+            low = middle;
+            line = probe;
+        } else {
+            high = middle;
+            above = Some(first);
+        }
+    }
+    let start = low * LINE_CHILDREN;
+    let present = count.saturating_sub(start).min(LINE_CHILDREN);
+    let children = line.get(..present).unwrap_or(&[]);
+    let not_above = children
+        .iter()
+        .take_while(|child| child.key.get() <= key)
+        .count();
+    let at = not_above.saturating_sub(1);
+    let child = *children.get(at).ok_or(Error::Corrupt)?;
+    Ok(Found {
+        index: start + at,
+        child,
+        next: children.get(at + 1).map(|next| next.key.get()).or(above),
+    })
+}
+
+fn read_line(source: &impl Source, block: u64, line: usize) -> Result<[Child; LINE_CHILDREN]> {
+    source.get(child_offset(block, line * LINE_CHILDREN))
+}
