@@ -7,7 +7,12 @@
 //! while the entry does.
 //!
 //! A leaf has 64 lines of 64 bytes. Line 0 is the [`NodeHeader`](super::NodeHeader), line 1 has a
-//! fingerprint byte for each line, and an entry takes as many adjacent lines as it needs.
+//! fingerprint byte for each line, and an entry takes as many adjacent lines as it needs. Which lines
+//! are in use is in the header's words `word` (an entry starts) and `more` (one continues); a leaf may
+//! be empty.
+//!
+//! An inode holds a few entries itself, one after the other: the word [`entry_target`], and the name.
+//! Their keys have the discriminator 0: a second name with the same hash makes a tree of them.
 
 use zerocopy::little_endian::U64;
 use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};

@@ -21,7 +21,8 @@ pub const DIRECTORY_LEAF_MAGIC: u32 = u32::from_le_bytes(*b"rdxD");
 /// The most levels of inner nodes above the leaves.
 pub const MAX_DEPTH: u32 = 8;
 
-/// The head of every node: a line. All but `word` is written once, before the node is reachable.
+/// The head of every node: a line. All but `word` and `more` is written once, before the node is
+/// reachable.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct NodeHeader {
@@ -45,8 +46,11 @@ pub struct NodeHeader {
     /// An inner node: the number of children. A leaf of extents: 0. A leaf of a directory: bit `n` is
     /// set if an entry starts at line `n`.
     pub word: U64,
+    /// A leaf of a directory: bit `n` is set if line `n` continues the entry of the line before it, so
+    /// that what is free is known without a look at the entries. Else 0.
+    pub more: U64,
     /// Zero.
-    pub reserved_words: [U64; 2],
+    pub reserved_word: U64,
 }
 
 /// The bytes that [`NodeHeader::crc`] covers.
