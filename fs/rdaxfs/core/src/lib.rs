@@ -43,5 +43,6 @@ mod source;
 mod tree;
 pub mod volume;
 pub mod workspace;
+pub mod xattr;
 
 pub use error::{Error, Result};

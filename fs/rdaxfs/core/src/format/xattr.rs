@@ -65,7 +65,7 @@ pub struct XattrHeader {
 const _: () = assert!(size_of::<XattrHeader>() == 64);
 
 /// The head of an attribute; name and value follow, and zeros to a multiple of 8.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct XattrEntry {
     /// The length of the value.

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Setting and removing attributes.
+
+use core::mem::offset_of;
+
+use super::entry::{entry_len, NewXattr, XattrName};
+use super::read::{Blob, Found};
+use super::write::Writer;
+use crate::alloc::free_run;
+use crate::format::{Inode, Time};
+use crate::inode::{inode_word, MapState, XattrState};
+use crate::journal::Transaction;
+use crate::platform::Platform;
+use crate::source::Source;
+use crate::volume::Volume;
+use crate::workspace::Workspace;
+use crate::{Error, Result};
+
+/// Whether an attribute may or must exist before it is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetMode {
+    /// It does not matter.
+    Any,
+    /// It must not (`XATTR_CREATE`).
+    Create,
+    /// It must (`XATTR_REPLACE`).
+    Replace,
+}
+
+impl<P: Platform> Volume<P> {
+    /// Sets an attribute.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Exists`] and [`Error::NoData`] as `mode` says, [`Error::TooBig`] if the value or all attributes
+    /// together are too long, [`Error::NoSpace`], [`Error::ReadOnly`].
+    pub fn set_xattr(
+        &self,
+        workspace: &mut Workspace,
+        xattrs: &mut XattrState,
+        map: &mut MapState,
+        xattr: &NewXattr<'_>,
+        mode: SetMode,
+        now: Time,
+    ) -> Result {
+        let blob = Blob::open(self, xattrs.ino)?;
+        let old = self.find_xattr(blob, xattr.name)?;
+        match (mode, old) {
+            (SetMode::Create, Some(_)) => return Err(Error::Exists),
+            (SetMode::Replace, None) => return Err(Error::NoData),
+            _ => {}
+        }
+        let change = XattrChange {
+            blob,
+            without: old,
+            with: Some(xattr),
+        };
+        self.change_xattrs(workspace, xattrs, map, change, now)
+    }
+
+    /// Removes an attribute.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoData`] if there is none, [`Error::NoSpace`] if the others cannot be written anew,
+    /// [`Error::ReadOnly`].
+    pub fn remove_xattr(
+        &self,
+        workspace: &mut Workspace,
+        xattrs: &mut XattrState,
+        map: &mut MapState,
+        name: XattrName<'_>,
+        now: Time,
+    ) -> Result {
+        let blob = Blob::open(self, xattrs.ino)?;
+        let old = self.find_xattr(blob, name)?.ok_or(Error::NoData)?;
+        let change = XattrChange {
+            blob,
+            without: Some(old),
+            with: None,
+        };
+        self.change_xattrs(workspace, xattrs, map, change, now)
+    }
+
+    fn find_xattr(&self, blob: Option<Blob>, name: XattrName<'_>) -> Result<Option<Found>> {
+        match blob {
+            Some(blob) => blob.find(self, name),
+            None => Ok(None),
+        }
+    }
+
+    fn change_xattrs(
+        &self,
+        workspace: &mut Workspace,
+        xattrs: &mut XattrState,
+        map: &mut MapState,
+        change: XattrChange<'_>,
+        now: Time,
+    ) -> Result {
+        self.check_writable()?;
+        if xattrs.ino != map.ino {
+            return Err(Error::Invalid);
+        }
+        let (ino, generation) = (map.ino, map.generation);
+        let mut tx = Transaction::new(self, &mut workspace.log);
+        tx.join(&mut xattrs.stamp)?;
+        tx.join(&mut map.stamp)?;
+        tx.attempt(|tx| {
+            let (word, count) = change.write(tx, (ino, generation))?;
+            tx.set(inode_word(ino, offset_of!(Inode, xattrs)), word)?;
+            let mut before = 0;
+            if let Some(blob) = change.blob {
+                before = blob.root.count;
+                free_run(tx, blob.root.block, before, true)?;
+            }
+            let blocks_at = inode_word(ino, offset_of!(Inode, blocks));
+            let blocks = tx
+                .word(blocks_at)?
+                .checked_sub(before)
+                .ok_or(Error::Corrupt)?;
+            tx.set(blocks_at, blocks + count)?;
+            tx.set(inode_word(ino, offset_of!(Inode, ctime)), now.0)
+        })?;
+        tx.commit()
+    }
+}
+
+/// What the new run holds: the old one's entries, without one, with another.
+#[derive(Clone, Copy)]
+struct XattrChange<'a> {
+    blob: Option<Blob>,
+    without: Option<Found>,
+    with: Option<&'a NewXattr<'a>>,
+}
+
+impl XattrChange<'_> {
+    /// Writes the new run; returns the inode's word for it and its number of blocks.
+    fn write<P: Platform>(
+        &self,
+        tx: &mut Transaction<'_, P>,
+        inode: (u64, u32),
+    ) -> Result<(u64, u64)> {
+        let mut bytes = self.blob.map_or(0, |blob| blob.bytes);
+        bytes = bytes.saturating_sub(self.without.map_or(0, |found| found.len));
+        if let Some(xattr) = self.with {
+            bytes += entry_len(xattr.name.rest().len(), xattr.value.len())?;
+        }
+        if bytes == 0 {
+            return Ok((0, 0));
+        }
+        let mut writer = Writer::new(tx, inode, bytes, self.with.is_none())?;
+        self.copy_kept(tx, &mut writer)?;
+        if let Some(xattr) = self.with {
+            writer.add(tx, xattr)?;
+        }
+        let root = writer.finish(tx)?;
+        Ok((root.to_word(), root.count))
+    }
+
+    /// Copies the entries that stay.
+    fn copy_kept<P: Platform>(&self, tx: &mut Transaction<'_, P>, writer: &mut Writer) -> Result {
+        let Some(blob) = self.blob else { return Ok(()) };
+        let (gap, gap_len) = self
+            .without
+            .map_or((blob.bytes, 0), |found| (found.at, found.len));
+        for (from, to) in [(0, gap), (gap + gap_len, blob.bytes)] {
+            let mut at = from;
+            while at < to {
+                let mut piece = [0; 64];
+                let now = (to - at).min(piece.len() as u64);
+                let piece = piece.get_mut(..now as usize).unwrap_or(&mut []);
+                blob.read(tx.volume(), at, piece)?;
+                writer.bytes(tx, piece)?;
+                at += now;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Extended attributes.
+//!
+//! All of an inode's are in one run of blocks, with a checksum over all. A change writes a new run
+//! and swaps the inode's pointer to it, so that a crash shows the old attributes or the new ones.
+
+mod change;
+mod entry;
+mod read;
+mod write;
+
+pub use change::SetMode;
+pub use entry::{NewXattr, XattrName};
+pub(crate) use write::write_new;
