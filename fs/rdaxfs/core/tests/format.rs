@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The format's documentation says what the code does: offsets, widths and names of all fields.
+
+use core::mem::offset_of;
+
+use rdaxfs_core::format::{
+    Child, EntryHead, ExtentRecord, GroupHeader, Inode, InodeChunk, NodeHeader, RecordEntry,
+    RecordHeader, Superblock, XattrEntry, XattrHeader,
+};
+
+const FORMAT: &str = include_str!("../../../../Documentation/filesystems/rdaxfs/format.rst");
+
+/// A field: offset, width, name.
+type Field = (usize, usize, String);
+
+/// The rows of the documentation's tables of fields, table by table. Rows whose width is not a
+/// number are contents of varying length.
+fn documented() -> Vec<Vec<Field>> {
+    let mut tables = Vec::new();
+    let mut lines = FORMAT.lines();
+    while let Some(line) = lines.next() {
+        if !line.starts_with("offset  width  field") {
+            continue;
+        }
+        lines.next().expect("the table's head is underlined");
+        let rows = lines
+            .by_ref()
+            .take_while(|line| !line.starts_with("======"));
+        let fields = rows.filter_map(|row| {
+            let mut columns = row.split_whitespace();
+            let offset = columns.next()?.parse().ok()?;
+            let width = columns.next()?.parse().ok()?;
+            Some((offset, width, columns.next()?.to_owned()))
+        });
+        tables.push(fields.collect());
+    }
+    tables
+}
+
+macro_rules! fields {
+    ($of:ty: $($field:ident)*) => {{
+        let value: $of = zerocopy::FromZeros::new_zeroed();
+        let mut fields: Vec<Field> = vec![
+            $((offset_of!($of, $field), size_of_val(&value.$field), stringify!($field).to_owned()),)*
+        ];
+        fields.sort();
+        let mut end = 0;
+        for (offset, width, name) in &fields {
+            assert_eq!(*offset, end, "a field before {name} is missing from this test");
+            end += width;
+        }
+        assert_eq!(end, size_of::<$of>(), "a field is missing from this test");
+        fields
+    }};
+}
+
+#[test]
+fn the_documentation_has_the_fields() {
+    let structures = [
+        fields!(Superblock: magic crc compat ro_compat incompat uuid label blocks root hash_key
+            align_offset slots slots_at created reserved state free_blocks inodes mounted mounts
+            reserved_state),
+        fields!(GroupHeader: magic crc group uuid reserved free free_chunks inode_chunks orphans
+            inodes reserved_words),
+        fields!(RecordHeader: sequence crc count),
+        fields!(RecordEntry: offset value),
+        fields!(InodeChunk: magic crc block used next prev reserved),
+        fields!(Inode: magic crc ino generation mode reserved uid gid project flags device btime
+            size links blocks atime mtime ctime parent xattrs orphan_next orphan_prev intent
+            intent_range root inline),
+        fields!(ExtentRecord: page count block),
+        fields!(NodeHeader: magic crc block owner generation level reserved low word more
+            reserved_word),
+        fields!(Child: key block),
+        fields!(EntryHead: key target),
+        fields!(XattrHeader: magic crc block owner generation bytes reserved),
+        fields!(XattrEntry: value_len name_len space),
+    ];
+    let documented = documented();
+    assert_eq!(documented.len(), structures.len());
+    for (documented, structure) in documented.iter().zip(&structures) {
+        assert_eq!(documented, structure);
+    }
+}
+
+/// The checksums and magic numbers that the text names.
+#[test]
+fn the_documentation_has_the_constants() {
+    use rdaxfs_core::format::*;
+
+    assert_eq!(SUPER_MAGIC.to_le_bytes(), *b"rdaxfs\0\x01");
+    assert_eq!(SUPER_CRC, 12..192);
+    assert_eq!(GROUP_CRC, 8..64);
+    assert_eq!(INODE_CRC, 8..56);
+    assert_eq!(NODE_CRC, 8..40);
+    assert_eq!((MAX_ENTRIES, MAX_CHILDREN, MAX_EXTENTS), (255, 252, 236));
+    assert_eq!((EXTENT_ORDER, EXTENT_PLACES), (64, 320));
+    assert_eq!((INLINE_EXTENTS, INLINE_BYTES), (6, 96));
+    assert_eq!(
+        (MIN_BLOCKS, MAX_BLOCKS, MIN_GROUP_BLOCKS),
+        (64, 1 << 32, 16)
+    );
+    assert_eq!((MAX_SLOTS, GROUP_RESERVE, MAX_XATTR_BLOCKS), (64, 8, 32));
+    for (magic, text) in [
+        (GROUP_MAGIC, "rdxG"),
+        (INODE_CHUNK_MAGIC, "rdxC"),
+        (INODE_MAGIC, "rdxI"),
+        (INNER_MAGIC, "rdxN"),
+        (EXTENT_LEAF_MAGIC, "rdxE"),
+        (DIRECTORY_LEAF_MAGIC, "rdxD"),
+        (XATTR_MAGIC, "rdxX"),
+    ] {
+        assert_eq!(magic.to_le_bytes(), text.as_bytes());
+        assert!(
+            FORMAT.contains(&format!("``{text}``")),
+            "{text} is not documented"
+        );
+    }
+}
