@@ -34,6 +34,8 @@ extern crate std;
 
 pub mod alloc;
 mod error;
+mod extents;
+pub mod file;
 pub mod format;
 pub mod inode;
 pub mod journal;

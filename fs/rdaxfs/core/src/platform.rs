@@ -40,6 +40,21 @@ pub trait Medium {
     /// be free of poison.
     fn store_u64(&self, offset: u64, value: u64);
 
+    /// Stores a byte through the cache, and no other: pages of files are mapped, and whoever mapped
+    /// them may store to its neighbours at the same time. As for a word, the core has read the line.
+    ///
+    /// As given, for a medium that nobody maps.
+    fn store_u8(&self, offset: u64, value: u8) {
+        let word = offset & !7;
+        let mut bytes = [0; 8];
+        if self.read(word, &mut bytes).is_ok() {
+            if let Some(byte) = bytes.get_mut((offset - word) as usize) {
+                *byte = value;
+            }
+            self.store_u64(word, u64::from_le_bytes(bytes));
+        }
+    }
+
     /// Copies past the cache. `offset` and the length are multiples of 8.
     ///
     /// # Errors

@@ -197,7 +197,11 @@ pub(crate) fn free_run<P: Platform>(
     count: u64,
     metadata: bool,
 ) -> Result {
-    change(tx, block, count, metadata, false)
+    change(tx, block, count, metadata, false)?;
+    if metadata {
+        tx.forget(block_offset(block), block_offset(count));
+    }
+    Ok(())
 }
 
 fn change<P: Platform>(

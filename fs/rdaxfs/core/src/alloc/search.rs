@@ -27,6 +27,13 @@ pub struct Reservation {
     chunk: u32,
 }
 
+impl Reservation {
+    /// The group that the chunk is in.
+    pub(crate) const fn group(&self) -> u32 {
+        self.group
+    }
+}
+
 /// What is wanted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request {
@@ -156,8 +163,10 @@ fn choose<P: Platform>(
         taken &= !bit(own.chunk);
     }
 
-    if let Some(run) = search.continuing(tx, request, taken)? {
-        return Ok(Some((run, own)));
+    if let Some((run, chunk)) = search.continuing(tx, request, taken)? {
+        // A large file that has come to its next chunk has that one for itself.
+        let next = request.place.map(|_| Reservation { group, chunk });
+        return Ok(Some((run, next.or(own))));
     }
     if let Some(place) = request.place {
         if let Some(own) = own {
@@ -220,7 +229,7 @@ impl Search {
         tx: &Transaction<'_, P>,
         request: &Request,
         taken: u64,
-    ) -> Result<Option<Run>> {
+    ) -> Result<Option<(Run, u32)>> {
         let Some(block) = request.after.filter(|&block| group_of(block) == self.group) else {
             return Ok(None);
         };
@@ -228,7 +237,7 @@ impl Search {
         if taken & bit(chunk) != 0 || request.place.is_some_and(|wanted| wanted != place) {
             return Ok(None);
         }
-        self.at(tx, chunk, place)
+        Ok(self.at(tx, chunk, place)?.map(|run| (run, chunk)))
     }
 
     /// The blocks from a place of a chunk on.

@@ -153,6 +153,27 @@ impl Log {
         )
     }
 
+    /// Takes the words of a range off the list.
+    pub(super) fn forget(&mut self, offset: u64, len: u64) {
+        let end = offset.saturating_add(len);
+        let count = self.count();
+        let mut kept = 0;
+        for at in 0..count {
+            let Some(&raw) = self.entries.get(at) else {
+                break;
+            };
+            let inside = (offset..end).contains(&raw.offset.get());
+            if inside && raw.offset.get() & ENTRY_CHECK == 0 {
+                continue;
+            }
+            if let Some(place) = self.entries.get_mut(kept) {
+                *place = raw;
+                kept += 1;
+            }
+        }
+        self.header.count.set(kept as u32);
+    }
+
     fn push(&mut self, offset: u64, value: u64) -> Result {
         let count = self.count();
         let raw = self.entries.get_mut(count).ok_or(Error::TooBig)?;

@@ -191,6 +191,19 @@ impl<'t, P: Platform> Transaction<'t, P> {
         self.log.set(offset, value)
     }
 
+    /// Takes changed words off the list that are in blocks which the transaction frees. Whoever takes
+    /// the blocks writes them as [`fresh`](Self::fresh), with the same fence that makes the mark of
+    /// this record durable: were the words in the record, its recovery could overwrite what is there by
+    /// then.
+    pub(crate) fn forget(&mut self, offset: u64, len: u64) {
+        self.log.forget(offset, len);
+    }
+
+    /// Bytes have been stored that the commit must not become durable before: data of files.
+    pub(crate) fn after_data(&mut self) {
+        self.bulk = true;
+    }
+
     /// Writes bytes to where nothing that is reachable points; the record vouches for them. Both
     /// `offset` and the length are multiples of 8.
     pub(crate) fn fresh(&mut self, offset: u64, bytes: &[u8]) -> Result {

@@ -128,7 +128,11 @@ pub(crate) fn descend<P: Platform>(
         if let Some(next) = found.next {
             path.end = next;
         }
-        let ordered = place.low <= path.low && path.low < path.end && path.end <= place.end;
+        // That the end is above the key is what makes walks from leaf to leaf end.
+        let ordered = place.low <= path.low
+            && path.low <= key
+            && (key < path.end || path.end == u64::MAX)
+            && path.end <= place.end;
         if !ordered {
             return Err(Error::Corrupt);
         }

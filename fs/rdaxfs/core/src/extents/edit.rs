@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Changes extents.
+
+use core::mem::offset_of;
+
+use super::find::{extent_at, inline_offset};
+use super::{leaf, Cursor, NONE};
+use crate::format::{group_of, Extent, Inode, Root, INLINE_EXTENTS, MAX_EXTENTS};
+use crate::inode::inode_word;
+use crate::journal::Transaction;
+use crate::platform::Platform;
+use crate::tree::{self, NodeBlocks, Scratch, Tree};
+use crate::{Error, Result};
+
+/// The most extents that an edit puts in: what is left of one on both sides, and what is between.
+const MAX_NEW: usize = 3;
+
+/// What an edit comes to: the `removed` extents from `at` on are replaced by others.
+pub(super) struct Edit {
+    pub(super) at: usize,
+    pub(super) removed: usize,
+    new: [Extent; MAX_NEW],
+    len: usize,
+}
+
+impl Edit {
+    /// The extents that come in.
+    pub(super) fn incoming(&self) -> &[Extent] {
+        self.new.get(..self.len).unwrap_or(&[])
+    }
+
+    /// How many extents a home of `count` has afterwards.
+    pub(super) fn total(&self, count: usize) -> usize {
+        (count + self.len).saturating_sub(self.removed)
+    }
+
+    fn push(&mut self, extent: Extent) -> Result {
+        if extent.count == 0 {
+            return Ok(());
+        }
+        let last = self.len.checked_sub(1).and_then(|at| self.new.get_mut(at));
+        match last {
+            Some(last) if follows(last, &extent) => last.count += extent.count,
+            _ => {
+                *self.new.get_mut(self.len).ok_or(Error::Invalid)? = extent;
+                self.len += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the neighbours in that continue, or are continued by, what is new.
+    fn merge<P: Platform>(
+        &mut self,
+        tx: &Transaction<'_, P>,
+        tree: &Tree,
+        cursor: &Cursor,
+    ) -> Result {
+        let Some(first) = self.new.first_mut().filter(|_| self.len > 0) else {
+            return Ok(());
+        };
+        if let Some(before) = self.at.checked_sub(1) {
+            let extent = extent_at(tx.volume(), tree, cursor, before)?;
+            if follows(&extent, first) {
+                let count = extent.count + first.count;
+                *first = Extent { count, ..extent };
+                self.at = before;
+                self.removed += 1;
+            }
+        }
+        let behind = self.at + self.removed;
+        let last = self.len.checked_sub(1).and_then(|at| self.new.get_mut(at));
+        if let Some(last) = last.filter(|_| behind < cursor.count) {
+            let extent = extent_at(tx.volume(), tree, cursor, behind)?;
+            if follows(last, &extent) {
+                last.count += extent.count;
+                self.removed += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether two extents can be one.
+fn follows(first: &Extent, second: &Extent) -> bool {
+    first.end() == second.page
+        && first.block + first.count == second.block
+        && first.unwritten == second.unwritten
+        && group_of(first.block) == group_of(second.block)
+}
+
+/// Puts `new` in place of the `removed` extents at the cursor: at most three, in ascending order,
+/// within the home's pages and what its neighbours leave; those of no pages are passed over.
+///
+/// The transaction has joined the map lock, and has no other edit of this file. Blocks of dropped
+/// runs are the caller's to free, after this.
+///
+/// # Errors
+///
+/// [`Error::NoSpace`] if a node is needed and there is no block for it, and those of [`Transaction`].
+pub(crate) fn edit<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    scratch: &mut Scratch<'_>,
+    blocks: &mut NodeBlocks,
+    (tree, cursor): (&Tree, &Cursor),
+    removed: usize,
+    new: &[Extent],
+) -> Result {
+    if removed > cursor.rest() {
+        return Err(Error::Invalid);
+    }
+    let mut edit = Edit {
+        at: cursor.at,
+        removed,
+        new: [NONE; MAX_NEW],
+        len: 0,
+    };
+    for &extent in new {
+        edit.push(extent)?;
+    }
+    edit.merge(tx, tree, cursor)?;
+
+    let total = edit.total(cursor.count);
+    match &cursor.leaf {
+        None if total <= INLINE_EXTENTS => edit_inline(tx, tree, cursor, &edit),
+        None => {
+            leaf::gather(tx, scratch, (tree, cursor), &edit)?;
+            let block = leaf::write(tx, scratch, blocks, tree, (0, 0..total))?;
+            set_root(tx, tree, tree.root(block, 0))
+        }
+        Some(path) if total == 0 => tree::remove(tx, scratch, blocks, (tree, path)),
+        Some(path) if total <= MAX_EXTENTS => leaf::change(tx, path.leaf, cursor, &edit),
+        Some(path) => {
+            leaf::gather(tx, scratch, (tree, cursor), &edit)?;
+            leaf::split(tx, scratch, blocks, (tree, path), (&edit, total))
+        }
+    }
+}
+
+fn edit_inline<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    tree: &Tree,
+    cursor: &Cursor,
+    edit: &Edit,
+) -> Result {
+    let volume = tx.volume();
+    let total = edit.total(cursor.count);
+    for position in edit.at..total {
+        let extent = match edit.incoming().get(position - edit.at) {
+            Some(&new) => new,
+            None => {
+                let old = position - edit.incoming().len() + edit.removed;
+                extent_at(volume, tree, cursor, old)?
+            }
+        };
+        let offset = inline_offset(tree, position);
+        tx.set(offset, extent.pages_word())?;
+        tx.set(offset + 8, extent.block_word())?;
+    }
+    let root = if total == 0 {
+        Root::Empty
+    } else {
+        Root::Extents(total as u8)
+    };
+    set_root(tx, tree, root)
+}
+
+fn set_root<P: Platform>(tx: &mut Transaction<'_, P>, tree: &Tree, root: Root) -> Result {
+    let offset = inode_word(tree.ino, offset_of!(Inode, root));
+    tx.set(offset, root.to_word())
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Looks extents up.
+
+use core::mem::offset_of;
+
+use super::{Cursor, MAX_PAGES};
+use crate::format::{
+    block_offset, Extent, ExtentRecord, Inode, Root, EXTENT_ORDER, EXTENT_PLACES, MAX_EXTENTS,
+};
+use crate::inode::inode_word;
+use crate::platform::Platform;
+use crate::source::Source;
+use crate::tree::{descend, read_header, Tree};
+use crate::volume::Volume;
+use crate::{Error, Result};
+
+/// Finds the extent that has a page, or the hole that it is in.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] if the inode holds something else than extents, [`Error::Corrupt`] and
+/// [`Error::Io`].
+pub(crate) fn find<P: Platform>(volume: &Volume<P>, tree: &Tree, page: u64) -> Result<Cursor> {
+    let mut cursor = home_of(volume, tree, page)?;
+    // Those before `low` begin at the page or before it, those from `high` on behind it.
+    let (mut low, mut high) = (0, cursor.count);
+    let (mut last, mut next) = (None, None);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let extent = extent_at(volume, tree, &cursor, middle)?;
+        if extent.page <= page {
+            low = middle + 1;
+            last = Some(extent);
+        } else {
+            high = middle;
+            next = Some(extent);
+        }
+    }
+    match last {
+        Some(extent) if extent.end() > page => {
+            cursor.at = low - 1;
+            cursor.here = Some(extent);
+        }
+        _ => {
+            cursor.at = low;
+            cursor.here = next;
+            cursor.before = last;
+        }
+    }
+    match (last, next) {
+        (Some(last), Some(next)) if last.end() > next.page => Err(Error::Corrupt),
+        _ => Ok(cursor),
+    }
+}
+
+/// The home of a page, at its start.
+fn home_of<P: Platform>(volume: &Volume<P>, tree: &Tree, page: u64) -> Result<Cursor> {
+    let root = volume.word(inode_word(tree.ino, offset_of!(Inode, root)))?;
+    let inline = |count| Cursor {
+        leaf: None,
+        count,
+        at: 0,
+        low: 0,
+        end: MAX_PAGES,
+        here: None,
+        before: None,
+    };
+    match Root::from_word(root).ok_or(Error::Corrupt)? {
+        Root::Empty => Ok(inline(0)),
+        Root::Extents(count) => Ok(inline(usize::from(count))),
+        Root::ExtentTree { block, level } => {
+            let path = descend(volume, volume, tree, (block, level), page)?;
+            read_header(volume, volume, tree, &path.place())?;
+            let order = block_offset(path.leaf) + EXTENT_ORDER as u64;
+            let count = (volume.word(order)? & 0xff) as usize;
+            if count == 0 || count > MAX_EXTENTS {
+                return Err(Error::Corrupt);
+            }
+            Ok(Cursor {
+                low: path.low,
+                end: path.end.min(MAX_PAGES),
+                leaf: Some(path),
+                ..inline(count)
+            })
+        }
+        Root::Target(_) | Root::Entries(_) | Root::DirectoryTree { .. } => Err(Error::Invalid),
+    }
+}
+
+/// An extent of the cursor's home, judged.
+///
+/// # Errors
+///
+/// [`Error::Corrupt`], [`Error::Io`].
+pub(crate) fn extent_at<P: Platform>(
+    volume: &Volume<P>,
+    tree: &Tree,
+    cursor: &Cursor,
+    position: usize,
+) -> Result<Extent> {
+    let offset = match &cursor.leaf {
+        None => inline_offset(tree, position),
+        Some(path) => {
+            let mut place = [0];
+            let order = block_offset(path.leaf) + (EXTENT_ORDER + 1 + position) as u64;
+            volume.read(order, &mut place)?;
+            let [place] = place;
+            place_offset(path.leaf, place)?
+        }
+    };
+    let record: ExtentRecord = volume.get(offset)?;
+    let extent = Extent {
+        page: u64::from(record.page.get()),
+        count: u64::from(record.count.get()),
+        ..Extent::from_words(0, record.block.get())
+    };
+    if extent.count == 0 || extent.page < cursor.low || extent.end() > cursor.end {
+        return Err(Error::Corrupt);
+    }
+    volume.check_run(extent.block, extent.count)?;
+    Ok(extent)
+}
+
+/// The byte offset of an extent in the inode.
+pub(super) fn inline_offset(tree: &Tree, position: usize) -> u64 {
+    let first = inode_word(tree.ino, offset_of!(Inode, inline));
+    first + (position * size_of::<ExtentRecord>()) as u64
+}
+
+/// The byte offset of a place in a leaf.
+pub(super) fn place_offset(leaf: u64, place: u8) -> Result<u64> {
+    let place = usize::from(place);
+    if place >= MAX_EXTENTS {
+        return Err(Error::Corrupt);
+    }
+    Ok(block_offset(leaf) + (EXTENT_PLACES + place * size_of::<ExtentRecord>()) as u64)
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Which blocks have which pages of a file.
+//!
+//! Up to [`INLINE_EXTENTS`](crate::format::INLINE_EXTENTS) extents are in the inode; more are in the
+//! leaves of a [`tree`](crate::tree), where they lie in any order and an array of bytes says in which
+//! one they follow each other: so a change of one moves none. Where an inode or a leaf holds extents
+//! is called their home here.
+//!
+//! Every change is an [`edit`]: it puts a few extents in place of a few adjacent ones of one home,
+//! and a transaction has one edit of a file at most. What was read before it, and what the runs that it
+//! drops were, is therefore what the volume says, not what the transaction would leave.
+//!
+//! Extents with adjacent pages on adjacent blocks of one group, of the same state, become one. Not
+//! across homes: nothing depends on it.
+
+mod edit;
+mod find;
+mod leaf;
+
+pub(crate) use edit::edit;
+pub(crate) use find::{extent_at, find};
+
+use crate::format::Extent;
+use crate::tree::{Kind, Path, Tree};
+
+/// The pages of a file are below this.
+pub(crate) const MAX_PAGES: u64 = 1 << 32;
+
+/// The tree of an inode's extents.
+pub(crate) const fn tree_of(ino: u64, generation: u32) -> Tree {
+    Tree {
+        ino,
+        generation,
+        kind: Kind::Extents,
+    }
+}
+
+/// No extent: [`edit`] passes over it.
+pub(crate) const NONE: Extent = Extent {
+    page: 0,
+    count: 0,
+    block: 0,
+    unwritten: false,
+};
+
+/// A place among a file's extents. It holds while the map lock does, until the next edit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cursor {
+    /// The home, if it is a leaf.
+    leaf: Option<Path>,
+    /// The extents of the home.
+    count: usize,
+    /// The position of `here` among them; `count` if there is none.
+    pub(crate) at: usize,
+    /// The first page that may be in this home.
+    low: u64,
+    /// The first page that may not.
+    pub(crate) end: u64,
+    /// The extent that has the page, or the next one of this home.
+    pub(crate) here: Option<Extent>,
+    /// If the page is in a hole: the extent of this home before it.
+    pub(crate) before: Option<Extent>,
+}
+
+impl Cursor {
+    /// The extent that has the page.
+    pub(crate) fn at_page(&self, page: u64) -> Option<Extent> {
+        self.here.filter(|extent| extent.page <= page)
+    }
+
+    /// If the page is in a hole: where that ends, as far as this home says.
+    pub(crate) fn hole_end(&self) -> u64 {
+        self.here.map_or(self.end, |next| next.page)
+    }
+
+    /// How many extents of this home are behind `here`, with it.
+    pub(crate) const fn rest(&self) -> usize {
+        self.count.saturating_sub(self.at)
+    }
+}

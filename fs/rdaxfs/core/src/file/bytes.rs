@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Bytes of files, in place. Whoever changes them here waits for a fence before anything says that
+//! they are there.
+//!
+//! Poison in a page that changes in part is an error, since what stays of it is lost; a page that
+//! changes as a whole is mended.
+
+use core::ops::Range;
+
+use super::{page_of, State};
+use crate::extents::MAX_PAGES;
+use crate::format::{block_offset, BLOCK_SIZE};
+use crate::inode::MapState;
+use crate::platform::{Medium, Platform};
+use crate::source::Source;
+use crate::volume::Volume;
+use crate::Result;
+
+/// What is read at once to find poison.
+const PROBE: u64 = 64;
+
+/// What to put somewhere.
+#[derive(Clone, Copy)]
+enum Fill<'b> {
+    Zeros,
+    Bytes(&'b [u8]),
+}
+
+impl<'b> Fill<'b> {
+    /// The part of it from `from` to before `to`.
+    fn part(self, from: u64, to: u64) -> Self {
+        match self {
+            Self::Zeros => Self::Zeros,
+            Self::Bytes(bytes) => Self::Bytes(bytes.get(from as usize..to as usize).unwrap_or(&[])),
+        }
+    }
+
+    fn byte(self, at: u64) -> u8 {
+        match self {
+            Self::Zeros => 0,
+            Self::Bytes(bytes) => bytes.get(at as usize).copied().unwrap_or(0),
+        }
+    }
+}
+
+impl<P: Platform> Volume<P> {
+    /// Zeroes those of a file's bytes that do not read as zeros anyway.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`](crate::Error::Io) where part of a page changes that is poisoned.
+    pub(super) fn zero_bytes(&self, map: &MapState, bytes: Range<u64>) -> Result {
+        self.each_written(map, bytes, |offset, len| self.put(offset, len, Fill::Zeros))
+    }
+
+    /// Fails where [`zero_bytes`](Self::zero_bytes) would, and changes nothing.
+    pub(super) fn check_zeroable(&self, map: &MapState, bytes: Range<u64>) -> Result {
+        self.each_written(map, bytes, |offset, len| {
+            each_piece(offset, len, |offset, len| self.check_piece(offset, len))
+        })
+    }
+
+    /// Copies bytes to a place of the medium that belongs to the file.
+    pub(super) fn put_bytes(&self, offset: u64, bytes: &[u8]) -> Result {
+        self.put(offset, bytes.len() as u64, Fill::Bytes(bytes))
+    }
+
+    /// Calls `then` with the offset on the medium and the length of each part of the range that has
+    /// blocks which are not unwritten.
+    fn each_written(
+        &self,
+        map: &MapState,
+        bytes: Range<u64>,
+        mut then: impl FnMut(u64, u64) -> Result,
+    ) -> Result {
+        let mut at = bytes.start;
+        while at < bytes.end {
+            let mapping = self.map(map, page_of(at), MAX_PAGES - page_of(at))?;
+            let end = block_offset(mapping.page + mapping.count).min(bytes.end);
+            if let State::Mapped(block) = mapping.state {
+                then(block_offset(block) + at % BLOCK_SIZE, end - at)?;
+            }
+            at = end;
+        }
+        Ok(())
+    }
+
+    fn put(&self, offset: u64, len: u64, fill: Fill<'_>) -> Result {
+        self.check_range(offset, len)?;
+        each_piece(offset, len, |at, len| {
+            let fill = fill.part(at - offset, at - offset + len);
+            if len == BLOCK_SIZE {
+                self.put_page(at, fill)
+            } else {
+                self.check_piece(at, len)?;
+                self.put_part(at, len, fill)
+            }
+        })
+    }
+
+    fn put_page(&self, offset: u64, fill: Fill<'_>) -> Result {
+        match fill {
+            Fill::Zeros => self.platform().zero_nt(offset, BLOCK_SIZE),
+            Fill::Bytes(bytes) => self.platform().copy_nt(offset, bytes).or_else(|_| {
+                self.platform().zero_nt(offset, BLOCK_SIZE)?;
+                self.platform().copy_nt(offset, bytes)
+            }),
+        }
+    }
+
+    /// Part of a page, of which words at both ends may keep some of their bytes.
+    fn put_part(&self, offset: u64, len: u64, fill: Fill<'_>) -> Result {
+        let end = offset + len;
+        let from = offset.next_multiple_of(8).min(end);
+        let to = (end & !7).max(from);
+        for range in [offset..from, to..end] {
+            for at in range.clone() {
+                self.platform().store_u8(at, fill.byte(at - offset));
+            }
+            if !range.is_empty() {
+                self.platform().flush(range.start, range.end - range.start);
+            }
+        }
+        match fill.part(from - offset, to - offset) {
+            _ if from == to => Ok(()),
+            Fill::Zeros => self.platform().zero_nt(from, to - from),
+            Fill::Bytes(bytes) => self.platform().copy_nt(from, bytes),
+        }
+    }
+
+    /// Reads what is in part of a page.
+    fn check_piece(&self, offset: u64, len: u64) -> Result {
+        if len == BLOCK_SIZE {
+            return Ok(());
+        }
+        let mut probe = [0; PROBE as usize];
+        let mut at = offset & !(PROBE - 1);
+        while at < offset + len {
+            self.read(at, &mut probe)?;
+            at += PROBE;
+        }
+        Ok(())
+    }
+}
+
+/// Calls `then` with the offset and the length of the part of each page.
+fn each_piece(offset: u64, len: u64, mut then: impl FnMut(u64, u64) -> Result) -> Result {
+    let end = offset.saturating_add(len);
+    let mut at = offset;
+    while at < end {
+        let piece_end = (at - at % BLOCK_SIZE).saturating_add(BLOCK_SIZE).min(end);
+        then(at, piece_end - at)?;
+        at = piece_end;
+    }
+    Ok(())
+}

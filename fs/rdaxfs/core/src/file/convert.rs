@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Makes unwritten pages readable.
+
+use super::{check_pages, count_blocks, extents_of, Mapping};
+use crate::extents::{edit, find};
+use crate::format::{block_offset, Extent};
+use crate::inode::MapState;
+use crate::journal::Transaction;
+use crate::platform::Platform;
+use crate::tree::NodeBlocks;
+use crate::volume::Volume;
+use crate::workspace::Workspace;
+use crate::{Error, Result};
+
+impl<P: Platform> Volume<P> {
+    /// After writeback without DAX: the pages show what is on their blocks, and not zeros. The caller
+    /// has seen to it that the data is durable. Pages that are not unwritten stay as they are.
+    ///
+    /// It does not fail for want of space: when there is no block for another node, the rest of an
+    /// unwritten extent is zeroed, and the extent becomes readable as a whole.
+    ///
+    /// The map lock is held.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`map`](Self::map), and [`Error::ReadOnly`].
+    pub fn convert(
+        &self,
+        workspace: &mut Workspace,
+        map: &mut MapState,
+        page: u64,
+        count: u64,
+    ) -> Result {
+        check_pages(page, count)?;
+        self.complete(workspace, map)?;
+        let end = page + count;
+        let mut page = page;
+        while page < end {
+            let cursor = find(self, &extents_of(map), page)?;
+            page = match cursor.at_page(page) {
+                Some(extent) if extent.unwritten => {
+                    self.convert_at(workspace, map, (page, end - page), false)?;
+                    extent.end()
+                }
+                Some(extent) => extent.end(),
+                None => cursor.hole_end(),
+            };
+        }
+        Ok(())
+    }
+
+    /// Makes pages of one unwritten extent readable, which has the first of them. `zero`: they are
+    /// zeroed before.
+    pub(super) fn convert_at(
+        &self,
+        workspace: &mut Workspace,
+        map: &mut MapState,
+        (page, count): (u64, u64),
+        zero: bool,
+    ) -> Result<Mapping> {
+        self.check_writable()?;
+        let tree = extents_of(map);
+        let cursor = find(self, &tree, page)?;
+        let unwritten = cursor.at_page(page).filter(|extent| extent.unwritten);
+        let Parts {
+            left,
+            middle,
+            right,
+        } = Parts::of(&unwritten.ok_or(Error::Invalid)?, page, count);
+        let written = Extent {
+            unwritten: false,
+            ..middle
+        };
+        let converted = self.transact(workspace, &mut map.stamp, |tx, scratch| {
+            if zero {
+                zero_blocks(tx, &middle)?;
+            }
+            let mut blocks = NodeBlocks::new(tree.ino, false);
+            let new = [left, written, right];
+            edit(tx, scratch, &mut blocks, (&tree, &cursor), 1, &new)?;
+            let counts = blocks.settle(tx)?;
+            count_blocks(tx, tree.ino, counts)
+        });
+        if converted != Err(Error::NoSpace) {
+            converted?;
+            return Ok(Mapping::of(&written, page, page + count));
+        }
+        let whole = Extent {
+            page: left.page,
+            count: left.count + middle.count + right.count,
+            block: left.block,
+            unwritten: false,
+        };
+        self.transact(workspace, &mut map.stamp, |tx, scratch| {
+            zero_blocks(tx, &left)?;
+            if zero {
+                zero_blocks(tx, &middle)?;
+            }
+            zero_blocks(tx, &right)?;
+            // One takes the place of one: this needs no node.
+            let mut blocks = NodeBlocks::new(tree.ino, false);
+            edit(tx, scratch, &mut blocks, (&tree, &cursor), 1, &[whole])
+        })?;
+        Ok(Mapping::of(&whole, page, page + count))
+    }
+}
+
+/// An extent, cut at both ends of a range of pages.
+pub(super) struct Parts {
+    pub(super) left: Extent,
+    pub(super) middle: Extent,
+    pub(super) right: Extent,
+}
+
+impl Parts {
+    /// The parts before, in and behind the `count` pages from `page` on; those without pages have
+    /// a count of 0.
+    pub(super) fn of(extent: &Extent, page: u64, count: u64) -> Self {
+        let from = page.clamp(extent.page, extent.end());
+        let to = page.saturating_add(count).clamp(from, extent.end());
+        let part = |from: u64, to: u64| Extent {
+            page: from,
+            count: to - from,
+            block: extent.block + (from - extent.page),
+            unwritten: extent.unwritten,
+        };
+        Self {
+            left: part(extent.page, from),
+            middle: part(from, to),
+            right: part(to, extent.end()),
+        }
+    }
+}
+
+/// Zeroes the blocks of an extent, which read as zeros already or are to.
+pub(super) fn zero_blocks<P: Platform>(tx: &mut Transaction<'_, P>, extent: &Extent) -> Result {
+    if extent.count == 0 {
+        return Ok(());
+    }
+    tx.bulk_zero(block_offset(extent.block), block_offset(extent.count))
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The steps of what intents are for: as much as one transaction does.
+
+use core::ops::Range;
+
+use super::convert::{zero_blocks, Parts};
+use super::count_blocks;
+use crate::alloc::free_run;
+use crate::extents::{edit, extent_at, find, Cursor, NONE};
+use crate::format::{group_of, Extent};
+use crate::journal::Transaction;
+use crate::platform::Platform;
+use crate::tree::{NodeBlocks, Scratch, Tree};
+use crate::volume::Volume;
+use crate::Result;
+
+/// How much a step does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effort {
+    /// As much as fits.
+    Usual,
+    /// One extent, without a node: when locks or blocks do not suffice for more.
+    Least,
+}
+
+/// The words of bitmaps that a step changes at most; the record has room for twice as many, of
+/// which nodes, a leaf's order and the inode take less than the rest.
+const MAX_WORDS: u64 = 128;
+/// The groups of which a step frees data. Nodes and the inode may be in others.
+const MAX_FREED_GROUPS: usize = 4;
+
+/// What a step may still free.
+struct Budget {
+    words: u64,
+    groups: [Option<u32>; MAX_FREED_GROUPS],
+    extents: usize,
+}
+
+impl Budget {
+    const fn new(effort: Effort) -> Self {
+        Self {
+            words: MAX_WORDS,
+            groups: [None; MAX_FREED_GROUPS],
+            extents: match effort {
+                Effort::Usual => usize::MAX,
+                Effort::Least => 1,
+            },
+        }
+    }
+
+    /// How many of so many adjacent blocks may be freed.
+    fn take(&mut self, block: u64, count: u64) -> u64 {
+        let group = group_of(block);
+        let known = self.groups.contains(&Some(group));
+        let place = self.groups.iter_mut().find(|place| place.is_none());
+        if self.extents == 0 || (!known && place.is_none()) {
+            return 0;
+        }
+        // The run may begin and end within a word; the group's counters are one more.
+        let count = count.min(self.words.saturating_sub(3) * 64);
+        if count == 0 {
+            return 0;
+        }
+        if let Some(place) = place.filter(|_| !known) {
+            *place = Some(group);
+        }
+        self.extents -= 1;
+        self.words = self.words.saturating_sub(count / 64 + 3);
+        count
+    }
+}
+
+/// What a step frees: `pages` of the `removed` extents at the cursor.
+struct Piece {
+    removed: usize,
+    pages: Range<u64>,
+    /// What stays of the first extent, and of the last.
+    left: Extent,
+    right: Extent,
+    /// Where there may be more.
+    next: Option<u64>,
+}
+
+/// Frees blocks of the pages of a range. Returns the page from which on there may be more.
+pub(super) fn free_step<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    scratch: &mut Scratch<'_>,
+    tree: &Tree,
+    pages: &Range<u64>,
+    effort: Effort,
+) -> Result<Option<u64>> {
+    let volume = tx.volume();
+    let cursor = find(volume, tree, pages.start)?;
+    let piece = choose(volume, tree, &cursor, pages, effort)?;
+    if piece.removed == 0 {
+        return Ok(piece.next);
+    }
+    let Piece {
+        removed,
+        pages,
+        left,
+        right,
+        next,
+    } = piece;
+    let in_piece = |extent: &Extent| Parts::of(extent, pages.start, pages.end - pages.start);
+    if effort == Effort::Least && left.count > 0 && right.count > 0 {
+        // What is left would need another place among the extents. Zeros will do.
+        let extent = extent_at(volume, tree, &cursor, cursor.at)?;
+        if !extent.unwritten {
+            zero_blocks(tx, &in_piece(&extent).middle)?;
+        }
+        return Ok(next);
+    }
+
+    let mut blocks = NodeBlocks::new(tree.ino, true);
+    edit(
+        tx,
+        scratch,
+        &mut blocks,
+        (tree, &cursor),
+        removed,
+        &[left, right],
+    )?;
+    let (made, retired) = blocks.settle(tx)?;
+    let mut freed = 0;
+    for position in cursor.at..cursor.at + removed {
+        let extent = extent_at(volume, tree, &cursor, position)?;
+        let middle = in_piece(&extent).middle;
+        free_run(tx, middle.block, middle.count, false)?;
+        freed += middle.count;
+    }
+    count_blocks(tx, tree.ino, (made, retired + freed))?;
+    Ok(next)
+}
+
+fn choose<P: Platform>(
+    volume: &Volume<P>,
+    tree: &Tree,
+    cursor: &Cursor,
+    pages: &Range<u64>,
+    effort: Effort,
+) -> Result<Piece> {
+    let mut budget = Budget::new(effort);
+    let mut piece = Piece {
+        removed: 0,
+        pages: pages.start..pages.start,
+        left: NONE,
+        right: NONE,
+        next: (cursor.end < pages.end).then_some(cursor.end),
+    };
+    for position in cursor.at..cursor.at + cursor.rest() {
+        let extent = extent_at(volume, tree, cursor, position)?;
+        if extent.page >= pages.end {
+            piece.next = None;
+            break;
+        }
+        let Parts { left, middle, .. } =
+            Parts::of(&extent, pages.start, pages.end.saturating_sub(pages.start));
+        let taken = budget.take(middle.block, middle.count);
+        if taken == 0 {
+            piece.next = Some(middle.page);
+            break;
+        }
+        piece.removed += 1;
+        let mut from = middle.page;
+        if left.count > 0 && taken < middle.count && middle.end() == extent.end() {
+            // The extent's end goes: from the back, it stays one extent.
+            from = middle.end() - taken;
+            piece.pages.start = from;
+        }
+        let kept = Parts::of(&extent, from, taken);
+        piece.pages.end = from + taken;
+        if left.count > 0 {
+            piece.left = kept.left;
+        }
+        if from > middle.page {
+            piece.next = Some(middle.page);
+            break;
+        }
+        if kept.right.count > 0 {
+            piece.right = kept.right;
+            piece.next = (piece.pages.end < pages.end).then_some(piece.pages.end);
+            break;
+        }
+    }
+    Ok(piece)
+}
+
+/// Makes an extent of the pages of a range unwritten. Returns the page from which on there may be more.
+pub(super) fn unwrite_step<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    scratch: &mut Scratch<'_>,
+    tree: &Tree,
+    pages: &Range<u64>,
+    effort: Effort,
+) -> Result<Option<u64>> {
+    let mut cursor = find(tx.volume(), tree, pages.start)?;
+    let more = |page: u64| (page < pages.end).then_some(page);
+    while let Some(extent) = cursor.here.filter(|extent| extent.page < pages.end) {
+        if extent.unwritten {
+            cursor = find(tx.volume(), tree, extent.end())?;
+            continue;
+        }
+        let count = pages.end.saturating_sub(pages.start);
+        let Parts {
+            left,
+            middle,
+            right,
+        } = Parts::of(&extent, pages.start, count);
+        if effort == Effort::Least {
+            zero_blocks(tx, &middle)?;
+            return Ok(more(middle.end()));
+        }
+        let mut blocks = NodeBlocks::new(tree.ino, true);
+        let unwritten = Extent {
+            unwritten: true,
+            ..middle
+        };
+        let new = [left, unwritten, right];
+        edit(tx, scratch, &mut blocks, (tree, &cursor), 1, &new)?;
+        let counts = blocks.settle(tx)?;
+        count_blocks(tx, tree.ino, counts)?;
+        return Ok(more(middle.end()));
+    }
+    Ok(match cursor.here {
+        Some(_) => None,
+        None => more(cursor.end),
+    })
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where pages are, without changing anything.
+
+use super::{check_pages, extents_of, page_of, MAX_STEP};
+use crate::extents::{find, MAX_PAGES};
+use crate::format::{block_offset, Extent, BLOCK_SIZE};
+use crate::inode::MapState;
+use crate::platform::{Medium, Platform};
+use crate::volume::Volume;
+use crate::{Error, Result};
+
+/// What pages of a file are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// They have no blocks, and read as zeros.
+    Hole,
+    /// They have blocks from this one on, and read as zeros.
+    Unwritten(u64),
+    /// They are the blocks from this one on.
+    Mapped(u64),
+}
+
+/// Adjacent pages of a file that are alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    /// The first page.
+    pub page: u64,
+    /// Their number, at least 1.
+    pub count: u64,
+    /// What they are.
+    pub state: State,
+}
+
+impl Mapping {
+    /// What an extent says of `page`, which it has, and of those behind it before `end`.
+    pub(super) fn of(extent: &Extent, page: u64, end: u64) -> Self {
+        let block = extent.block + page.saturating_sub(extent.page);
+        Self {
+            page,
+            count: extent.end().min(end).saturating_sub(page),
+            state: if extent.unwritten {
+                State::Unwritten(block)
+            } else {
+                State::Mapped(block)
+            },
+        }
+    }
+}
+
+impl<P: Platform> Volume<P> {
+    /// What `page` of a file is, and how many of the `count` pages from there on are alike. It may
+    /// be fewer than there are.
+    ///
+    /// The map lock is held, shared will do.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if `count` is 0 or the inode has no pages, [`Error::FileTooBig`] if no
+    /// file has such pages, [`Error::Corrupt`], [`Error::Io`].
+    pub fn map(&self, map: &MapState, page: u64, count: u64) -> Result<Mapping> {
+        check_pages(page, count)?;
+        let end = page + count;
+        let cursor = find(self, &extents_of(map), page)?;
+        Ok(match cursor.at_page(page) {
+            Some(extent) => Mapping::of(&extent, page, end),
+            None => Mapping {
+                page,
+                count: cursor.hole_end().min(end) - page,
+                state: State::Hole,
+            },
+        })
+    }
+
+    /// The first extent that has `page` or a page behind it: fiemap, `SEEK_DATA`, `SEEK_HOLE`.
+    ///
+    /// The map lock is held, shared will do.
+    ///
+    /// # Errors
+    ///
+    /// As [`map`](Self::map).
+    pub fn next_extent(&self, map: &MapState, page: u64) -> Result<Option<Extent>> {
+        let mut page = page;
+        while page < MAX_PAGES {
+            let cursor = find(self, &extents_of(map), page)?;
+            if cursor.here.is_some() {
+                return Ok(cursor.here);
+            }
+            page = cursor.end;
+        }
+        Ok(None)
+    }
+
+    /// Copies bytes of a file, up to its end. Returns how many.
+    ///
+    /// The map lock is held, shared will do.
+    ///
+    /// # Errors
+    ///
+    /// As [`map`](Self::map); [`Error::Io`] where the medium is poisoned.
+    pub fn read_file(&self, map: &MapState, offset: u64, into: &mut [u8]) -> Result<usize> {
+        let left = self.size(map)?.saturating_sub(offset);
+        let len = left.min(into.len() as u64) as usize;
+        let mut rest = into.get_mut(..len).ok_or(Error::Invalid)?;
+        let mut at = offset;
+        while !rest.is_empty() {
+            let mapping = self.map(map, page_of(at), MAX_STEP.min(MAX_PAGES - page_of(at)))?;
+            let end = block_offset(mapping.page + mapping.count);
+            let now = (end - at).min(rest.len() as u64);
+            let (here, behind) = rest.split_at_mut(now as usize);
+            match mapping.state {
+                State::Mapped(block) => {
+                    let start = block_offset(block) + at % BLOCK_SIZE;
+                    self.check_range(start, now)?;
+                    self.platform().read(start, here)?;
+                }
+                State::Hole | State::Unwritten(_) => here.fill(0),
+            }
+            rest = behind;
+            at += now;
+        }
+        Ok(len)
+    }
+}

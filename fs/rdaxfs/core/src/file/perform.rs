@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Does to a range of pages what may take many transactions.
+
+use core::mem::offset_of;
+use core::ops::Range;
+
+use super::free::{free_step, unwrite_step, Effort};
+use super::{extents_of, Head};
+use crate::format::{Inode, Intent};
+use crate::inode::{add_orphan, inode_word, is_listed, remove_orphan, MapState};
+use crate::journal::Transaction;
+use crate::platform::Platform;
+use crate::source::Source;
+use crate::volume::Volume;
+use crate::workspace::Workspace;
+use crate::{Error, Result};
+
+/// What is to be done.
+pub(super) struct Job {
+    pub(super) intent: Intent,
+    /// Not empty.
+    pub(super) pages: Range<u64>,
+    pub(super) record: Record,
+}
+
+/// Whether the inode says that there is something to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Record {
+    /// It has to, if the first transaction leaves something.
+    IfNeeded,
+    /// It does.
+    Done,
+    /// That it is an orphan says all.
+    Never,
+}
+
+impl<P: Platform> Volume<P> {
+    /// Does the job; the first transaction also does `head`.
+    ///
+    /// When it fails after that one, the intent stays, and the next operation goes on with it.
+    pub(super) fn perform(
+        &self,
+        workspace: &mut Workspace,
+        map: &mut MapState,
+        job: &Job,
+        head: Head,
+    ) -> Result {
+        let mut record = job.record;
+        let mut head = head;
+        let mut pages = job.pages.clone();
+        loop {
+            let stage = Stage {
+                job,
+                pages: pages.clone(),
+                record,
+                head,
+            };
+            let next = match self.stage(workspace, map, &stage, Effort::Usual) {
+                Err(Error::Busy | Error::NoSpace) => {
+                    self.stage(workspace, map, &stage, Effort::Least)
+                }
+                done => done,
+            }?;
+            match next {
+                None => return Ok(()),
+                // So it ends, whatever the volume holds.
+                Some(next) if next < pages.start || next >= pages.end => {
+                    return Err(Error::Corrupt);
+                }
+                Some(next) => pages.start = next,
+            }
+            head = Head::default();
+            if record == Record::IfNeeded {
+                record = Record::Done;
+            }
+        }
+    }
+
+    /// A transaction of it. Returns the page to go on from.
+    fn stage(
+        &self,
+        workspace: &mut Workspace,
+        map: &mut MapState,
+        stage: &Stage<'_>,
+        effort: Effort,
+    ) -> Result<Option<u64>> {
+        let tree = extents_of(map);
+        self.transact(workspace, &mut map.stamp, |tx, scratch| {
+            let next = match stage.job.intent {
+                Intent::Free => free_step(tx, scratch, &tree, &stage.pages, effort),
+                Intent::Unwrite => unwrite_step(tx, scratch, &tree, &stage.pages, effort),
+            }?;
+            stage.head.apply(tx, tree.ino)?;
+            match (stage.record, next) {
+                (Record::IfNeeded, Some(_)) => set_intent(tx, tree.ino, stage.job)?,
+                (Record::Done, None) => clear_intent(tx, tree.ino)?,
+                _ => {}
+            }
+            Ok(next)
+        })
+    }
+}
+
+struct Stage<'j> {
+    job: &'j Job,
+    pages: Range<u64>,
+    record: Record,
+    head: Head,
+}
+
+fn set_intent<P: Platform>(tx: &mut Transaction<'_, P>, ino: u64, job: &Job) -> Result {
+    let last = job.pages.end.saturating_sub(1);
+    let range = job.pages.start & 0xffff_ffff | last << 32;
+    tx.set(inode_word(ino, offset_of!(Inode, intent_range)), range)?;
+    tx.set(
+        inode_word(ino, offset_of!(Inode, intent)),
+        job.intent as u64,
+    )?;
+    if !is_listed(tx, ino)? {
+        add_orphan(tx, ino)?;
+    }
+    Ok(())
+}
+
+fn clear_intent<P: Platform>(tx: &mut Transaction<'_, P>, ino: u64) -> Result {
+    tx.set(inode_word(ino, offset_of!(Inode, intent)), 0)?;
+    tx.set(inode_word(ino, offset_of!(Inode, intent_range)), 0)?;
+    let links = tx.word(inode_word(ino, offset_of!(Inode, links)))?;
+    if links != 0 && is_listed(tx, ino)? {
+        remove_orphan(tx, ino)?;
+    }
+    Ok(())
+}

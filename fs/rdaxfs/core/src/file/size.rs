@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The size of a file.
+
+use super::perform::{Job, Record};
+use super::{page_of, Head};
+use crate::extents::MAX_PAGES;
+use crate::format::{Intent, Time, BLOCK_SIZE, MAX_FILE_SIZE};
+use crate::inode::MapState;
+use crate::platform::Platform;
+use crate::volume::Volume;
+use crate::workspace::Workspace;
+use crate::{Error, Result};
+
+impl<P: Platform> Volume<P> {
+    /// Commits the size of a file that has been written to from byte `from` on, if it has become
+    /// longer; the size is otherwise as it was. Sets mtime and ctime either way.
+    ///
+    /// The data is durable before the size is: what the calling CPU has stored past the cache, or stored and
+    /// flushed, is fenced here. What the file had behind its old end (stores through a mapping
+    /// beyond it, a write that a crash stopped) is zeroed up to `from`.
+    ///
+    /// Without DAX it is called after [`convert`](Self::convert).
+    ///
+    /// The map lock is held.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::FileTooBig`], [`Error::ReadOnly`], [`Error::Corrupt`], and [`Error::Io`], also when
+    /// the old end's page is poisoned.
+    pub fn set_size(
+        &self,
+        workspace: &mut Workspace,
+        map: &mut MapState,
+        from: u64,
+        size: u64,
+        now: Time,
+    ) -> Result {
+        self.check_writable()?;
+        if size > MAX_FILE_SIZE || from > size {
+            return Err(Error::FileTooBig);
+        }
+        self.complete(workspace, map)?;
+        let old = self.size(map)?;
+        let longer = size > old;
+        if longer {
+            self.zero_bytes(map, old..from.max(old))?;
+        }
+        let head = Head {
+            size: longer.then_some(size),
+            now: Some(now),
+        };
+        let ino = map.ino;
+        self.transact(workspace, &mut map.stamp, |tx, _| {
+            tx.after_data();
+            head.apply(tx, ino)
+        })
+    }
+
+    /// Makes a file longer or shorter. What is added reads as zeros.
+    ///
+    /// Whoever has mapped pages that go, or the new end's page, must not store to them meanwhile: the
+    /// caller unmaps them, and waits for transfers to them.
+    ///
+    /// The map lock is held.
+    ///
+    /// # Errors
+    ///
+    /// As [`set_size`](Self::set_size). When pages could not be freed the size has changed, and the
+    /// next operation goes on.
+    pub fn truncate(
+        &self,
+        workspace: &mut Workspace,
+        map: &mut MapState,
+        size: u64,
+        now: Time,
+    ) -> Result {
+        self.check_writable()?;
+        let old = self.size(map)?;
+        if size > old {
+            return self.set_size(workspace, map, size, size, now);
+        }
+        self.complete(workspace, map)?;
+        let tail = size..size.next_multiple_of(BLOCK_SIZE);
+        self.check_zeroable(map, tail.clone())?;
+        let job = Job {
+            intent: Intent::Free,
+            pages: page_of(tail.end)..MAX_PAGES,
+            record: Record::IfNeeded,
+        };
+        let head = Head {
+            size: Some(size),
+            now: Some(now),
+        };
+        self.perform(workspace, map, &job, head)?;
+        // Not before: a crash must show the file as it was, or shorter.
+        self.zero_bytes(map, tail)?;
+        self.fence_data();
+        Ok(())
+    }
+}
