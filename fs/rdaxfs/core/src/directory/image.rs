@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A leaf's bytes in DRAM: one that is being made, or a copy whose entries are wanted in order.
+
+use zerocopy::{FromBytes, IntoBytes};
+
+use super::leaf::{line_offset, Leaf, Lines};
+use crate::format::{
+    entry_lines, fingerprint, target_len, EntryHead, NodeHeader, BLOCK_BYTES, FINGERPRINTS,
+    FIRST_LINE, LINE, LINES, MAX_NAME, NODE_HEADER,
+};
+use crate::source::Source;
+use crate::{Error, Result};
+
+/// The lines that entries of a leaf can take.
+pub(super) const ENTRY_LINES: usize = LINES - FIRST_LINE;
+
+/// An entry of an image.
+#[derive(Clone, Copy)]
+pub(super) struct Entry<'b> {
+    pub(super) key: u64,
+    pub(super) target: u64,
+    pub(super) name: &'b [u8],
+}
+
+impl Entry<'_> {
+    /// Puts the entry at the start of `bytes`, with zeros to the end of its last line. Returns its
+    /// length in bytes.
+    pub(super) fn write(&self, bytes: &mut [u8]) -> Result<usize> {
+        let len = entry_lines(self.name.len()) * LINE;
+        let bytes = bytes.get_mut(..len).ok_or(Error::NoSpace)?;
+        let head = EntryHead {
+            key: self.key.into(),
+            target: self.target.into(),
+        };
+        let (first, rest) = bytes.split_at_mut(size_of::<EntryHead>());
+        first.copy_from_slice(head.as_bytes());
+        let (name, zeros) = rest.split_at_mut(self.name.len());
+        name.copy_from_slice(self.name);
+        zeros.fill(0);
+        Ok(len)
+    }
+}
+
+/// A leaf that is being made: its entries and fingerprints; the header is put in last.
+pub(super) struct Image<'b> {
+    bytes: &'b mut [u8; BLOCK_BYTES],
+    lines: Lines,
+    /// The first line that is free.
+    next: usize,
+}
+
+impl<'b> Image<'b> {
+    pub(super) fn new(bytes: &'b mut [u8; BLOCK_BYTES]) -> Self {
+        bytes.fill(0);
+        Self {
+            bytes,
+            lines: Lines::default(),
+            next: FIRST_LINE,
+        }
+    }
+
+    /// Adds an entry.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSpace`] if the leaf is full.
+    pub(super) fn push(&mut self, entry: Entry<'_>) -> Result {
+        let line = self.next;
+        let free = self.bytes.get_mut(line * LINE..).unwrap_or(&mut []);
+        let lines = entry.write(free)? / LINE;
+        if let Some(print) = self.bytes.get_mut(FINGERPRINTS + line) {
+            *print = fingerprint(entry.key);
+        }
+        self.lines = self.lines.with(line as u32, lines);
+        self.next += lines;
+        Ok(())
+    }
+
+    /// Puts the header in, whose `word` and `more` are set here.
+    pub(super) fn finish(self, mut header: NodeHeader) -> &'b [u8; BLOCK_BYTES] {
+        header.word.set(self.lines.starts);
+        header.more.set(self.lines.more);
+        if let Some(place) = self.bytes.get_mut(..NODE_HEADER) {
+            place.copy_from_slice(header.as_bytes());
+        }
+        self.bytes
+    }
+
+    /// Which lines are in use.
+    pub(super) const fn lines(&self) -> Lines {
+        self.lines
+    }
+}
+
+/// Copies the lines of a leaf that are in use; returns which they are.
+pub(super) fn copy_leaf(
+    source: &impl Source,
+    leaf: &Leaf,
+    bytes: &mut [u8; BLOCK_BYTES],
+) -> Result<Lines> {
+    let mut left = leaf.lines.used();
+    while left != 0 {
+        let line = left.trailing_zeros();
+        left &= left - 1;
+        let at = line as usize * LINE;
+        let into = bytes.get_mut(at..at + LINE).ok_or(Error::Corrupt)?;
+        source.read(line_offset(leaf.block, line), into)?;
+    }
+    Ok(leaf.lines)
+}
+
+/// The entry that starts at a line of an image. Its length is judged here, its key by [`sort`].
+pub(super) fn entry_at(bytes: &[u8; BLOCK_BYTES], line: u8) -> Result<Entry<'_>> {
+    let bytes = bytes.get(usize::from(line) * LINE..).unwrap_or(&[]);
+    let (head, rest) = EntryHead::read_from_prefix(bytes).map_err(|_| Error::Corrupt)?;
+    let target = head.target.get();
+    Ok(Entry {
+        key: head.key.get(),
+        target,
+        name: rest.get(..target_len(target)).ok_or(Error::Corrupt)?,
+    })
+}
+
+/// The lines at which entries start, in ascending order of their keys.
+pub(super) struct Order {
+    lines: [u8; LINES],
+    count: usize,
+}
+
+impl Order {
+    pub(super) fn as_slice(&self) -> &[u8] {
+        self.lines.get(..self.count).unwrap_or(&[])
+    }
+
+    pub(super) fn as_mut_slice(&mut self) -> &mut [u8] {
+        self.lines.get_mut(..self.count).unwrap_or(&mut [])
+    }
+
+    pub(super) fn push(&mut self, line: u8) -> Result {
+        *self.lines.get_mut(self.count).ok_or(Error::Corrupt)? = line;
+        self.count += 1;
+        Ok(())
+    }
+}
+
+/// Puts the entries of an image in order that have keys from `from` on.
+///
+/// # Errors
+///
+/// [`Error::Corrupt`] if an entry is not what its lines say, its key is not in `keys`, or two have
+/// one key.
+pub(super) fn sort(
+    bytes: &[u8; BLOCK_BYTES],
+    lines: Lines,
+    keys: (u64, u64),
+    from: u64,
+) -> Result<Order> {
+    let mut order = Order {
+        lines: [0; LINES],
+        count: 0,
+    };
+    let mut left = lines.starts;
+    while left != 0 {
+        let line = left.trailing_zeros();
+        left &= left - 1;
+        let at = line as usize * LINE;
+        let head = bytes.get(at..).unwrap_or(&[]);
+        let (head, _) = EntryHead::read_from_prefix(head).map_err(|_| Error::Corrupt)?;
+        lines.judge(line, &head, keys)?;
+        if head.key.get() >= from {
+            order.push(line as u8)?;
+        }
+    }
+    let key = |line: &u8| entry_at(bytes, *line).map_or(u64::MAX, |entry| entry.key);
+    let sorted = order.as_mut_slice();
+    sorted.sort_unstable_by_key(key);
+    if sorted.windows(2).any(|pair| match pair {
+        [first, second] => key(first) == key(second),
+        _ => false,
+    }) {
+        return Err(Error::Corrupt);
+    }
+    Ok(order)
+}
+
+const _: () = assert!(entry_lines(MAX_NAME) * LINE <= BLOCK_BYTES && LINES <= u8::MAX as usize);

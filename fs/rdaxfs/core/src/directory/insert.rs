@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Adding an entry.
+
+use core::mem::offset_of;
+
+use super::entry::Name;
+use super::image::{copy_leaf, entry_at, sort, Entry, Image};
+use super::leaf::{line_offset, Leaf, Lines};
+use super::lookup::Search;
+use super::rewrite::{rewrite, write_leaf};
+use super::{contents, inline, Contents};
+use crate::format::{
+    block_offset, entry_lines, entry_target, fingerprint, last_key, Inode, BLOCK_SIZE,
+    FINGERPRINTS, LINE, MAX_NAME,
+};
+use crate::inode::inode_word;
+use crate::journal::Transaction;
+use crate::platform::Platform;
+use crate::source::Source;
+use crate::tree::{descend, NodeBlocks, Scratch, Tree};
+use crate::{Error, Result};
+
+/// What an insertion did to the tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Inserted {
+    /// The tree is as it was.
+    InPlace,
+    /// A leaf was replaced: the transaction can change the tree no more.
+    Rewritten,
+}
+
+/// Adds an entry to a directory.
+///
+/// `search` has not found the name. The transaction may have removed entries since, but no leaf. It
+/// adds one entry at most.
+///
+/// # Errors
+///
+/// [`Error::NoSpace`] if no block is free for it, or there are as many names with its hash as there
+/// can be.
+pub(crate) fn insert<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    scratch: &mut Scratch<'_>,
+    blocks: &mut NodeBlocks,
+    directory: &Tree,
+    (name, search): (&Name<'_>, &Search),
+    (ino, kind): (u64, u8),
+) -> Result<Inserted> {
+    let mut entry = Entry {
+        key: name.key,
+        target: entry_target(ino, name.bytes.len(), kind),
+        name: name.bytes,
+    };
+    let root = match contents(tx, directory)? {
+        Contents::Tree(block, level) => (block, level),
+        small => {
+            let mut entries = match small {
+                Contents::Inline(len) => inline::Entries::read(tx, directory, len)?,
+                _ => inline::Entries::new(),
+            };
+            if search.last.is_none() && entries.push(entry.target, name) {
+                entries.write(tx, directory)?;
+                return Ok(Inserted::InPlace);
+            }
+            if let Some(last) = search.last {
+                entry.key = last + 1;
+            }
+            return convert(tx, scratch, blocks, directory, (&entries, &entry));
+        }
+    };
+    match search.last {
+        None => {}
+        Some(last) if last < last_key(name.key) => entry.key = last + 1,
+        Some(_) => entry.key = free_key(tx, scratch, directory, root, name)?,
+    }
+    let path = descend(tx, tx.volume(), directory, root, entry.key)?;
+    let leaf = Leaf::read(tx, tx.volume(), directory, &path)?;
+    // What was removed in this transaction is reachable until it is committed.
+    let before = Leaf::read(tx.volume(), tx.volume(), directory, &path)?;
+    let taken = leaf.lines.used() | before.lines.used();
+    if let Some(line) = Lines::room(taken, entry_lines(entry.name.len())) {
+        put(tx, &leaf, line, &entry)?;
+        return Ok(Inserted::InPlace);
+    }
+    rewrite(tx, scratch, blocks, (directory, &path), &leaf, &entry)?;
+    Ok(Inserted::Rewritten)
+}
+
+/// Makes a tree of the entries in an inode and one more.
+fn convert<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    scratch: &mut Scratch<'_>,
+    blocks: &mut NodeBlocks,
+    directory: &Tree,
+    (entries, entry): (&inline::Entries, &Entry<'_>),
+) -> Result<Inserted> {
+    let mut image = Image::new(scratch.node);
+    entries.copy_to(tx.volume(), &mut image)?;
+    image.push(*entry)?;
+    let block = write_leaf(tx, blocks, directory, 0, image)?;
+    let root = directory.root(block, 0).to_word();
+    tx.set(inode_word(directory.ino, offset_of!(Inode, root)), root)?;
+    Ok(Inserted::Rewritten)
+}
+
+/// Writes an entry to free lines of a leaf.
+fn put<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    leaf: &Leaf,
+    line: u32,
+    entry: &Entry<'_>,
+) -> Result {
+    let mut bytes = [0; entry_lines(MAX_NAME) * LINE];
+    let offset = line_offset(leaf.block, line);
+    // Poison is met here, not by the store.
+    let count = entry_lines(entry.name.len());
+    for (piece, at) in bytes
+        .chunks_mut(LINE)
+        .zip((offset..).step_by(LINE))
+        .take(count)
+    {
+        tx.volume().read(at, piece)?;
+    }
+    let len = entry.write(&mut bytes)?;
+    tx.fresh(offset, bytes.get(..len).unwrap_or(&[]))?;
+
+    let prints = block_offset(leaf.block) + FINGERPRINTS as u64 + u64::from(line & !7);
+    let shift = (line & 7) * 8;
+    let others = tx.word(prints)? & !(0xff << shift);
+    let print = u64::from(fingerprint(entry.key)) << shift;
+    tx.set(prints, others | print)?;
+    leaf.set_lines(tx, leaf.lines.with(line, count))
+}
+
+/// The lowest key that no name with a hash has: the last one is taken.
+fn free_key<P: Platform>(
+    tx: &Transaction<'_, P>,
+    scratch: &mut Scratch<'_>,
+    directory: &Tree,
+    root: (u64, u8),
+    name: &Name<'_>,
+) -> Result<u64> {
+    // A bit for each key.
+    let (taken, copy) = (&mut *scratch.node, &mut *scratch.other);
+    taken.fill(0);
+    let mut key = name.key;
+    while name.has(key) {
+        let path = descend(tx, tx.volume(), directory, root, key)?;
+        let leaf = Leaf::read(tx, tx.volume(), directory, &path)?;
+        let lines = copy_leaf(tx, &leaf, copy)?;
+        for &line in sort(copy, lines, leaf.keys, name.key)?.as_slice() {
+            let at = (entry_at(copy, line)?.key - name.key) as usize;
+            if let Some(byte) = taken.get_mut(at / 8) {
+                *byte |= 1 << (at % 8);
+            }
+        }
+        if path.end <= key {
+            return Err(Error::Corrupt);
+        }
+        key = path.end;
+    }
+    let byte = taken.iter().position(|&byte| byte != 0xff);
+    let byte = byte.ok_or(Error::NoSpace)?;
+    let bit = taken.get(byte).map_or(0, |byte| byte.trailing_ones());
+    Ok(name.key + byte as u64 * 8 + u64::from(bit))
+}
+
+/// Gives back the blocks that a directory has left behind, and counts what it has. Comes last in a
+/// transaction.
+pub(crate) fn settle<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    blocks: NodeBlocks,
+    directory: &Tree,
+) -> Result {
+    let (made, freed) = blocks.settle(tx)?;
+    for (field, unit) in [
+        (offset_of!(Inode, blocks), 1),
+        (offset_of!(Inode, size), BLOCK_SIZE),
+    ] {
+        let offset = inode_word(directory.ino, field);
+        let more = tx.word(offset)?.checked_add(made * unit);
+        let now = more.and_then(|more| more.checked_sub(freed * unit));
+        tx.set(offset, now.ok_or(Error::Corrupt)?)?;
+    }
+    Ok(())
+}

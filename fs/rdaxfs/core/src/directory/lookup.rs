@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! From a name to its entry.
+
+use super::entry::{Found, Name};
+use super::leaf::Leaf;
+use super::{contents, directory_of, inline, Contents};
+use crate::format::last_key;
+use crate::inode::MapState;
+use crate::platform::Platform;
+use crate::tree::{descend, Tree};
+use crate::volume::Volume;
+use crate::{Error, Result};
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The inode's number; [`Volume::open`] judges whether there is one.
+    pub ino: u64,
+    /// Its type (`DT_*`).
+    pub kind: u8,
+}
+
+impl<P: Platform> Volume<P> {
+    /// Looks a name up in a directory.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoEntry`] if there is no such name, [`Error::NotDirectory`] if the inode, which the
+    /// caller knows to be a directory, has contents of another kind,
+    /// [`Error::NameTooLong`] and [`Error::Invalid`] as [`check_name`](super::check_name) says,
+    /// [`Error::Corrupt`], [`Error::Io`].
+    pub fn lookup(&self, directory: &MapState, name: &[u8]) -> Result<Target> {
+        let name = Name::new(self, name)?;
+        let search = search(self, &directory_of(directory), &name)?;
+        let found = search.found.ok_or(Error::NoEntry)?;
+        Ok(Target {
+            ino: found.ino(),
+            kind: found.kind(),
+        })
+    }
+}
+
+/// What a search for a name has come upon.
+#[derive(Default)]
+pub(crate) struct Search {
+    pub(crate) found: Option<Found>,
+    /// The largest key of a name with the same hash; of all of them if the name is not among them.
+    pub(super) last: Option<u64>,
+}
+
+impl Search {
+    /// Notes the key of a name with the same hash.
+    pub(super) fn saw(&mut self, key: u64) {
+        self.last = self.last.max(Some(key));
+    }
+}
+
+/// Looks for a name in a directory as it is on the medium.
+pub(crate) fn search<P: Platform>(
+    volume: &Volume<P>,
+    directory: &Tree,
+    name: &Name<'_>,
+) -> Result<Search> {
+    let mut search = Search::default();
+    let root = match contents(volume, directory)? {
+        Contents::Empty => return Ok(search),
+        Contents::Inline(len) => {
+            inline::Entries::read(volume, directory, len)?.find(volume, name, &mut search)?;
+            return Ok(search);
+        }
+        Contents::Tree(block, level) => (block, level),
+    };
+    let mut key = name.key;
+    loop {
+        let path = descend(volume, volume, directory, root, key)?;
+        Leaf::read(volume, volume, directory, &path)?.find(volume, name, &mut search)?;
+        // The names with one hash may be in several leaves.
+        if search.found.is_some() || path.end > last_key(name.key) {
+            return Ok(search);
+        }
+        if path.end <= key {
+            return Err(Error::Corrupt);
+        }
+        key = path.end;
+    }
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Removing an entry, or making it name another inode.
+
+use super::entry::{Found, Place};
+use super::insert::settle;
+use super::leaf::{line_offset, Leaf};
+use super::{contents, directory_of, inline, Contents};
+use crate::format::{entry_target, target_len, EntryHead};
+use crate::inode::MapState;
+use crate::journal::Transaction;
+use crate::platform::Platform;
+use crate::tree::{self, descend, NodeBlocks, Path, Scratch, Tree};
+use crate::volume::Volume;
+use crate::workspace::Workspace;
+use crate::{Error, Result};
+
+/// Removes an entry. Its leaf stays, even if it is empty now: see [`drop_empty_leaf`].
+pub(crate) fn remove<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    directory: &Tree,
+    found: &Found,
+) -> Result {
+    match found.place {
+        Place::Inline(at) => {
+            let mut entries = inline_entries(tx, directory)?;
+            entries.remove(at)?;
+            entries.write(tx, directory)
+        }
+        Place::Leaf(_, line) => {
+            let (_, leaf) = leaf_of(tx, directory, found.key)?;
+            leaf.set_lines(tx, leaf.lines.without(line))
+        }
+    }
+}
+
+/// Makes an entry name another inode.
+pub(crate) fn set_target<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    directory: &Tree,
+    found: &Found,
+    (ino, kind): (u64, u8),
+) -> Result {
+    let target = entry_target(ino, target_len(found.target), kind);
+    match found.place {
+        Place::Inline(at) => {
+            let mut entries = inline_entries(tx, directory)?;
+            *entries.target_at(at)? = target.to_le_bytes();
+            entries.write(tx, directory)
+        }
+        Place::Leaf(block, line) => {
+            let field = core::mem::offset_of!(EntryHead, target) as u64;
+            tx.set(line_offset(block, line) + field, target)
+        }
+    }
+}
+
+/// Takes the leaf that an entry was removed from out of the tree if it is empty now. The transaction
+/// changes the tree in no other way. Returns the blocks left behind, to be [`settle`]d.
+///
+/// Without a block for the copy of an inner node the leaf stays: removing a name does not fail for
+/// that, and an empty leaf does no harm.
+pub(crate) fn drop_empty_leaf<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    scratch: &mut Scratch<'_>,
+    directory: &Tree,
+    removed: &Found,
+) -> Result<NodeBlocks> {
+    let mut blocks = NodeBlocks::new(directory.ino, true);
+    if let Place::Inline(_) = removed.place {
+        return Ok(blocks);
+    }
+    let (path, leaf) = leaf_of(tx, directory, removed.key)?;
+    if leaf.lines.used() != 0 {
+        return Ok(blocks);
+    }
+    match tree::remove(tx, scratch, &mut blocks, (directory, &path)) {
+        Ok(()) => Ok(blocks),
+        Err(Error::NoSpace) => Ok(NodeBlocks::new(directory.ino, true)),
+        Err(error) => Err(error),
+    }
+}
+
+fn inline_entries<P: Platform>(
+    tx: &Transaction<'_, P>,
+    directory: &Tree,
+) -> Result<inline::Entries> {
+    match contents(tx, directory)? {
+        Contents::Inline(len) => inline::Entries::read(tx, directory, len),
+        _ => Err(Error::Corrupt),
+    }
+}
+
+fn leaf_of<P: Platform>(
+    tx: &Transaction<'_, P>,
+    directory: &Tree,
+    key: u64,
+) -> Result<(Path, Leaf)> {
+    let Contents::Tree(block, level) = contents(tx, directory)? else {
+        return Err(Error::Corrupt);
+    };
+    let path = descend(tx, tx.volume(), directory, (block, level), key)?;
+    let leaf = Leaf::read(tx, tx.volume(), directory, &path)?;
+    Ok((path, leaf))
+}
+
+impl<P: Platform> Volume<P> {
+    /// Makes sure that a directory has no entries, and no blocks. Leaves that are empty are removed,
+    /// each in a transaction of its own, which nobody can tell.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotEmpty`] if there are entries.
+    pub(crate) fn require_empty(&self, workspace: &mut Workspace, map: &mut MapState) -> Result {
+        let directory = directory_of(map);
+        loop {
+            match contents(self, &directory)? {
+                Contents::Empty | Contents::Inline(0) => return Ok(()),
+                Contents::Inline(_) => return Err(Error::NotEmpty),
+                Contents::Tree(..) => self.remove_first_leaf(workspace, map)?,
+            }
+        }
+    }
+
+    fn remove_first_leaf(&self, workspace: &mut Workspace, map: &mut MapState) -> Result {
+        let directory = directory_of(map);
+        let mut tx = Transaction::new(self, &mut workspace.log);
+        tx.join(&mut map.stamp)?;
+        let mut scratch = Scratch {
+            node: &mut workspace.node,
+            other: &mut workspace.other,
+        };
+        tx.attempt(|tx| {
+            let (path, leaf) = leaf_of(tx, &directory, 0)?;
+            if leaf.lines.used() != 0 {
+                return Err(Error::NotEmpty);
+            }
+            let mut blocks = NodeBlocks::new(directory.ino, true);
+            tree::remove(tx, &mut scratch, &mut blocks, (&directory, &path))?;
+            settle(tx, blocks, &directory)
+        })?;
+        tx.commit()
+    }
+}
