@@ -41,6 +41,7 @@ pub mod format;
 pub mod inode;
 pub mod journal;
 pub mod make;
+pub mod name;
 pub mod platform;
 mod source;
 mod tree;

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! New files, directories and special files.
+
+use super::new::{group_for, write, NewInode};
+use super::words::{add_links, check_directory, modified};
+use crate::directory::{directory_of, insert, search, settle, Name};
+use crate::format::{
+    entry_type, Inode, Time, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFREG, S_IFSOCK,
+};
+use crate::inode::{add_new_orphan, Attributes, MapState};
+use crate::journal::Transaction;
+use crate::platform::Platform;
+use crate::tree::{NodeBlocks, Scratch};
+use crate::volume::Volume;
+use crate::workspace::Workspace;
+use crate::{Error, Result};
+
+impl<P: Platform> Volume<P> {
+    /// Makes a regular file, a device, a fifo or a socket with a name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Exists`] if the name exists; [`Error::Invalid`] if the name cannot be one, the type is
+    /// another, or anything but a device has a device number; [`Error::NameTooLong`];
+    /// [`Error::NoEntry`] if the directory has been removed; [`Error::NotDirectory`];
+    /// [`Error::NoSpace`]; [`Error::TooBig`] for the attributes; [`Error::ReadOnly`];
+    /// [`Error::Corrupt`], [`Error::Io`].
+    pub fn create(
+        &self,
+        workspace: &mut Workspace,
+        directory: &mut MapState,
+        name: &[u8],
+        new: &NewInode<'_>,
+        now: Time,
+    ) -> Result<(MapState, Attributes)> {
+        match new.kind() {
+            S_IFREG | S_IFCHR | S_IFBLK | S_IFIFO | S_IFSOCK => {}
+            _ => return Err(Error::Invalid),
+        }
+        self.add_new(workspace, directory, name, (new, now), |_, _| Ok(()))
+    }
+
+    /// Makes a directory.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create); [`Error::TooManyLinks`] if its parent has as many as there can be.
+    pub fn mkdir(
+        &self,
+        workspace: &mut Workspace,
+        directory: &mut MapState,
+        name: &[u8],
+        new: &NewInode<'_>,
+        now: Time,
+    ) -> Result<(MapState, Attributes)> {
+        if new.kind() != S_IFDIR {
+            return Err(Error::Invalid);
+        }
+        let parent = directory.ino;
+        self.add_new(workspace, directory, name, (new, now), |tx, inode| {
+            inode.links.set(2);
+            inode.parent.set(parent);
+            add_links(tx, parent, 1)
+        })
+    }
+
+    /// Makes an inode of what `new` says and `contents` adds to it, with a name.
+    pub(super) fn add_new(
+        &self,
+        workspace: &mut Workspace,
+        map: &mut MapState,
+        name: &[u8],
+        (new, now): (&NewInode<'_>, Time),
+        mut contents: impl FnMut(&mut Transaction<'_, P>, &mut Inode) -> Result,
+    ) -> Result<(MapState, Attributes)> {
+        self.check_writable()?;
+        new.check()?;
+        check_directory(self, map)?;
+        let name = Name::new(self, name)?;
+        let directory = directory_of(map);
+        let search = search(self, &directory, &name)?;
+        if search.found.is_some() {
+            return Err(Error::Exists);
+        }
+        let group = group_for(self, directory.ino, new.kind());
+        let mut scratch = Scratch {
+            node: &mut workspace.node,
+            other: &mut workspace.other,
+        };
+        let mut tx = Transaction::new(self, &mut workspace.log);
+        tx.join(&mut map.stamp)?;
+        let inode = tx.attempt(|tx| {
+            let mut inode = new.start(tx, group, now)?;
+            contents(tx, &mut inode)?;
+            write(tx, &mut inode)?;
+            let target = (inode.ino.get(), entry_type(new.mode));
+            let mut blocks = NodeBlocks::new(directory.ino, false);
+            insert(
+                tx,
+                &mut scratch,
+                &mut blocks,
+                &directory,
+                (&name, &search),
+                target,
+            )?;
+            modified(tx, directory.ino, now)?;
+            settle(tx, blocks, &directory)?;
+            Ok(inode)
+        })?;
+        tx.commit()?;
+        made(&inode)
+    }
+
+    /// Makes a regular file without a name, near a directory: an orphan, to which
+    /// [`link`](Self::link) can give a name. The directory's lock is not needed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if the type is another, [`Error::NoSpace`], [`Error::TooBig`] for the
+    /// attributes, [`Error::ReadOnly`], [`Error::Corrupt`], [`Error::Io`].
+    pub fn tmpfile(
+        &self,
+        workspace: &mut Workspace,
+        directory: u64,
+        new: &NewInode<'_>,
+        now: Time,
+    ) -> Result<(MapState, Attributes)> {
+        self.check_writable()?;
+        new.check()?;
+        if new.kind() != S_IFREG {
+            return Err(Error::Invalid);
+        }
+        let group = group_for(self, directory, new.kind());
+        let mut tx = Transaction::new(self, &mut workspace.log);
+        let inode = tx.attempt(|tx| {
+            let mut inode = new.start(tx, group, now)?;
+            let (next, prev) = add_new_orphan(tx, inode.ino.get())?;
+            inode.links.set(0);
+            inode.orphan_next.set(next);
+            inode.orphan_prev.set(prev);
+            write(tx, &mut inode)?;
+            Ok(inode)
+        })?;
+        tx.commit()?;
+        made(&inode)
+    }
+}
+
+fn made(inode: &Inode) -> Result<(MapState, Attributes)> {
+    let map = MapState::new(inode.ino.get(), inode.generation.get());
+    Ok((map, Attributes::of(inode)?))
+}

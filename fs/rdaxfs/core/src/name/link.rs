@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Names of inodes that exist, as they come and go.
+
+use core::mem::offset_of;
+
+use super::words::{add_links, changed, check_directory, drop_name, is_directory, links, modified};
+use crate::directory::{
+    directory_of, drop_empty_leaf, insert, remove, search, settle, Found, Name,
+};
+use crate::format::{entry_type, Inode, Time};
+use crate::inode::{inode_word, is_listed, remove_orphan, MapState};
+use crate::journal::Transaction;
+use crate::platform::Platform;
+use crate::source::Source;
+use crate::tree::{NodeBlocks, Scratch};
+use crate::volume::Volume;
+use crate::workspace::Workspace;
+use crate::{Error, Result};
+
+impl<P: Platform> Volume<P> {
+    /// Gives an inode, which is no directory, another name; an orphan gets its first.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create); [`Error::IsDirectory`]; [`Error::TooManyLinks`].
+    pub fn link(
+        &self,
+        workspace: &mut Workspace,
+        map: &mut MapState,
+        name: &[u8],
+        inode: &mut MapState,
+        now: Time,
+    ) -> Result {
+        self.check_writable()?;
+        check_directory(self, map)?;
+        let name = Name::new(self, name)?;
+        if is_directory(self, inode)? {
+            return Err(Error::IsDirectory);
+        }
+        let (directory, ino) = (directory_of(map), inode.ino);
+        let search = search(self, &directory, &name)?;
+        if search.found.is_some() {
+            return Err(Error::Exists);
+        }
+        let target = (ino, entry_type(self.attributes(inode)?.mode));
+        let mut scratch = Scratch {
+            node: &mut workspace.node,
+            other: &mut workspace.other,
+        };
+        let mut tx = Transaction::new(self, &mut workspace.log);
+        tx.join(&mut map.stamp)?;
+        tx.join(&mut inode.stamp)?;
+        tx.attempt(|tx| {
+            let mut blocks = NodeBlocks::new(directory.ino, false);
+            insert(
+                tx,
+                &mut scratch,
+                &mut blocks,
+                &directory,
+                (&name, &search),
+                target,
+            )?;
+            let intent = tx.word(inode_word(ino, offset_of!(Inode, intent)))?;
+            if links(tx, ino)? == 0 && intent == 0 {
+                if !is_listed(tx, ino)? {
+                    return Err(Error::Corrupt);
+                }
+                remove_orphan(tx, ino)?;
+            }
+            add_links(tx, ino, 1)?;
+            changed(tx, ino, now)?;
+            modified(tx, directory.ino, now)?;
+            settle(tx, blocks, &directory)
+        })?;
+        tx.commit()
+    }
+
+    /// Removes a name of an inode that is no directory. Without another name it is an orphan from then
+    /// on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoEntry`] if there is no such name, [`Error::Stale`] if it is another inode's,
+    /// [`Error::IsDirectory`], [`Error::NotDirectory`], [`Error::ReadOnly`], [`Error::Corrupt`],
+    /// [`Error::Io`]. Never for lack of space.
+    pub fn unlink(
+        &self,
+        workspace: &mut Workspace,
+        directory: &mut MapState,
+        name: &[u8],
+        inode: &mut MapState,
+        now: Time,
+    ) -> Result {
+        let found = self.found(directory, name, inode)?;
+        if is_directory(self, inode)? {
+            return Err(Error::IsDirectory);
+        }
+        self.remove_name(workspace, (directory, &found), (inode, false), now)
+    }
+
+    /// Removes a directory, which has no entries. It is an orphan from then on.
+    ///
+    /// # Errors
+    ///
+    /// As [`unlink`](Self::unlink), but [`Error::NotDirectory`] if the inode is none;
+    /// [`Error::NotEmpty`].
+    pub fn rmdir(
+        &self,
+        workspace: &mut Workspace,
+        directory: &mut MapState,
+        name: &[u8],
+        inode: &mut MapState,
+        now: Time,
+    ) -> Result {
+        let found = self.found(directory, name, inode)?;
+        if !is_directory(self, inode)? {
+            return Err(Error::NotDirectory);
+        }
+        self.require_empty(workspace, inode)?;
+        self.remove_name(workspace, (directory, &found), (inode, true), now)
+    }
+
+    /// The entry with a name, which must be the inode's.
+    fn found(&self, directory: &MapState, name: &[u8], inode: &MapState) -> Result<Found> {
+        self.check_writable()?;
+        let name = Name::new(self, name)?;
+        let search = search(self, &directory_of(directory), &name)?;
+        let found = search.found.ok_or(Error::NoEntry)?;
+        if found.ino() != inode.ino {
+            return Err(Error::Stale);
+        }
+        Ok(found)
+    }
+
+    fn remove_name(
+        &self,
+        workspace: &mut Workspace,
+        (map, found): (&mut MapState, &Found),
+        (inode, is_directory): (&mut MapState, bool),
+        now: Time,
+    ) -> Result {
+        let (directory, ino) = (directory_of(map), inode.ino);
+        let mut scratch = Scratch {
+            node: &mut workspace.node,
+            other: &mut workspace.other,
+        };
+        let mut tx = Transaction::new(self, &mut workspace.log);
+        tx.join(&mut map.stamp)?;
+        tx.join(&mut inode.stamp)?;
+        tx.attempt(|tx| {
+            remove(tx, &directory, found)?;
+            drop_name(tx, ino, is_directory, now)?;
+            if is_directory {
+                add_links(tx, directory.ino, -1)?;
+            }
+            modified(tx, directory.ino, now)?;
+            let blocks = drop_empty_leaf(tx, &mut scratch, &directory, found)?;
+            settle(tx, blocks, &directory)
+        })?;
+        tx.commit()
+    }
+
+    /// The parent of a directory.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotDirectory`], [`Error::NoEntry`] if it has been removed.
+    pub fn parent(&self, directory: &MapState) -> Result<u64> {
+        check_directory(self, directory)?;
+        self.word(inode_word(directory.ino, offset_of!(Inode, parent)))
+    }
+}

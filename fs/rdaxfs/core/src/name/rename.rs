@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Renaming.
+
+use core::mem::offset_of;
+
+use super::words::{add_links, changed, check_directory, drop_name, is_directory, modified};
+use crate::directory::{
+    directory_of, drop_empty_leaf, insert, remove, search, set_target, settle, Found, Inserted,
+    Name, Search,
+};
+use crate::format::{Inode, Time};
+use crate::inode::{inode_word, MapState};
+use crate::journal::Transaction;
+use crate::platform::Platform;
+use crate::tree::{NodeBlocks, Scratch, Tree};
+use crate::volume::Volume;
+use crate::workspace::Workspace;
+use crate::{Error, Result};
+
+/// What becomes of an inode that has the new name already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RenameMode {
+    /// It loses it.
+    Replace,
+    /// Nothing: the rename fails (`RENAME_NOREPLACE`).
+    NoReplace,
+    /// It gets the old name (`RENAME_EXCHANGE`).
+    Exchange,
+}
+
+/// The directories of a rename.
+#[derive(Debug)]
+pub enum Directories<'d> {
+    /// Both names are in this one.
+    One(&'d mut MapState),
+    /// The old name's and the new name's directory, which differ.
+    Two(&'d mut MapState, &'d mut MapState),
+}
+
+impl<P: Platform> Volume<P> {
+    /// Renames the inode `moved` from the first of `names` to the second. `other` is the inode that has the
+    /// second name already, if one has and it is another one. If it is the same one, nothing happens.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoEntry`] if the old name does not exist, or to exchange, the new one, or the new
+    /// name's directory has been removed; [`Error::Exists`] as `mode` says; [`Error::IsDirectory`],
+    /// [`Error::NotDirectory`] if a directory would replace something else, or be replaced by it;
+    /// [`Error::NotEmpty`] if the replaced directory is not empty; [`Error::Stale`] if a name is not that
+    /// of the inode passed; [`Error::Invalid`] if a name cannot be one, or a directory would be
+    /// moved into itself; [`Error::NameTooLong`]; [`Error::TooManyLinks`];
+    /// [`Error::NoSpace`], not when a name is replaced; [`Error::ReadOnly`], [`Error::Corrupt`],
+    /// [`Error::Io`].
+    // The names, inodes and directories of two entries.
+    #[allow(clippy::too_many_arguments)]
+    pub fn rename(
+        &self,
+        workspace: &mut Workspace,
+        directories: Directories<'_>,
+        (old_name, new_name): (&[u8], &[u8]),
+        moved: &mut MapState,
+        mut other: Option<&mut MapState>,
+        mode: RenameMode,
+        now: Time,
+    ) -> Result {
+        self.check_writable()?;
+        let (from, to) = match &directories {
+            Directories::One(map) => (&**map, &**map),
+            Directories::Two(from, to) => (&**from, &**to),
+        };
+        check_directory(self, to)?;
+        let new_name = Name::new(self, new_name)?;
+        let old = search(self, &directory_of(from), &Name::new(self, old_name)?)?;
+        let old = old.found.ok_or(Error::NoEntry)?;
+        if old.ino() != moved.ino {
+            return Err(Error::Stale);
+        }
+        let new = search(self, &directory_of(to), &new_name)?;
+        match (&new.found, mode) {
+            (Some(_), RenameMode::NoReplace) => return Err(Error::Exists),
+            (None, RenameMode::Exchange) => return Err(Error::NoEntry),
+            (Some(found), _) if found.ino() == moved.ino => return Ok(()),
+            _ => {}
+        }
+        let has_name = new.found.as_ref().map(Found::ino);
+        if has_name != other.as_ref().map(|other| other.ino) {
+            return Err(Error::Stale);
+        }
+        if to.ino == moved.ino || Some(from.ino) == has_name {
+            return Err(Error::Invalid);
+        }
+        let rename = Rename {
+            from: directory_of(from),
+            to: directory_of(to),
+            old,
+            new,
+            moved: Moved::of(self, moved)?,
+            other: match &other {
+                Some(other) => Some(Moved::of(self, other)?),
+                None => None,
+            },
+            exchange: mode == RenameMode::Exchange,
+            now,
+        };
+        if let (Some(replaced), Some(map)) = (rename.replaced()?, other.as_mut()) {
+            if replaced.directory {
+                self.require_empty(workspace, map)?;
+            }
+        }
+
+        let mut scratch = Scratch {
+            node: &mut workspace.node,
+            other: &mut workspace.other,
+        };
+        let mut tx = Transaction::new(self, &mut workspace.log);
+        match directories {
+            Directories::One(map) => tx.join(&mut map.stamp)?,
+            Directories::Two(from, to) => {
+                tx.join(&mut from.stamp)?;
+                tx.join(&mut to.stamp)?;
+            }
+        }
+        tx.join(&mut moved.stamp)?;
+        if let Some(other) = other {
+            tx.join(&mut other.stamp)?;
+        }
+        tx.attempt(|tx| rename.apply(tx, &mut scratch, &new_name))?;
+        tx.commit()
+    }
+}
+
+/// An inode that gets or loses a name.
+#[derive(Clone, Copy)]
+struct Moved {
+    ino: u64,
+    directory: bool,
+}
+
+impl Moved {
+    fn of<P: Platform>(volume: &Volume<P>, map: &MapState) -> Result<Self> {
+        Ok(Self {
+            ino: map.ino,
+            directory: is_directory(volume, map)?,
+        })
+    }
+}
+
+/// A rename that has been judged.
+struct Rename {
+    from: Tree,
+    to: Tree,
+    old: Found,
+    new: Search,
+    moved: Moved,
+    /// What has the new name.
+    other: Option<Moved>,
+    exchange: bool,
+    now: Time,
+}
+
+impl Rename {
+    /// The inode that loses its name.
+    fn replaced(&self) -> Result<Option<Moved>> {
+        match self.other.filter(|_| !self.exchange) {
+            Some(other) if other.directory && !self.moved.directory => Err(Error::IsDirectory),
+            Some(other) if !other.directory && self.moved.directory => Err(Error::NotDirectory),
+            other => Ok(other),
+        }
+    }
+
+    fn apply<P: Platform>(
+        &self,
+        tx: &mut Transaction<'_, P>,
+        scratch: &mut Scratch<'_>,
+        name: &Name<'_>,
+    ) -> Result {
+        let (made, left) = self.change_entries(tx, scratch, name)?;
+        self.change_links(tx)?;
+        if let Some(replaced) = self.replaced()? {
+            drop_name(tx, replaced.ino, replaced.directory, self.now)?;
+        }
+        changed(tx, self.moved.ino, self.now)?;
+        if let Some(other) = self.other {
+            changed(tx, other.ino, self.now)?;
+        }
+        modified(tx, self.from.ino, self.now)?;
+        modified(tx, self.to.ino, self.now)?;
+        settle(tx, made, &self.to)?;
+        settle(tx, left, &self.from)
+    }
+
+    /// Returns the blocks that the new and the old name's directory have taken and left.
+    fn change_entries<P: Platform>(
+        &self,
+        tx: &mut Transaction<'_, P>,
+        scratch: &mut Scratch<'_>,
+        name: &Name<'_>,
+    ) -> Result<(NodeBlocks, NodeBlocks)> {
+        let target = (self.moved.ino, self.old.kind());
+        let mut made = NodeBlocks::new(self.to.ino, false);
+        let mut inserted = Inserted::InPlace;
+        if let Some(found) = &self.new.found {
+            set_target(tx, &self.to, found, target)?;
+            if self.exchange {
+                set_target(tx, &self.from, &self.old, (found.ino(), found.kind()))?;
+                return Ok((made, NodeBlocks::new(self.from.ino, true)));
+            }
+            remove(tx, &self.from, &self.old)?;
+        } else {
+            // In this order: in one directory, the inode may have room for one entry only.
+            remove(tx, &self.from, &self.old)?;
+            inserted = insert(tx, scratch, &mut made, &self.to, (name, &self.new), target)?;
+        }
+        // A transaction changes a tree but once. An empty leaf may stay.
+        let left = if self.from.ino == self.to.ino && inserted == Inserted::Rewritten {
+            NodeBlocks::new(self.from.ino, true)
+        } else {
+            drop_empty_leaf(tx, scratch, &self.from, &self.old)?
+        };
+        Ok((made, left))
+    }
+
+    /// A directory counts as a link of its parent, which it knows.
+    fn change_links<P: Platform>(&self, tx: &mut Transaction<'_, P>) -> Result {
+        let moved = i64::from(self.moved.directory);
+        let other = i64::from(self.other.is_some_and(|other| other.directory));
+        // What the new name's directory gets, and the old one's loses.
+        let (to, from) = if self.exchange {
+            (moved - other, other - moved)
+        } else {
+            (moved - other, -moved)
+        };
+        if self.from.ino == self.to.ino {
+            return match from + to {
+                0 => Ok(()),
+                more => add_links(tx, self.to.ino, more),
+            };
+        }
+        for (ino, more) in [(self.to.ino, to), (self.from.ino, from)] {
+            if more != 0 {
+                add_links(tx, ino, more)?;
+            }
+        }
+        if self.moved.directory {
+            set_parent(tx, self.moved.ino, self.to.ino)?;
+        }
+        match self.other {
+            Some(other) if other.directory && self.exchange => {
+                set_parent(tx, other.ino, self.from.ino)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn set_parent<P: Platform>(tx: &mut Transaction<'_, P>, ino: u64, parent: u64) -> Result {
+    tx.set(inode_word(ino, offset_of!(Inode, parent)), parent)
+}

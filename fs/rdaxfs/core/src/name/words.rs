@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Words of inodes as the operations on names change them.
+
+use core::mem::offset_of;
+
+use crate::format::{Inode, Time, MAX_LINKS, S_IFDIR, S_IFMT};
+use crate::inode::{add_orphan, inode_word, is_listed, MapState};
+use crate::journal::Transaction;
+use crate::platform::Platform;
+use crate::source::Source;
+use crate::{Error, Result};
+
+/// The number of links of an inode.
+pub(super) fn links(source: &impl Source, ino: u64) -> Result<u64> {
+    source.word(inode_word(ino, offset_of!(Inode, links)))
+}
+
+/// Whether an inode is a directory.
+pub(super) fn is_directory(source: &impl Source, map: &MapState) -> Result<bool> {
+    let word = source.word(inode_word(map.ino, offset_of!(Inode, generation)))?;
+    let shift = 8 * (offset_of!(Inode, mode) - offset_of!(Inode, generation));
+    Ok((word >> shift) as u16 & S_IFMT == S_IFDIR)
+}
+
+/// Whether names can be added to a directory.
+///
+/// # Errors
+///
+/// [`Error::NotDirectory`] if it is none, [`Error::NoEntry`] if it has been removed.
+pub(super) fn check_directory(source: &impl Source, map: &MapState) -> Result {
+    if !is_directory(source, map)? {
+        return Err(Error::NotDirectory);
+    }
+    if links(source, map.ino)? == 0 {
+        return Err(Error::NoEntry);
+    }
+    Ok(())
+}
+
+/// Adds to an inode's links.
+///
+/// # Errors
+///
+/// [`Error::TooManyLinks`] if it would have more than [`MAX_LINKS`], [`Error::Corrupt`] if it has not as many
+/// as it loses.
+pub(super) fn add_links<P: Platform>(tx: &mut Transaction<'_, P>, ino: u64, more: i64) -> Result {
+    let now = links(tx, ino)?
+        .checked_add_signed(more)
+        .ok_or(Error::Corrupt)?;
+    if now > MAX_LINKS && more > 0 {
+        return Err(Error::TooManyLinks);
+    }
+    tx.set(inode_word(ino, offset_of!(Inode, links)), now)
+}
+
+/// An inode loses a name; a directory has only the one. Without any it is an orphan.
+pub(super) fn drop_name<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    ino: u64,
+    directory: bool,
+    now: Time,
+) -> Result {
+    let before = links(tx, ino)?;
+    let lost = if directory { before } else { 1 };
+    let left = before.checked_sub(lost).ok_or(Error::Corrupt)?;
+    tx.set(inode_word(ino, offset_of!(Inode, links)), left)?;
+    // It may be there for what else is left to do.
+    if left == 0 && !is_listed(tx, ino)? {
+        add_orphan(tx, ino)?;
+    }
+    changed(tx, ino, now)
+}
+
+/// The inode has changed.
+pub(super) fn changed<P: Platform>(tx: &mut Transaction<'_, P>, ino: u64, now: Time) -> Result {
+    tx.set(inode_word(ino, offset_of!(Inode, ctime)), now.0)
+}
+
+/// The directory's entries have changed.
+pub(super) fn modified<P: Platform>(tx: &mut Transaction<'_, P>, ino: u64, now: Time) -> Result {
+    tx.set(inode_word(ino, offset_of!(Inode, mtime)), now.0)?;
+    changed(tx, ino, now)
+}
