@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Whether a volume of rdaxfs holds what it must, and how to mend it.
+//!
+//! [`survey`] reads the whole of a volume's metadata and returns what is wrong with it, as
+//! [`Finding`]s, each with the words that mend it. It shares the format with the core, but none of its
+//! ways through it, so that a mistake there is seen here.
+//!
+//! A survey expects that the journal has been replayed ([`rdaxfs_core::volume::Volume::mount`] does).
+//! Mending is done by rounds of survey and [`Finding::apply`] until nothing is found; what then has no
+//! name is given one in lost+found by the core's own operations.
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod claims;
+mod directory;
+mod extents;
+mod finding;
+mod groups;
+mod image;
+mod inodes;
+mod links;
+mod node;
+mod superblock;
+mod survey;
+mod xattrs;
+
+pub use finding::{Finding, Fix, Problem, Word};
+pub use image::Image;
+pub use survey::{survey, InodeInfo, Progress, Survey};

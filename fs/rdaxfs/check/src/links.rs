@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Names: where they lead, and what has none.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem::offset_of;
+
+use rdaxfs_core::format::{
+    block_offset, entry_type, inode_block, inode_offset, inode_slot, Inode, InodeChunk, S_IFDIR,
+    S_IFMT,
+};
+use rdaxfs_core::platform::{Digest, Medium};
+
+use crate::directory::{shown, without};
+use crate::finding::{Finding, Fix, Problem};
+use crate::image::Image;
+use crate::inodes::find_by_name;
+use crate::survey::{Progress, Survey};
+
+/// Follows all names, and counts links.
+pub(crate) fn judge<M: Medium + Digest>(
+    image: &Image<'_, M>,
+    survey: &mut Survey,
+    progress: &mut impl FnMut(Progress),
+) {
+    let root = image.superblock.root.get();
+    if !is_directory(survey, root)
+        && !(find_by_name(image, survey, root) && is_directory(survey, root))
+    {
+        let problem = Problem::Inode {
+            ino: root,
+            what: "the root directory is lost",
+        };
+        survey.add(Finding {
+            problem,
+            fix: Fix::None,
+        });
+        return;
+    }
+    let mut done = BTreeSet::new();
+    // A name may lead to directories that were not known before.
+    loop {
+        let next = survey
+            .entries
+            .keys()
+            .copied()
+            .find(|ino| !done.contains(ino));
+        let Some(directory) = next else { break };
+        progress(Progress {
+            part: "names",
+            done: done.len() as u64,
+            all: survey.entries.len() as u64,
+        });
+        done.insert(directory);
+        judge_entries(image, survey, root, directory);
+    }
+    judge_connections(survey, root);
+    judge_links(survey, root);
+}
+
+fn is_directory(survey: &Survey, ino: u64) -> bool {
+    survey
+        .inodes
+        .get(&ino)
+        .is_some_and(|info| info.inode.mode.get() & S_IFMT == S_IFDIR)
+}
+
+/// Where a directory's entries lead.
+fn judge_entries<M: Medium + Digest>(
+    image: &Image<'_, M>,
+    survey: &mut Survey,
+    root: u64,
+    directory: u64,
+) {
+    let Some(entries) = survey.entries.get(&directory).cloned() else {
+        return;
+    };
+    let mut bad = BTreeSet::new();
+    let mut problems = Vec::new();
+    for (number, entry) in entries.iter().enumerate() {
+        let known =
+            survey.inodes.contains_key(&entry.ino) || find_by_name(image, survey, entry.ino);
+        let judged = if known {
+            judge_target(survey, root, entry.ino, entry.kind)
+        } else {
+            Err("leads to no inode; it is removed")
+        };
+        match judged {
+            Ok(()) => {
+                if let Some(info) = survey.inodes.get_mut(&entry.ino) {
+                    info.names.push((directory, entry.name.clone()));
+                }
+            }
+            Err(what) => {
+                bad.insert(number);
+                problems.push(Problem::Entry {
+                    ino: directory,
+                    name: shown(&entry.name),
+                    what,
+                });
+            }
+        }
+    }
+    let Some(info) = survey.inodes.get(&directory) else {
+        return;
+    };
+    let words = without(&info.inode, &entries, &bad);
+    for problem in problems {
+        survey.add(Finding::words(problem, words.clone()));
+    }
+}
+
+fn judge_target(survey: &Survey, root: u64, ino: u64, kind: u8) -> Result<(), &'static str> {
+    let Some(info) = survey.inodes.get(&ino) else {
+        return Err("leads to no inode; it is removed");
+    };
+    if entry_type(info.inode.mode.get()) != kind {
+        return Err("says another type than the inode; it is removed");
+    }
+    if ino == root {
+        return Err("leads to the root directory; it is removed");
+    }
+    if info.inode.mode.get() & S_IFMT == S_IFDIR && !info.names.is_empty() {
+        return Err("leads to a directory that has a name already; it is removed");
+    }
+    Ok(())
+}
+
+/// Which directories cannot be reached from the root.
+fn judge_connections(survey: &mut Survey, root: u64) {
+    let mut children: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+    for (&ino, info) in &survey.inodes {
+        for (directory, _) in &info.names {
+            children.entry(*directory).or_default().push(ino);
+        }
+    }
+    let mut reached = BTreeSet::from([root]);
+    let mut left = vec![root];
+    while let Some(ino) = left.pop() {
+        for &child in children.get(&ino).map_or(&[][..], Vec::as_slice) {
+            if reached.insert(child) {
+                left.push(child);
+            }
+        }
+    }
+    // Those that have names, but not from the root: a circle of directories somewhere. The first
+    // loses its name; then it has none, and what is below it is found below it.
+    let circle = survey.inodes.iter().find(|(ino, info)| {
+        !reached.contains(ino) && info.inode.mode.get() & S_IFMT == S_IFDIR && {
+            !info.names.is_empty() && is_in_circle(survey, **ino)
+        }
+    });
+    let Some((&ino, info)) = circle else { return };
+    let Some((directory, name)) = info.names.first().cloned() else {
+        return;
+    };
+    let Some(entries) = survey.entries.get(&directory) else {
+        return;
+    };
+    let bad = entries
+        .iter()
+        .enumerate()
+        .filter(|(_, entry)| entry.ino == ino && entry.name == name);
+    let bad = bad.map(|(number, _)| number).collect();
+    let Some(holder) = survey.inodes.get(&directory) else {
+        return;
+    };
+    let words = without(&holder.inode, entries, &bad);
+    let what = "is part of a circle of directories; it is removed";
+    let problem = Problem::Entry {
+        ino: directory,
+        name: shown(&name),
+        what,
+    };
+    survey.add(Finding::words(problem, words));
+}
+
+/// Whether the way up from a directory leads to it again.
+fn is_in_circle(survey: &Survey, ino: u64) -> bool {
+    let mut at = ino;
+    for _ in 0..=survey.inodes.len() {
+        let Some((parent, _)) = survey.inodes.get(&at).and_then(|info| info.names.first()) else {
+            return false;
+        };
+        at = *parent;
+        if at == ino {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether link counts and parents are those of the names, and what has no name.
+fn judge_links(survey: &mut Survey, root: u64) {
+    let mut subdirectories: BTreeMap<u64, u64> = BTreeMap::new();
+    for info in survey.inodes.values() {
+        if info.inode.mode.get() & S_IFMT == S_IFDIR {
+            if let Some((parent, _)) = info.names.first() {
+                *subdirectories.entry(*parent).or_default() += 1;
+            }
+        }
+    }
+    let mut findings = Vec::new();
+    let mut gone = Vec::new();
+    for (&ino, info) in &survey.inodes {
+        let links = info.inode.links.get();
+        let is_directory = info.inode.mode.get() & S_IFMT == S_IFDIR;
+        let names = info.names.len() as u64;
+        if names == 0 && ino != root {
+            if links == 0 && info.inode.orphan_prev.get() != 0 {
+                continue;
+            }
+            if links == 0 {
+                let what = "has no links and waits for nothing; it is freed";
+                findings.push((Problem::Inode { ino, what }, None));
+                gone.push(ino);
+            } else {
+                findings.push((Problem::Unconnected { ino }, Some(Fix::Reconnect { ino })));
+            }
+            continue;
+        }
+        let expected = if is_directory {
+            2 + subdirectories.get(&ino).copied().unwrap_or(0)
+        } else {
+            names
+        };
+        let mut numbers = vec![(offset_of!(Inode, links), "number of links", links, expected)];
+        if is_directory {
+            let parent = info.names.first().map_or(root, |(parent, _)| *parent);
+            numbers.push((
+                offset_of!(Inode, parent),
+                "parent",
+                info.inode.parent.get(),
+                parent,
+            ));
+        }
+        for (field, which, found, expected) in numbers {
+            if found != expected {
+                let problem = Problem::InodeNumber {
+                    ino,
+                    which,
+                    found,
+                    expected,
+                };
+                let word = (inode_offset(ino) + field as u64, expected);
+                findings.push((problem, Some(Fix::Words(vec![word]))));
+            }
+        }
+    }
+    // One word of a chunk may be that of several inodes.
+    for &ino in &gone {
+        if let Some(used) = survey.chunks.get_mut(&inode_block(ino)) {
+            *used &= !(1 << inode_slot(ino));
+        }
+    }
+    for (problem, fix) in findings {
+        let fix = fix.unwrap_or_else(|| {
+            let Problem::Inode { ino, .. } = problem else {
+                return Fix::None;
+            };
+            let block = inode_block(ino);
+            let at = block_offset(block) + offset_of!(InodeChunk, used) as u64;
+            Fix::Words(
+                survey
+                    .chunks
+                    .get(&block)
+                    .map(|&used| (at, used))
+                    .into_iter()
+                    .collect(),
+            )
+        });
+        survey.add(Finding { problem, fix });
+    }
+    for ino in gone {
+        survey.inodes.remove(&ino);
+    }
+}

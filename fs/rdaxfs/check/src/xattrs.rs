@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The extended attributes of an inode.
+
+use std::collections::HashSet;
+use std::mem::offset_of;
+
+use rdaxfs_core::format::{
+    block_offset, inode_offset, Inode, XattrEntry, XattrHeader, XattrRoot, XattrSpace, BLOCK_SIZE,
+    MAX_XATTR_VALUE, XATTR_MAGIC,
+};
+use rdaxfs_core::platform::{Digest, Medium};
+use zerocopy::FromBytes;
+
+use crate::finding::{Finding, Problem};
+use crate::image::Image;
+use crate::survey::Survey;
+
+/// Claims the blocks of an inode's attributes.
+pub(crate) fn xattrs<M: Medium + Digest>(image: &Image<'_, M>, survey: &mut Survey, inode: &Inode) {
+    let word = inode.xattrs.get();
+    if word == 0 {
+        return;
+    }
+    if let Err(what) = judge(image, survey, inode, word) {
+        let ino = inode.ino.get();
+        let at = inode_offset(ino) + offset_of!(Inode, xattrs) as u64;
+        survey.add(Finding::words(Problem::Inode { ino, what }, vec![(at, 0)]));
+    }
+}
+
+fn judge<M: Medium + Digest>(
+    image: &Image<'_, M>,
+    survey: &mut Survey,
+    inode: &Inode,
+    word: u64,
+) -> Result<(), &'static str> {
+    let root = XattrRoot::from_word(word).ok_or("has impossible attributes; they are removed")?;
+    if !image.is_run(root.block, root.count) {
+        return Err("has attributes outside the volume; they are removed");
+    }
+    let mut bytes = vec![0; (root.count * BLOCK_SIZE) as usize];
+    image
+        .read(block_offset(root.block), &mut bytes)
+        .map_err(|_| "has attributes that cannot be read; they are removed")?;
+    let len = size_of::<XattrHeader>();
+    let header = XattrHeader::read_from_bytes(&bytes[..len]).expect("the length is a header's");
+    if header.magic.get() != XATTR_MAGIC
+        || header.block.get() != root.block
+        || header.owner.get() != inode.ino.get()
+        || header.generation.get() != inode.generation.get()
+    {
+        return Err("has attributes that are not its own; they are removed");
+    }
+    let end = len + header.bytes.get() as usize;
+    let covered = bytes.get(offset_of!(XattrHeader, block)..end);
+    let covered = covered.ok_or("has attributes of an impossible length; they are removed")?;
+    if header.crc.get() != image.crc(covered) {
+        return Err("has attributes with a wrong checksum; they are removed");
+    }
+    let mut names = HashSet::new();
+    let mut rest = &bytes[len..end];
+    while !rest.is_empty() {
+        let what = "has attributes that make no sense; they are removed";
+        let (head, behind) = XattrEntry::read_from_prefix(rest).map_err(|_| what)?;
+        let name_len = usize::from(head.name_len.get());
+        let value_len = head.value_len.get() as usize;
+        let name = behind.get(..name_len).ok_or(what)?;
+        let good = (1..=255).contains(&name_len)
+            && value_len <= MAX_XATTR_VALUE
+            && !name.contains(&0)
+            && XattrSpace::from_number(head.space.get()).is_some()
+            && names.insert((head.space.get(), name.to_vec()));
+        let whole = (size_of::<XattrEntry>() + name_len + value_len).next_multiple_of(8);
+        rest = rest.get(whole..).filter(|_| good).ok_or(what)?;
+    }
+    if !survey.claim(root.block, root.count, true) {
+        return Err("has attributes in blocks that belong to something else; they are removed");
+    }
+    Ok(())
+}
