@@ -19,7 +19,6 @@ use crate::{Error, Result};
 /// What is to be done.
 pub(super) struct Job {
     pub(super) intent: Intent,
-    /// Not empty.
     pub(super) pages: Range<u64>,
     pub(super) record: Record,
 }
@@ -88,6 +87,7 @@ impl<P: Platform> Volume<P> {
         let tree = extents_of(map);
         self.transact(workspace, &mut map.stamp, |tx, scratch| {
             let next = match stage.job.intent {
+                _ if stage.pages.is_empty() => Ok(None),
                 Intent::Free => free_step(tx, scratch, &tree, &stage.pages, effort),
                 Intent::Unwrite => unwrite_step(tx, scratch, &tree, &stage.pages, effort),
             }?;

@@ -11,8 +11,8 @@ use zerocopy::IntoBytes;
 use super::open::read_chunk;
 use crate::alloc::{allocate, free_run, header_word, Request};
 use crate::format::{
-    block_offset, group_of, inode_block, inode_number, inode_slot, GroupHeader, InodeChunk,
-    CHUNK_FULL, INODE_CHUNK_MAGIC,
+    block_offset, group_of, inode_block, inode_number, inode_offset, inode_slot, GroupHeader,
+    InodeChunk, CHUNK_FULL, INODE_CHUNK_MAGIC, INODE_SIZE,
 };
 use crate::journal::Transaction;
 use crate::platform::{Digest, Platform};
@@ -104,7 +104,7 @@ fn take_anywhere<P: Platform>(tx: &mut Transaction<'_, P>, group: u32) -> Result
     Err(Error::NoSpace)
 }
 
-/// Gives an inode back.
+/// Gives an inode back. The transaction changes nothing of its bytes, also what was listed before.
 ///
 /// # Errors
 ///
@@ -119,6 +119,7 @@ pub(crate) fn free_inode<P: Platform>(tx: &mut Transaction<'_, P>, ino: u64) -> 
         return Err(Error::Corrupt);
     }
     count(tx, group, false)?;
+    tx.forget(inode_offset(ino), INODE_SIZE);
 
     let now = used & !(1 << slot);
     let head = header_word(group, offset_of!(GroupHeader, inode_chunks));
