@@ -24,8 +24,10 @@
 
 mod digest;
 mod dram;
+mod file;
 mod host;
 
 pub use digest::{crc32c, siphash};
 pub use dram::Dram;
+pub use file::FileMedium;
 pub use host::Host;

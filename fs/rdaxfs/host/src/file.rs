@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A medium in a file or on a block device.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek, SeekFrom};
+use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rdaxfs_core::format::{block_offset, BLOCK_BYTES, BLOCK_SHIFT, BLOCK_SIZE};
+use rdaxfs_core::platform::{Digest, Medium};
+use rdaxfs_core::{Error, Result};
+use rustix::fs::{fallocate, FallocateFlags, OFlags};
+
+use crate::digest;
+
+/// The blocks that are kept; when there are more, they are written and forgotten.
+const MAX_BLOCKS: usize = 16_384;
+
+/// A block at an address that direct I/O takes.
+#[repr(C, align(4096))]
+struct Block([u8; BLOCK_BYTES]);
+
+struct Cached {
+    block: Box<Block>,
+    dirty: bool,
+}
+
+/// A medium in a file or on a block device, for tools that have it for themselves.
+///
+/// A block device is opened for direct I/O, so that its page cache neither hides nor keeps anything, and
+/// exclusively: one that is mounted or in use otherwise is `EBUSY`.
+///
+/// Blocks are cached. What was stored is written at a [`fence`](Medium::fence), and durable after
+/// [`sync`](Self::sync).
+pub struct FileMedium {
+    file: File,
+    len: u64,
+    cache: Mutex<HashMap<u64, Cached>>,
+    /// The first error of a write that could not be returned.
+    failed: Mutex<Option<io::Error>>,
+}
+
+impl FileMedium {
+    /// Opens a file or a block device.
+    ///
+    /// # Errors
+    ///
+    /// Those of open(2); `InvalidInput` if it is neither.
+    pub fn open(path: &Path, write: bool) -> io::Result<Self> {
+        let kind = std::fs::metadata(path)?.file_type();
+        if !kind.is_file() && !kind.is_block_device() {
+            let what = "neither a regular file nor a block device";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        let mut options = OpenOptions::new();
+        options.read(true).write(write);
+        if kind.is_block_device() {
+            let exclusive = if write { OFlags::EXCL } else { OFlags::empty() };
+            options.custom_flags((OFlags::DIRECT | exclusive).bits() as i32);
+        }
+        let mut file = options.open(path)?;
+        let len = file.seek(SeekFrom::End(0))?;
+        let (cache, failed) = (Mutex::default(), Mutex::new(None));
+        Ok(Self {
+            file,
+            len: len & !(BLOCK_SIZE - 1),
+            cache,
+            failed,
+        })
+    }
+
+    /// Makes all that was stored durable.
+    ///
+    /// # Errors
+    ///
+    /// The first error of any write since the last call.
+    pub fn sync(&self) -> io::Result<()> {
+        self.write_back(&mut self.cache());
+        if let Some(error) = self
+            .failed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
+            return Err(error);
+        }
+        self.file.sync_all()
+    }
+
+    fn cache(&self) -> MutexGuard<'_, HashMap<u64, Cached>> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_back(&self, cache: &mut HashMap<u64, Cached>) {
+        let mut dirty: Vec<u64> = cache
+            .iter()
+            .filter(|(_, cached)| cached.dirty)
+            .map(|(&block, _)| block)
+            .collect();
+        dirty.sort_unstable();
+        for block in dirty {
+            let Some(cached) = cache.get_mut(&block) else {
+                continue;
+            };
+            match self.file.write_all_at(&cached.block.0, block_offset(block)) {
+                Ok(()) => cached.dirty = false,
+                Err(error) => {
+                    let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+                    failed.get_or_insert(error);
+                }
+            }
+        }
+        if cache.len() > MAX_BLOCKS {
+            cache.retain(|_, cached| cached.dirty);
+        }
+    }
+
+    /// Calls `each` for every block of a range, with the bytes of the range that are in it.
+    fn with_blocks(
+        &self,
+        offset: u64,
+        len: u64,
+        mut each: impl FnMut(&mut Cached, std::ops::Range<usize>, usize),
+    ) -> Result {
+        let end = offset
+            .checked_add(len)
+            .filter(|&end| end <= self.len)
+            .ok_or(Error::Io)?;
+        let mut cache = self.cache();
+        let mut at = offset;
+        while at < end {
+            let block = at >> BLOCK_SHIFT;
+            let from = (at - block_offset(block)) as usize;
+            let to = (end - block_offset(block)).min(BLOCK_SIZE) as usize;
+            if !cache.contains_key(&block) {
+                if cache.len() > MAX_BLOCKS {
+                    self.write_back(&mut cache);
+                }
+                let mut read = Box::new(Block([0; BLOCK_BYTES]));
+                self.file
+                    .read_exact_at(&mut read.0, block_offset(block))
+                    .map_err(|_| Error::Io)?;
+                cache.insert(
+                    block,
+                    Cached {
+                        block: read,
+                        dirty: false,
+                    },
+                );
+            }
+            if let Some(cached) = cache.get_mut(&block) {
+                each(cached, from..to, (at - offset) as usize);
+            }
+            at = block_offset(block) + to as u64;
+        }
+        Ok(())
+    }
+}
+
+impl Medium for FileMedium {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read(&self, offset: u64, into: &mut [u8]) -> Result {
+        self.with_blocks(offset, into.len() as u64, |cached, range, at| {
+            into[at..at + range.len()].copy_from_slice(&cached.block.0[range]);
+        })
+    }
+
+    fn store_u64(&self, offset: u64, value: u64) {
+        if self.copy_nt(offset, &value.to_le_bytes()).is_err() {
+            let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+            failed.get_or_insert_with(|| io::Error::from_raw_os_error(Error::Io.errno()));
+        }
+    }
+
+    fn copy_nt(&self, offset: u64, bytes: &[u8]) -> Result {
+        self.with_blocks(offset, bytes.len() as u64, |cached, range, at| {
+            let len = range.len();
+            cached.block.0[range].copy_from_slice(&bytes[at..at + len]);
+            cached.dirty = true;
+        })
+    }
+
+    fn zero_nt(&self, offset: u64, len: u64) -> Result {
+        let whole = offset % BLOCK_SIZE == 0 && len % BLOCK_SIZE == 0;
+        if whole && offset.checked_add(len).is_some_and(|end| end <= self.len) {
+            // A sparse file stays sparse, and a bad block is mended.
+            let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+            let zero = FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE;
+            let is_file = self
+                .file
+                .metadata()
+                .is_ok_and(|metadata| metadata.is_file());
+            let how = if is_file { hole } else { zero };
+            if fallocate(&self.file, how, offset, len).is_ok() {
+                let mut cache = self.cache();
+                for block in offset >> BLOCK_SHIFT..(offset + len) >> BLOCK_SHIFT {
+                    cache.remove(&block);
+                }
+                return Ok(());
+            }
+            let mut cache = self.cache();
+            for block in offset >> BLOCK_SHIFT..(offset + len) >> BLOCK_SHIFT {
+                let zeros = Box::new(Block([0; BLOCK_BYTES]));
+                cache.insert(
+                    block,
+                    Cached {
+                        block: zeros,
+                        dirty: true,
+                    },
+                );
+            }
+            return Ok(());
+        }
+        self.with_blocks(offset, len, |cached, range, _| {
+            cached.block.0[range].fill(0);
+            cached.dirty = true;
+        })
+    }
+
+    fn flush(&self, _offset: u64, _len: u64) {}
+
+    fn fence(&self) {
+        self.write_back(&mut self.cache());
+    }
+}
+
+impl Digest for FileMedium {
+    fn crc32c(&self, crc: u32, bytes: &[u8]) -> u32 {
+        digest::crc32c(crc, bytes)
+    }
+
+    fn siphash(&self, key: &[u64; 2], bytes: &[u8]) -> u64 {
+        digest::siphash(key, bytes)
+    }
+}
+
+impl Drop for FileMedium {
+    fn drop(&mut self) {
+        self.write_back(&mut self.cache());
+    }
+}
