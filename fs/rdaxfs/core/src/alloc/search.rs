@@ -6,9 +6,12 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use super::bits::{ChunkBits, Chunks};
 use super::group::{mark_used, masks_of, Masks};
-use crate::format::{group_of, group_start, CHUNK_BLOCKS, GROUP_CHUNKS, GROUP_RESERVE};
+use crate::format::{
+    block_offset, group_of, group_start, BLOCK_SIZE, CHUNK_BLOCKS, GROUP_CHUNKS, GROUP_RESERVE,
+};
 use crate::journal::Transaction;
-use crate::platform::Platform;
+use crate::platform::{Medium, Platform};
+use crate::source::Source;
 use crate::volume::Volume;
 use crate::{Error, Result};
 
@@ -92,7 +95,12 @@ pub(crate) fn allocate<P: Platform>(
         for turn in 0..groups {
             let group = (u64::from(first) + u64::from(turn)) % u64::from(groups.max(1));
             match allocate_in(tx, group as u32, request, pass) {
-                Ok(Some(found)) => return Ok(found),
+                Ok(Some((run, own))) => {
+                    if request.metadata {
+                        mend(tx.volume(), &run)?;
+                    }
+                    return Ok((run, own));
+                }
                 Ok(None) => {}
                 Err(Error::Busy) => busy = true,
                 Err(error) => return Err(error),
@@ -104,6 +112,22 @@ pub(crate) fn allocate<P: Platform>(
         }
     }
     Err(Error::NoSpace)
+}
+
+/// Clears poison from blocks that are to hold metadata: what is written there does not fill them, and is read
+/// before it is changed. Those for data are zeroed as a whole anyway.
+fn mend<P: Platform>(volume: &Volume<P>, run: &Run) -> Result {
+    let mut probe = [0; 64];
+    for block in run.block..run.block.saturating_add(run.count) {
+        let lines = (block_offset(block)..block_offset(block + 1)).step_by(probe.len());
+        for line in lines {
+            if volume.read(line, &mut probe).is_err() {
+                volume.platform().zero_nt(block_offset(block), BLOCK_SIZE)?;
+                break;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn allocate_in<P: Platform>(

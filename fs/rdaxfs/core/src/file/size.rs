@@ -26,8 +26,8 @@ impl<P: Platform> Volume<P> {
     ///
     /// # Errors
     ///
-    /// [`Error::FileTooBig`], [`Error::ReadOnly`], [`Error::Corrupt`], and [`Error::Io`], also when
-    /// the old end's page is poisoned.
+    /// [`Error::FileTooBig`], [`Error::Invalid`] if `from` is behind `size`, [`Error::ReadOnly`],
+    /// [`Error::Corrupt`], and [`Error::Io`], also when the old end's page is poisoned.
     pub fn set_size(
         &self,
         workspace: &mut Workspace,
@@ -37,8 +37,11 @@ impl<P: Platform> Volume<P> {
         now: Time,
     ) -> Result {
         self.check_writable()?;
-        if size > MAX_FILE_SIZE || from > size {
+        if size > MAX_FILE_SIZE {
             return Err(Error::FileTooBig);
+        }
+        if from > size {
+            return Err(Error::Invalid);
         }
         self.complete(workspace, map)?;
         let old = self.size(map)?;

@@ -11,8 +11,8 @@ use super::{Superblock, GROUP_BLOCKS};
 /// [`GroupHeader::magic`].
 pub const GROUP_MAGIC: u32 = u32::from_le_bytes(*b"rdxG");
 
-/// The blocks of a group that no ordinary allocation takes: unlink, truncate, punching a hole and
-/// the conversion of unwritten extents may.
+/// The blocks of a group that no ordinary allocation takes: unlink, truncate and punching a hole
+/// may, which give back what they take.
 pub const GROUP_RESERVE: u32 = 8;
 
 /// The header of a group. The first line never changes; the words of the second one change in

@@ -2,7 +2,7 @@
 
 //! A volume in ordinary memory.
 
-use rdaxfs_core::format::{Extent, Time};
+use rdaxfs_core::format::Time;
 use rdaxfs_core::inode::{MapState, XattrState};
 use rdaxfs_core::make::{make, Options};
 use rdaxfs_core::volume::{Access, Volume};
@@ -36,34 +36,4 @@ pub(crate) fn root(volume: &DramVolume) -> (MapState, XattrState) {
         .expect("there is a root directory");
     let xattrs = XattrState::new(&map);
     (map, xattrs)
-}
-
-/// All bytes of a file.
-pub(crate) fn contents(volume: &DramVolume, map: &MapState) -> Vec<u8> {
-    let size = volume.attributes(map).expect("the inode can be read").size;
-    let mut bytes = vec![0; size as usize];
-    let read = volume.read_file(map, 0, &mut bytes);
-    assert_eq!(read, Ok(bytes.len()));
-    bytes
-}
-
-/// All extents of a file.
-pub(crate) fn extents(volume: &DramVolume, map: &MapState) -> Vec<Extent> {
-    let mut page = 0;
-    std::iter::from_fn(|| {
-        let extent = volume
-            .next_extent(map, page)
-            .expect("extents can be read")?;
-        page = extent.end();
-        Some(extent)
-    })
-    .collect()
-}
-
-/// The free blocks of all groups.
-pub(crate) fn free_blocks(volume: &DramVolume) -> u64 {
-    let free = |group| volume.count_group(group).expect("groups are good").0;
-    (0..volume.groups())
-        .map(|group| u64::from(free(group)))
-        .sum()
 }

@@ -2,20 +2,18 @@
 
 //! Contents of files, against a model that is an array of bytes.
 
-mod common;
-
-use common::{contents, extents, free_blocks, root, volume, DramVolume};
 use proptest::prelude::*;
 use rdaxfs_core::file::{Fallocate, FallocateRange, State};
-use rdaxfs_core::format::{Time, BLOCK_SIZE};
+use rdaxfs_core::format::BLOCK_SIZE;
 use rdaxfs_core::inode::MapState;
 use rdaxfs_core::platform::Medium;
 use rdaxfs_core::workspace::Workspace;
 
+use crate::common::{root, volume, DramVolume};
+use crate::{contents, extents, free_blocks, NOW};
+
 /// The pages that the operations are on.
 const PAGES: u64 = 96;
-
-const NOW: Time = Time::new(7, 7);
 
 #[derive(Clone, Debug)]
 enum Op {

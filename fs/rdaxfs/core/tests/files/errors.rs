@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Reads that fail: an operation reports it, and has changed nothing or leaves what the next one
+//! completes.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use rdaxfs_core::file::{Fallocate, FallocateRange};
+use rdaxfs_core::format::{Extent, Time, BLOCK_SIZE};
+use rdaxfs_core::inode::MapState;
+use rdaxfs_core::make::{make, Options};
+use rdaxfs_core::platform::{Digest, Medium};
+use rdaxfs_core::volume::{Access, Volume};
+use rdaxfs_core::workspace::Workspace;
+use rdaxfs_core::{Error, Result};
+use rdaxfs_host::{Dram, Host};
+
+use crate::{contents, extents, free_blocks, NOW};
+
+/// A medium of which a page is poisoned, or one read fails.
+struct Flaky {
+    dram: Dram,
+    /// So many more reads succeed before one fails.
+    good_reads: AtomicU64,
+    /// The poisoned page's offset.
+    poison: AtomicU64,
+}
+
+const NEVER: u64 = u64::MAX;
+
+impl Medium for Flaky {
+    fn len(&self) -> u64 {
+        self.dram.len()
+    }
+
+    fn read(&self, offset: u64, into: &mut [u8]) -> Result {
+        let poison = self.poison.load(Relaxed);
+        let end = offset + into.len() as u64;
+        if poison != NEVER && poison < end && offset < poison + BLOCK_SIZE {
+            return Err(Error::Io);
+        }
+        let left = self.good_reads.load(Relaxed);
+        if left != NEVER {
+            self.good_reads
+                .store(left.checked_sub(1).unwrap_or(NEVER), Relaxed);
+            if left == 0 {
+                return Err(Error::Io);
+            }
+        }
+        self.dram.read(offset, into)
+    }
+
+    fn store_u64(&self, offset: u64, value: u64) {
+        self.dram.store_u64(offset, value);
+    }
+
+    fn copy_nt(&self, offset: u64, bytes: &[u8]) -> Result {
+        let poison = self.poison.load(Relaxed);
+        if poison != NEVER && (poison..poison + BLOCK_SIZE).contains(&offset) {
+            return Err(Error::Io);
+        }
+        self.dram.copy_nt(offset, bytes)
+    }
+
+    fn zero_nt(&self, offset: u64, len: u64) -> Result {
+        let poison = self.poison.load(Relaxed);
+        if poison != NEVER && offset <= poison && poison + BLOCK_SIZE <= offset + len {
+            self.poison.store(NEVER, Relaxed);
+        }
+        self.dram.zero_nt(offset, len)
+    }
+
+    fn flush(&self, _offset: u64, _len: u64) {}
+
+    fn fence(&self) {}
+}
+
+impl Digest for Flaky {
+    fn crc32c(&self, crc: u32, bytes: &[u8]) -> u32 {
+        self.dram.crc32c(crc, bytes)
+    }
+
+    fn siphash(&self, key: &[u64; 2], bytes: &[u8]) -> u64 {
+        self.dram.siphash(key, bytes)
+    }
+}
+
+struct Setup {
+    volume: Volume<Host<Flaky>>,
+    workspace: Box<Workspace>,
+    map: MapState,
+}
+
+impl Setup {
+    /// A volume with a file of 10 extents and a half page at its end.
+    fn new() -> Self {
+        let medium = Flaky {
+            dram: Dram::new(4 << 20),
+            good_reads: AtomicU64::new(NEVER),
+            poison: AtomicU64::new(NEVER),
+        };
+        let superblock = make(&medium, &Options::new(medium.dram.blocks())).unwrap();
+        let mut workspace = Box::new(Workspace::new());
+        let host = Host::new(medium, &superblock);
+        let volume =
+            Volume::mount(host, Access::ReadWrite, Time::new(1, 0), &mut workspace).unwrap();
+        let (mut map, _) = volume.open(volume.root(), None).unwrap();
+        for page in 0..10 {
+            let len = if page == 9 { 2_000 } else { 6_000 };
+            let bytes = vec![page as u8 + 1; len];
+            let offset = page * 4 * BLOCK_SIZE;
+            volume
+                .write_file(&mut workspace, &mut map, offset, &bytes, NOW)
+                .unwrap();
+        }
+        Self {
+            volume,
+            workspace,
+            map,
+        }
+    }
+
+    fn flaky(&self) -> &Flaky {
+        self.volume.platform().medium()
+    }
+
+    /// Poisons a page of the file.
+    fn poison(&self, page: u64) {
+        let extent = self.volume.next_extent(&self.map, page).unwrap().unwrap();
+        let block = extent.block + (page - extent.page);
+        self.flaky().poison.store(block * BLOCK_SIZE, Relaxed);
+    }
+
+    fn state(&self) -> (Vec<u8>, Vec<Extent>, u64) {
+        (
+            contents(&self.volume, &self.map),
+            extents(&self.volume, &self.map),
+            free_blocks(&self.volume),
+        )
+    }
+
+    fn run(&mut self, op: Op) -> Result {
+        let Self {
+            volume,
+            workspace,
+            map,
+        } = self;
+        match op {
+            Op::Append => volume
+                .write_file(workspace, map, 41 * BLOCK_SIZE - 3, b"appended", NOW)
+                .map(|_| ()),
+            Op::Truncate(size) => volume.truncate(workspace, map, size, NOW),
+            Op::Fallocate(mode, offset, len) => {
+                let range = FallocateRange {
+                    mode,
+                    keep_size: true,
+                    offset,
+                    len,
+                };
+                volume.fallocate(workspace, map, &range, NOW)
+            }
+            Op::Fault => volume.map_for_write(workspace, map, 100, 1).map(|_| ()),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Op {
+    Append,
+    Truncate(u64),
+    Fallocate(Fallocate, u64, u64),
+    Fault,
+}
+
+/// Those that are one transaction: whatever fails, nothing has changed.
+#[test]
+fn what_fails_has_changed_nothing() {
+    let ops = [
+        Op::Truncate(9 * 4 * BLOCK_SIZE),
+        Op::Truncate(0),
+        Op::Fallocate(Fallocate::PunchHole, BLOCK_SIZE, 20 * BLOCK_SIZE),
+        Op::Fallocate(Fallocate::Allocate, 50 * BLOCK_SIZE, BLOCK_SIZE),
+        Op::Fault,
+    ];
+    for op in ops {
+        let mut failures = 0;
+        for good_reads in 0.. {
+            let mut setup = Setup::new();
+            let before = setup.state();
+            setup.flaky().good_reads.store(good_reads, Relaxed);
+            let result = setup.run(op);
+            setup.flaky().good_reads.store(NEVER, Relaxed);
+            if result.is_ok() {
+                break;
+            }
+            assert_eq!(result, Err(Error::Io));
+            failures += 1;
+            let after = setup.state();
+            if let Op::Fallocate(Fallocate::Allocate, ..) = op {
+                // The block may have been taken; the size has not changed.
+                assert!(before.0 == after.0, "{op:?} at read {good_reads}");
+            } else {
+                assert!(before == after, "{op:?} at read {good_reads}");
+            }
+            // And it succeeds once the medium does.
+            setup.run(op).unwrap();
+            setup.run(Op::Append).unwrap();
+            setup.run(Op::Truncate(0)).unwrap();
+            assert_eq!(setup.volume.attributes(&setup.map).unwrap().blocks, 0);
+        }
+        assert!(failures > 10, "{op:?} has been hit {failures} times only");
+    }
+}
+
+#[test]
+fn poison_at_an_edge_is_an_error() {
+    let (first, last) = (4 * BLOCK_SIZE, 36 * BLOCK_SIZE);
+    let punch = |offset, len| Op::Fallocate(Fallocate::PunchHole, offset, len);
+    for (page, op) in [
+        (4, punch(first + 1, 5 * BLOCK_SIZE)),
+        (8, punch(first, 4 * BLOCK_SIZE + 9)),
+        (
+            8,
+            Op::Fallocate(Fallocate::ZeroRange, first, 4 * BLOCK_SIZE + 9),
+        ),
+        (4, Op::Truncate(first + 100)),
+        (36, Op::Truncate(last + BLOCK_SIZE)),
+        (36, Op::Append),
+    ] {
+        let mut setup = Setup::new();
+        let before = setup.volume.attributes(&setup.map).unwrap();
+        setup.poison(page);
+        assert_eq!(setup.run(op), Err(Error::Io), "{op:?}");
+        let after = setup.volume.attributes(&setup.map).unwrap();
+        if !matches!(op, Op::Append) {
+            assert_eq!(before, after, "{op:?}");
+        }
+        assert_eq!(before.size, after.size);
+    }
+}
+
+#[test]
+fn whole_pages_are_mended() {
+    let page = [7; BLOCK_SIZE as usize];
+    let mut setup = Setup::new();
+    setup.poison(4);
+    let mut byte = [0];
+    let read = setup
+        .volume
+        .read_file(&setup.map, 4 * BLOCK_SIZE, &mut byte);
+    assert_eq!(read, Err(Error::Io));
+    let Setup {
+        volume,
+        workspace,
+        map,
+    } = &mut setup;
+    let written = volume.write_file(workspace, map, 4 * BLOCK_SIZE, &page, NOW);
+    assert_eq!(written, Ok(page.len()));
+    assert_eq!(volume.read_file(map, 4 * BLOCK_SIZE, &mut byte), Ok(1));
+    assert_eq!(byte, [7]);
+
+    setup.poison(4);
+    let zero = Op::Fallocate(Fallocate::ZeroRange, 4 * BLOCK_SIZE, BLOCK_SIZE);
+    setup.run(zero).unwrap();
+    let read = setup
+        .volume
+        .read_file(&setup.map, 4 * BLOCK_SIZE, &mut byte);
+    assert_eq!((read, byte), (Ok(1), [0]));
+}
+
+/// Nodes, inodes and attributes do not fill their blocks, whose poison nobody else would clear.
+#[test]
+fn metadata_goes_to_poisoned_blocks() {
+    let mut mended = 0;
+    for near in 0..30 {
+        let mut setup = Setup::new();
+        let first = setup.volume.next_extent(&setup.map, 0).unwrap().unwrap();
+        setup.run(Op::Truncate(0)).unwrap();
+        let block = first.block + near;
+        setup.flaky().poison.store(block * BLOCK_SIZE, Relaxed);
+        for page in 0..20 {
+            let range = Op::Fallocate(Fallocate::Allocate, 8 * page * BLOCK_SIZE, BLOCK_SIZE);
+            setup.run(range).unwrap();
+        }
+        assert_eq!(extents(&setup.volume, &setup.map).len(), 20);
+        // Blocks of data are unwritten, and stay as they are.
+        mended += u64::from(setup.flaky().poison.load(Relaxed) == NEVER);
+    }
+    assert_eq!(mended, 1, "one of the blocks is the leaf");
+}

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Files of many extents, and volumes without a free block.
+
+use rdaxfs_core::file::{Fallocate, FallocateRange, State};
+use rdaxfs_core::format::{BLOCK_SIZE, S_IFREG};
+use rdaxfs_core::inode::MapState;
+use rdaxfs_core::name::NewInode;
+use rdaxfs_core::workspace::Workspace;
+use rdaxfs_core::{Error, Result};
+
+use crate::common::{root, volume, DramVolume};
+use crate::{extents, free_blocks, NOW};
+
+fn file(volume: &DramVolume, workspace: &mut Workspace, name: &str) -> MapState {
+    let (mut root, _) = root(volume);
+    let new = NewInode {
+        mode: S_IFREG | 0o600,
+        ..NewInode::default()
+    };
+    let made = volume.create(workspace, &mut root, name.as_bytes(), &new, NOW);
+    made.expect("a file can be made").0
+}
+
+/// Removes a file and all that it has.
+fn remove(volume: &DramVolume, workspace: &mut Workspace, name: &str, mut map: MapState) {
+    let (mut root, _) = root(volume);
+    volume
+        .unlink(workspace, &mut root, name.as_bytes(), &mut map, NOW)
+        .unwrap();
+    volume.finish(workspace, &mut map).unwrap();
+    assert_eq!(volume.open(map.ino(), None).err(), Some(Error::Stale));
+}
+
+fn fallocate(
+    volume: &DramVolume,
+    workspace: &mut Workspace,
+    map: &mut MapState,
+    mode: Fallocate,
+    (page, count): (u64, u64),
+) -> Result {
+    let range = FallocateRange {
+        mode,
+        keep_size: false,
+        offset: page * BLOCK_SIZE,
+        len: count * BLOCK_SIZE,
+    };
+    volume.fallocate(workspace, map, &range, NOW)
+}
+
+/// A file that has every other page, so that each is an extent.
+fn scattered(
+    volume: &DramVolume,
+    workspace: &mut Workspace,
+    name: &str,
+    order: impl Iterator<Item = u64>,
+) -> MapState {
+    let mut map = file(volume, workspace, name);
+    for page in order {
+        let pages = (2 * page, 1);
+        fallocate(volume, workspace, &mut map, Fallocate::Allocate, pages).unwrap();
+    }
+    map
+}
+
+#[test]
+fn a_file_of_100_000_extents() {
+    const COUNT: u64 = 100_000;
+    let (volume, mut workspace) = volume(512);
+    let workspace = &mut *workspace;
+    // The root's chunk of inodes stays when it is empty.
+    let first = file(&volume, workspace, "first");
+    let free = free_blocks(&volume);
+
+    let mut map = scattered(&volume, workspace, "file", 0..COUNT);
+    assert_eq!(extents(&volume, &map).len() as u64, COUNT);
+    for page in [0, 2, 4_000, 100_000, 199_998] {
+        let found = volume.map(&map, page, 5).unwrap();
+        assert!(matches!(found.state, State::Unwritten(_)) && found.count == 1);
+        let hole = volume.map(&map, page + 1, 1).unwrap();
+        assert_eq!(hole.state, State::Hole);
+    }
+
+    // Holes of all sizes, in leaves and across them.
+    let mut left: Vec<u64> = (0..COUNT).map(|page| 2 * page).collect();
+    for (page, count) in [
+        (0, 3),
+        (1_001, 40),
+        (50_000, 7_000),
+        (150_001, 1),
+        (199_998, 1),
+    ] {
+        let pages = (page, count);
+        fallocate(&volume, workspace, &mut map, Fallocate::PunchHole, pages).unwrap();
+        left.retain(|known| !(page..page + count).contains(known));
+        let found: Vec<u64> = extents(&volume, &map)
+            .iter()
+            .map(|extent| extent.page)
+            .collect();
+        assert!(found == left, "after {page}+{count}");
+    }
+    let attributes = volume.attributes(&map).unwrap();
+    assert_eq!(attributes.blocks, free - free_blocks(&volume));
+
+    volume
+        .truncate(workspace, &mut map, 100_000 * BLOCK_SIZE, NOW)
+        .unwrap();
+    left.retain(|&page| page < 100_000);
+    assert_eq!(extents(&volume, &map).len(), left.len());
+    remove(&volume, workspace, "file", map);
+    assert_eq!(free_blocks(&volume), free);
+    remove(&volume, workspace, "first", first);
+}
+
+#[test]
+fn extents_come_in_any_order() {
+    const COUNT: u64 = 5_000;
+    let (volume, mut workspace) = volume(64);
+    let workspace = &mut *workspace;
+    let backwards = scattered(&volume, workspace, "backwards", (0..COUNT).rev());
+    // 1,009 has no divisor in common with the number.
+    let mixed = scattered(
+        &volume,
+        workspace,
+        "mixed",
+        (0..COUNT).map(|n| n * 1_009 % COUNT),
+    );
+    for map in [&backwards, &mixed] {
+        let list = extents(&volume, map);
+        assert!(list
+            .iter()
+            .map(|extent| extent.page)
+            .eq((0..COUNT).map(|page| 2 * page)));
+    }
+    remove(&volume, workspace, "mixed", mixed);
+    remove(&volume, workspace, "backwards", backwards);
+}
+
+#[test]
+fn a_large_file_is_freed_in_pieces() {
+    let (volume, mut workspace) = volume(512);
+    let workspace = &mut *workspace;
+    let mut map = file(&volume, workspace, "file");
+    let free = free_blocks(&volume);
+    fallocate(
+        &volume,
+        workspace,
+        &mut map,
+        Fallocate::Allocate,
+        (0, 100_000),
+    )
+    .unwrap();
+    assert!(extents(&volume, &map).len() < 20);
+    volume
+        .truncate(workspace, &mut map, 5 * BLOCK_SIZE + 1, NOW)
+        .unwrap();
+    assert_eq!(
+        extents(&volume, &map)
+            .iter()
+            .map(|extent| extent.count)
+            .sum::<u64>(),
+        6
+    );
+    volume.truncate(workspace, &mut map, 0, NOW).unwrap();
+    assert_eq!(free_blocks(&volume), free);
+    assert!(!volume.attributes(&map).unwrap().has_intent);
+}
+
+/// A volume without a block for data, and files: one of many unwritten extents of two pages and more,
+/// one of written ones, and what has the rest.
+fn full() -> (DramVolume, Box<Workspace>, [MapState; 3]) {
+    let (volume, mut workspace) = volume(32);
+    let mut unwritten = file(&volume, &mut workspace, "unwritten");
+    let mut written = file(&volume, &mut workspace, "written");
+    let mut rest = file(&volume, &mut workspace, "rest");
+    for turn in 0..700 {
+        let pages = (4 * turn, 3);
+        fallocate(
+            &volume,
+            &mut workspace,
+            &mut unwritten,
+            Fallocate::Allocate,
+            pages,
+        )
+        .unwrap();
+        let bytes = [1; 3 * BLOCK_SIZE as usize];
+        let offset = 4 * turn * BLOCK_SIZE;
+        let done = volume.write_file(&mut workspace, &mut written, offset, &bytes, NOW);
+        assert_eq!(done, Ok(bytes.len()));
+    }
+    let mut page = 0;
+    loop {
+        match volume.map_for_write(&mut workspace, &mut rest, page, 512) {
+            Ok((mapping, new)) => {
+                assert!(new);
+                page += mapping.count;
+            }
+            Err(error) => {
+                assert_eq!(error, Error::NoSpace);
+                break;
+            }
+        }
+    }
+    (volume, workspace, [unwritten, written, rest])
+}
+
+#[test]
+fn conversion_needs_no_block() {
+    let (volume, mut workspace, [mut unwritten, ..]) = full();
+    for turn in 0..700 {
+        let page = 4 * turn + 1;
+        if turn % 2 == 0 {
+            volume
+                .convert(&mut workspace, &mut unwritten, page, 1)
+                .unwrap();
+        } else {
+            let (mapping, new) = volume
+                .map_for_write(&mut workspace, &mut unwritten, page, 1)
+                .unwrap();
+            assert!(new && matches!(mapping.state, State::Mapped(_)));
+        }
+        let found = volume.map(&unwritten, page, 1).unwrap();
+        assert!(matches!(found.state, State::Mapped(_)));
+    }
+    let list = extents(&volume, &unwritten);
+    let readable = list.iter().filter(|extent| !extent.unwritten);
+    // As a whole, where there was no block for the list.
+    assert!(readable.map(|extent| extent.count).sum::<u64>() > 700);
+    // Whatever became readable beside what was asked for is zeros, and not what the blocks held.
+    let mut bytes = vec![0; 2 * BLOCK_SIZE as usize];
+    for turn in (1..700).step_by(2) {
+        for page in [4 * turn, 4 * turn + 1, 4 * turn + 2] {
+            let page_bytes = &mut bytes[..BLOCK_SIZE as usize];
+            volume
+                .read_file(&unwritten, page * BLOCK_SIZE, page_bytes)
+                .unwrap();
+            assert!(page_bytes.iter().all(|&byte| byte == 0), "page {page}");
+        }
+    }
+}
+
+#[test]
+fn space_can_be_freed_on_a_full_volume() {
+    let (volume, mut workspace, [unwritten, mut written, mut rest]) = full();
+    let workspace = &mut *workspace;
+    for turn in 0..700 {
+        let pages = (4 * turn + 1, 1);
+        fallocate(
+            &volume,
+            workspace,
+            &mut written,
+            Fallocate::PunchHole,
+            pages,
+        )
+        .unwrap();
+    }
+    assert_eq!(extents(&volume, &written).len(), 1_400);
+    for turn in 0..350 {
+        let pages = (4 * turn, 4);
+        let range = FallocateRange {
+            mode: Fallocate::ZeroRange,
+            keep_size: true,
+            offset: pages.0 * BLOCK_SIZE,
+            len: BLOCK_SIZE,
+        };
+        volume
+            .fallocate(workspace, &mut written, &range, NOW)
+            .unwrap();
+    }
+    volume
+        .truncate(workspace, &mut rest, BLOCK_SIZE, NOW)
+        .unwrap();
+    volume.truncate(workspace, &mut written, 77, NOW).unwrap();
+    for (name, map) in [
+        ("written", written),
+        ("unwritten", unwritten),
+        ("rest", rest),
+    ] {
+        remove(&volume, workspace, name, map);
+    }
+}

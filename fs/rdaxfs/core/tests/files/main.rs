@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Contents of files.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod errors;
+mod extents;
+mod model;
+
+use rdaxfs_core::format::{Extent, Time};
+use rdaxfs_core::inode::MapState;
+use rdaxfs_core::platform::Platform;
+use rdaxfs_core::volume::Volume;
+
+const NOW: Time = Time::new(7, 7);
+
+/// All bytes of a file.
+fn contents<P: Platform>(volume: &Volume<P>, map: &MapState) -> Vec<u8> {
+    let size = volume.attributes(map).expect("the inode can be read").size;
+    let mut bytes = vec![0; size as usize];
+    let read = volume.read_file(map, 0, &mut bytes);
+    assert_eq!(read, Ok(bytes.len()));
+    bytes
+}
+
+/// All extents of a file.
+fn extents<P: Platform>(volume: &Volume<P>, map: &MapState) -> Vec<Extent> {
+    let mut page = 0;
+    std::iter::from_fn(|| {
+        let extent = volume
+            .next_extent(map, page)
+            .expect("extents can be read")?;
+        page = extent.end();
+        Some(extent)
+    })
+    .collect()
+}
+
+/// The free blocks of all groups.
+fn free_blocks<P: Platform>(volume: &Volume<P>) -> u64 {
+    let free = |group| volume.count_group(group).expect("groups are good").0;
+    (0..volume.groups())
+        .map(|group| u64::from(free(group)))
+        .sum()
+}
