@@ -157,6 +157,21 @@ impl fmt::Display for Problem {
     }
 }
 
+impl Problem {
+    /// Whether mending it loses nothing and needs no thought: what `fsck -p` does by itself.
+    #[must_use]
+    pub const fn is_harmless(&self) -> bool {
+        matches!(
+            self,
+            Self::Superblock { .. }
+                | Self::Group { .. }
+                | Self::Counter { .. }
+                | Self::Bitmap { .. }
+                | Self::InodeNumber { .. }
+        )
+    }
+}
+
 impl Finding {
     /// A problem that words mend.
     pub(crate) fn words(problem: Problem, words: Vec<Word>) -> Self {

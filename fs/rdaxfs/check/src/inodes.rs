@@ -26,32 +26,77 @@ pub(crate) fn find<M: Medium + Digest>(
     progress: &mut impl FnMut(Progress),
 ) {
     let mut found = Vec::new();
+    let mut others = Vec::new();
+    // Without the root directory nothing has a path: its chunk is looked for whatever bitmaps say.
+    let root = inode_block(image.superblock.root.get());
     for group in 0..image.groups() {
         progress(Progress {
             part: "inodes",
             done: u64::from(group),
             all: u64::from(image.groups()),
         });
-        let Ok(bitmap) = image.block(group_metadata(group)) else {
-            continue;
-        };
-        for word in 0..BITMAP_WORDS {
-            let mut bits = bitmap.word(8 * word);
-            while bits != 0 {
-                let block =
-                    group_start(group) + 64 * word as u64 + u64::from(bits.trailing_zeros());
-                bits &= bits - 1;
-                if is_chunk(image, block) && survey.claim(block, 1, true) {
+        for block in marked_metadata(image, group) {
+            if is_chunk(image, block) {
+                if survey.claim(block, 1, true) {
                     found.push(block);
                 }
+            } else {
+                others.push(block);
             }
         }
+    }
+    if !found.contains(&root) && has_inode(image, root) && survey.claim(root, 1, true) {
+        found.push(root);
     }
     // All chunks first: what else claims their blocks is wrong.
     let mut inodes = Vec::new();
     for block in found {
         read_chunk(image, survey, block, &mut inodes);
     }
+    for inode in inodes {
+        add_inode(image, survey, inode);
+    }
+    // What is nothing else may be a chunk whose head is damaged.
+    for block in others {
+        if !survey.claims.is_claimed(block) && has_inode(image, block) {
+            add_chunk(image, survey, block);
+        }
+    }
+}
+
+/// The blocks that a group's bitmap says hold metadata.
+fn marked_metadata<M: Medium + Digest>(image: &Image<'_, M>, group: u32) -> Vec<u64> {
+    let Ok(bitmap) = image.block(group_metadata(group)) else {
+        return Vec::new();
+    };
+    let mut blocks = Vec::new();
+    for word in 0..BITMAP_WORDS {
+        let mut bits = bitmap.word(8 * word);
+        while bits != 0 {
+            let bit = u64::from(bits.trailing_zeros());
+            blocks.push(group_start(group) + 64 * word as u64 + bit);
+            bits &= bits - 1;
+        }
+    }
+    blocks
+}
+
+/// Whether a block has an inode of its own, whatever its head says.
+fn has_inode<M: Medium + Digest>(image: &Image<'_, M>, block: u64) -> bool {
+    image.is_run(block, 1)
+        && (1..CHUNK_SLOTS).any(|slot| {
+            let ino = inode_number(block, slot);
+            matches!(read_inode(image, ino), Ok((_, None)))
+        })
+}
+
+/// Claims a chunk, and adds its inodes.
+fn add_chunk<M: Medium + Digest>(image: &Image<'_, M>, survey: &mut Survey, block: u64) {
+    if !survey.claim(block, 1, true) {
+        return;
+    }
+    let mut inodes = Vec::new();
+    read_chunk(image, survey, block, &mut inodes);
     for inode in inodes {
         add_inode(image, survey, inode);
     }
@@ -64,16 +109,8 @@ pub(crate) fn find_by_name<M: Medium + Digest>(
     ino: u64,
 ) -> bool {
     let block = inode_block(ino);
-    let is_new = image.is_run(block, 1)
-        && !survey.claims.is_claimed(block)
-        && is_chunk(image, block)
-        && survey.claim(block, 1, true);
-    if is_new {
-        let mut inodes = Vec::new();
-        read_chunk(image, survey, block, &mut inodes);
-        for inode in inodes {
-            add_inode(image, survey, inode);
-        }
+    if is_chunk(image, block) && !survey.claims.is_claimed(block) {
+        add_chunk(image, survey, block);
     }
     survey.inodes.contains_key(&ino)
 }
@@ -100,16 +137,28 @@ fn read_chunk<M: Medium + Digest>(
     let Ok(chunk) = image.get::<InodeChunk>(block_offset(block)) else {
         return;
     };
-    let used = chunk.used.get();
-    let used_at = block_offset(block) + offset_of!(InodeChunk, used) as u64;
-    let mut good = used & CHUNK_FULL;
+    let base = block_offset(block);
+    let used_at = base + offset_of!(InodeChunk, used) as u64;
+    let mut used = chunk.used.get();
     let mut problems = Vec::new();
-    if good != used {
-        problems.push(Problem::Chunk {
-            block,
-            what: "has impossible inodes in use",
-        });
+    if !is_chunk(image, block) {
+        let crc = image.crc(&block.to_le_bytes());
+        let words = vec![
+            (base, u64::from(INODE_CHUNK_MAGIC) | u64::from(crc) << 32),
+            (base + offset_of!(InodeChunk, block) as u64, block),
+        ];
+        let what = "the head is damaged";
+        survey.add(Finding::words(Problem::Chunk { block, what }, words));
     }
+    if used & !CHUNK_FULL != 0 {
+        // The word is not to be trusted: what looks like an inode is taken for one.
+        used = (1..CHUNK_SLOTS)
+            .filter(|&slot| matches!(read_inode(image, inode_number(block, slot)), Ok((_, None))))
+            .fold(0, |used, slot| used | 1 << slot);
+        let what = "the inodes in use are impossible; what looks like an inode is kept";
+        problems.push(Problem::Chunk { block, what });
+    }
+    let mut good = used;
     for slot in (1..CHUNK_SLOTS).filter(|slot| used >> slot & 1 == 1) {
         let ino = inode_number(block, slot);
         match read_inode(image, ino) {
@@ -138,24 +187,34 @@ fn read_inode<M: Medium + Digest>(
     let mut inode: Inode = image
         .get(inode_offset(ino))
         .map_err(|_| "cannot be read; it is removed")?;
-    let is_one =
-        inode.ino.get() == ino && inode.generation.get() != 0 && entry_type(inode.mode.get()) != 0;
-    if inode.magic.get() != INODE_MAGIC || !is_one {
+    let crc_of = |inode: &Inode| image.crc(&inode.as_bytes()[INODE_CRC]);
+    let has_magic = inode.magic.get() == INODE_MAGIC;
+    let has_crc = inode.crc.get() == crc_of(&inode);
+    if inode.ino.get() != ino {
+        // With its own number in place of another, the checksum tells whether only that is wrong.
+        inode.ino.set(ino);
+        if !has_magic || inode.crc.get() != crc_of(&inode) {
+            return Err("is none; it is removed");
+        }
+        let word = (inode_offset(ino) + offset_of!(Inode, ino) as u64, ino);
+        return Ok((inode, Some(("has another one's number", word))));
+    }
+    let is_one = inode.generation.get() != 0 && entry_type(inode.mode.get()) != 0;
+    if !is_one || !(has_magic || has_crc) {
         return Err("is none; it is removed");
     }
-    let crc = image.crc(&inode.as_bytes()[INODE_CRC]);
-    if inode.crc.get() == crc {
+    if has_magic && has_crc {
         return Ok((inode, None));
     }
-    inode.crc.set(crc);
-    let word = u64::from(INODE_MAGIC) | u64::from(crc) << 32;
-    Ok((
-        inode,
-        Some((
-            "has a wrong checksum; its owner and permissions may be wrong",
-            (inode_offset(ino), word),
-        )),
-    ))
+    inode.magic.set(INODE_MAGIC);
+    inode.crc.set(crc_of(&inode));
+    let word = u64::from(INODE_MAGIC) | u64::from(inode.crc.get()) << 32;
+    let what = if has_magic {
+        "has a wrong checksum; its owner and permissions may be wrong"
+    } else {
+        "has a wrong magic number"
+    };
+    Ok((inode, Some((what, (inode_offset(ino), word)))))
 }
 
 /// Claims what belongs to an inode, and judges what it says of that.

@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::mem::offset_of;
 
 use rdaxfs_core::format::{
-    block_offset, entry_type, inode_block, inode_offset, inode_slot, Inode, InodeChunk, S_IFDIR,
-    S_IFMT,
+    block_offset, entry_type, inode_block, inode_offset, inode_slot, Inode, InodeChunk, CHUNK_FULL,
+    INODE_CHUNK_MAGIC, INODE_CRC, INODE_MAGIC, S_IFDIR, S_IFMT,
 };
 use rdaxfs_core::platform::{Digest, Medium};
+use zerocopy::{FromZeros, IntoBytes};
 
 use crate::directory::{shown, without};
-use crate::finding::{Finding, Fix, Problem};
+use crate::finding::{Finding, Fix, Problem, Word};
 use crate::image::Image;
 use crate::inodes::find_by_name;
 use crate::survey::{Progress, Survey};
@@ -27,14 +28,7 @@ pub(crate) fn judge<M: Medium + Digest>(
     if !is_directory(survey, root)
         && !(find_by_name(image, survey, root) && is_directory(survey, root))
     {
-        let problem = Problem::Inode {
-            ino: root,
-            what: "the root directory is lost",
-        };
-        survey.add(Finding {
-            problem,
-            fix: Fix::None,
-        });
+        survey.add(new_root(image, root));
         return;
     }
     let mut done = BTreeSet::new();
@@ -56,6 +50,49 @@ pub(crate) fn judge<M: Medium + Digest>(
     }
     judge_connections(survey, root);
     judge_links(survey, root);
+}
+
+/// The root directory is lost: an empty one takes its place, so that the rest gets names in
+/// lost+found.
+fn new_root<M: Medium + Digest>(image: &Image<'_, M>, root: u64) -> Finding {
+    let what = "the root directory is lost; an empty one takes its place";
+    let problem = Problem::Inode { ino: root, what };
+    let (block, slot) = (inode_block(root), inode_slot(root));
+    if slot == 0 || !image.is_run(block, 1) {
+        return Finding {
+            problem,
+            fix: Fix::None,
+        };
+    }
+    let mut inode = Inode::new_zeroed();
+    inode.magic.set(INODE_MAGIC);
+    inode.ino.set(root);
+    inode.generation.set(1);
+    inode.mode.set(S_IFDIR | 0o755);
+    inode.links.set(2);
+    inode.parent.set(root);
+    inode.crc.set(image.crc(&inode.as_bytes()[INODE_CRC]));
+    let words = inode
+        .as_bytes()
+        .chunks_exact(8)
+        .enumerate()
+        .map(|(at, bytes)| {
+            let word = bytes.try_into().expect("the chunks have 8 bytes");
+            (inode_offset(root) + 8 * at as u64, u64::from_le_bytes(word))
+        });
+    let mut words: Vec<Word> = words.collect();
+    let base = block_offset(block);
+    let used_at = base + offset_of!(InodeChunk, used) as u64;
+    let crc = image.crc(&block.to_le_bytes());
+    let used = image
+        .get::<InodeChunk>(base)
+        .map_or(0, |chunk| chunk.used.get() & CHUNK_FULL);
+    words.extend([
+        (base, u64::from(INODE_CHUNK_MAGIC) | u64::from(crc) << 32),
+        (base + offset_of!(InodeChunk, block) as u64, block),
+        (used_at, used | 1 << slot),
+    ]);
+    Finding::words(problem, words)
 }
 
 fn is_directory(survey: &Survey, ino: u64) -> bool {

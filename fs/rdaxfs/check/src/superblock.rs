@@ -4,7 +4,7 @@
 
 use std::mem::offset_of;
 
-use rdaxfs_core::format::{block_offset, Superblock, STATE_CLEAN, STATE_MOUNTED};
+use rdaxfs_core::format::{block_offset, Superblock, STATE_CLEAN};
 use rdaxfs_core::platform::{Digest, Medium};
 use zerocopy::IntoBytes;
 
@@ -44,18 +44,9 @@ pub(crate) fn judge_totals<M: Medium + Digest>(image: &Image<'_, M>, survey: &mu
     let Ok(found) = image.get::<Superblock>(0) else {
         return;
     };
-    match found.state.get() {
-        STATE_CLEAN => {}
-        // Nothing is said then.
-        STATE_MOUNTED => return,
-        _ => {
-            let what = "says that the volume is damaged";
-            let word = (offset_of!(Superblock, state) as u64, STATE_CLEAN);
-            survey.add(Finding::words(
-                Problem::Superblock { block: 0, what },
-                vec![word],
-            ));
-        }
+    if found.state.get() != STATE_CLEAN {
+        // The totals say nothing then; whoever unmounts the volume writes them.
+        return;
     }
     let inodes = survey.inodes.len() as u64;
     let free = survey.free_blocks;

@@ -74,7 +74,7 @@ fn judge<M: Medium + Digest>(
         let whole = (size_of::<XattrEntry>() + name_len + value_len).next_multiple_of(8);
         rest = rest.get(whole..).filter(|_| good).ok_or(what)?;
     }
-    if !survey.claim(root.block, root.count, true) {
+    if !survey.claim(root.block, root.count, false) {
         return Err("has attributes in blocks that belong to something else; they are removed");
     }
     Ok(())

@@ -34,10 +34,12 @@ struct Cached {
 /// exclusively: one that is mounted or in use otherwise is `EBUSY`.
 ///
 /// Blocks are cached. What was stored is written at a [`fence`](Medium::fence), and durable after
-/// [`sync`](Self::sync).
+/// [`sync`](Self::sync). Opened for reading only, what is stored stays in memory: so a repair can be
+/// tried.
 pub struct FileMedium {
     file: File,
     len: u64,
+    write: bool,
     cache: Mutex<HashMap<u64, Cached>>,
     /// The first error of a write that could not be returned.
     failed: Mutex<Option<io::Error>>,
@@ -67,6 +69,7 @@ impl FileMedium {
         Ok(Self {
             file,
             len: len & !(BLOCK_SIZE - 1),
+            write,
             cache,
             failed,
         })
@@ -87,7 +90,10 @@ impl FileMedium {
         {
             return Err(error);
         }
-        self.file.sync_all()
+        if self.write {
+            self.file.sync_all()?;
+        }
+        Ok(())
     }
 
     fn cache(&self) -> MutexGuard<'_, HashMap<u64, Cached>> {
@@ -101,7 +107,7 @@ impl FileMedium {
             .map(|(&block, _)| block)
             .collect();
         dirty.sort_unstable();
-        for block in dirty {
+        for block in dirty.into_iter().filter(|_| self.write) {
             let Some(cached) = cache.get_mut(&block) else {
                 continue;
             };
@@ -197,7 +203,7 @@ impl Medium for FileMedium {
                 .metadata()
                 .is_ok_and(|metadata| metadata.is_file());
             let how = if is_file { hole } else { zero };
-            if fallocate(&self.file, how, offset, len).is_ok() {
+            if self.write && fallocate(&self.file, how, offset, len).is_ok() {
                 let mut cache = self.cache();
                 for block in offset >> BLOCK_SHIFT..(offset + len) >> BLOCK_SHIFT {
                     cache.remove(&block);

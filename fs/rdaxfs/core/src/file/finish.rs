@@ -56,7 +56,7 @@ impl<P: Platform> Volume<P> {
             if xattrs != 0 {
                 let XattrRoot { block, count } =
                     XattrRoot::from_word(xattrs).ok_or(Error::Corrupt)?;
-                free_run(tx, block, count, true)?;
+                free_run(tx, block, count, false)?;
             }
             if is_listed(tx, ino)? {
                 remove_orphan(tx, ino)?;

@@ -32,12 +32,58 @@ impl<P: Platform> Volume<P> {
         inode: &mut MapState,
         now: Time,
     ) -> Result {
-        self.check_writable()?;
-        check_directory(self, map)?;
-        let name = Name::new(self, name)?;
         if is_directory(self, inode)? {
             return Err(Error::IsDirectory);
         }
+        self.add_name(workspace, map, name, inode, now, |tx, ino| {
+            let intent = tx.word(inode_word(ino, offset_of!(Inode, intent)))?;
+            if links(tx, ino)? == 0 && intent == 0 {
+                if !is_listed(tx, ino)? {
+                    return Err(Error::Corrupt);
+                }
+                remove_orphan(tx, ino)?;
+            }
+            add_links(tx, ino, 1)
+        })
+    }
+
+    /// Gives a name to an inode that has links and lost all its names: for fsck's lost+found.
+    ///
+    /// # Errors
+    ///
+    /// As [`link`](Self::link).
+    pub fn adopt(
+        &self,
+        workspace: &mut Workspace,
+        map: &mut MapState,
+        name: &[u8],
+        inode: &mut MapState,
+        now: Time,
+    ) -> Result {
+        let parent = map.ino;
+        let directory = is_directory(self, inode)?;
+        self.add_name(workspace, map, name, inode, now, |tx, ino| {
+            if directory {
+                tx.set(inode_word(ino, offset_of!(Inode, parent)), parent)?;
+                return add_links(tx, parent, 1);
+            }
+            tx.set(inode_word(ino, offset_of!(Inode, links)), 1)
+        })
+    }
+
+    /// Adds an entry for an inode, together with what `counted` changes of it.
+    fn add_name(
+        &self,
+        workspace: &mut Workspace,
+        map: &mut MapState,
+        name: &[u8],
+        inode: &mut MapState,
+        now: Time,
+        mut counted: impl FnMut(&mut Transaction<'_, P>, u64) -> Result,
+    ) -> Result {
+        self.check_writable()?;
+        check_directory(self, map)?;
+        let name = Name::new(self, name)?;
         let (directory, ino) = (directory_of(map), inode.ino);
         let search = search(self, &directory, &name)?;
         if search.found.is_some() {
@@ -61,14 +107,7 @@ impl<P: Platform> Volume<P> {
                 (&name, &search),
                 target,
             )?;
-            let intent = tx.word(inode_word(ino, offset_of!(Inode, intent)))?;
-            if links(tx, ino)? == 0 && intent == 0 {
-                if !is_listed(tx, ino)? {
-                    return Err(Error::Corrupt);
-                }
-                remove_orphan(tx, ino)?;
-            }
-            add_links(tx, ino, 1)?;
+            counted(tx, ino)?;
             changed(tx, ino, now)?;
             modified(tx, directory.ino, now)?;
             settle(tx, blocks, &directory)

@@ -112,7 +112,7 @@ impl<P: Platform> Volume<P> {
             let mut before = 0;
             if let Some(blob) = change.blob {
                 before = blob.root.count;
-                free_run(tx, blob.root.block, before, true)?;
+                free_run(tx, blob.root.block, before, false)?;
             }
             let blocks_at = inode_word(ino, offset_of!(Inode, blocks));
             let blocks = tx

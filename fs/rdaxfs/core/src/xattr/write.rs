@@ -54,7 +54,8 @@ impl Writer {
             after: None,
             place: None,
             reservation: None,
-            metadata: true,
+            // Users choose their bytes: nobody may take them for an inode.
+            metadata: false,
             reserve,
         };
         let (run, _) = allocate(tx, &request)?;

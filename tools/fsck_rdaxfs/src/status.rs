@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Exit statuses, as fsck(8) has them.
+
+use std::process::ExitCode;
+
+/// An exit status: bits that may come together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status(u8);
+
+impl Status {
+    /// Nothing is wrong.
+    pub const CLEAN: Self = Self(0);
+    /// Something was wrong and has been mended.
+    pub const MENDED: Self = Self(1);
+    /// Something is wrong still.
+    pub const WRONG: Self = Self(4);
+    /// The check could not be done.
+    pub const FAILED: Self = Self(8);
+    /// The arguments are wrong.
+    pub const USAGE: Self = Self(16);
+
+    /// Both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        status.0.into()
+    }
+}
