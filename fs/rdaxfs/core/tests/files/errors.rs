@@ -3,87 +3,18 @@
 //! Reads that fail: an operation reports it, and has changed nothing or leaves what the next one
 //! completes.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use rdaxfs_core::file::{Fallocate, FallocateRange};
-use rdaxfs_core::format::{Extent, Time, BLOCK_SIZE};
+use rdaxfs_core::format::{Extent, BLOCK_SIZE};
 use rdaxfs_core::inode::MapState;
-use rdaxfs_core::make::{make, Options};
-use rdaxfs_core::platform::{Digest, Medium};
-use rdaxfs_core::volume::{Access, Volume};
+use rdaxfs_core::volume::Volume;
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::{Error, Result};
-use rdaxfs_host::{Dram, Host};
+use rdaxfs_host::Host;
 
+use crate::medium::{flaky_volume, Flaky, NEVER};
 use crate::{contents, extents, free_blocks, NOW};
-
-/// A medium of which a page is poisoned, or one read fails.
-struct Flaky {
-    dram: Dram,
-    /// So many more reads succeed before one fails.
-    good_reads: AtomicU64,
-    /// The poisoned page's offset.
-    poison: AtomicU64,
-}
-
-const NEVER: u64 = u64::MAX;
-
-impl Medium for Flaky {
-    fn len(&self) -> u64 {
-        self.dram.len()
-    }
-
-    fn read(&self, offset: u64, into: &mut [u8]) -> Result {
-        let poison = self.poison.load(Relaxed);
-        let end = offset + into.len() as u64;
-        if poison != NEVER && poison < end && offset < poison + BLOCK_SIZE {
-            return Err(Error::Io);
-        }
-        let left = self.good_reads.load(Relaxed);
-        if left != NEVER {
-            self.good_reads
-                .store(left.checked_sub(1).unwrap_or(NEVER), Relaxed);
-            if left == 0 {
-                return Err(Error::Io);
-            }
-        }
-        self.dram.read(offset, into)
-    }
-
-    fn store_u64(&self, offset: u64, value: u64) {
-        self.dram.store_u64(offset, value);
-    }
-
-    fn copy_nt(&self, offset: u64, bytes: &[u8]) -> Result {
-        let poison = self.poison.load(Relaxed);
-        if poison != NEVER && (poison..poison + BLOCK_SIZE).contains(&offset) {
-            return Err(Error::Io);
-        }
-        self.dram.copy_nt(offset, bytes)
-    }
-
-    fn zero_nt(&self, offset: u64, len: u64) -> Result {
-        let poison = self.poison.load(Relaxed);
-        if poison != NEVER && offset <= poison && poison + BLOCK_SIZE <= offset + len {
-            self.poison.store(NEVER, Relaxed);
-        }
-        self.dram.zero_nt(offset, len)
-    }
-
-    fn flush(&self, _offset: u64, _len: u64) {}
-
-    fn fence(&self) {}
-}
-
-impl Digest for Flaky {
-    fn crc32c(&self, crc: u32, bytes: &[u8]) -> u32 {
-        self.dram.crc32c(crc, bytes)
-    }
-
-    fn siphash(&self, key: &[u64; 2], bytes: &[u8]) -> u64 {
-        self.dram.siphash(key, bytes)
-    }
-}
 
 struct Setup {
     volume: Volume<Host<Flaky>>,
@@ -94,16 +25,7 @@ struct Setup {
 impl Setup {
     /// A volume with a file of 10 extents and a half page at its end.
     fn new() -> Self {
-        let medium = Flaky {
-            dram: Dram::new(4 << 20),
-            good_reads: AtomicU64::new(NEVER),
-            poison: AtomicU64::new(NEVER),
-        };
-        let superblock = make(&medium, &Options::new(medium.dram.blocks())).unwrap();
-        let mut workspace = Box::new(Workspace::new());
-        let host = Host::new(medium, &superblock);
-        let volume =
-            Volume::mount(host, Access::ReadWrite, Time::new(1, 0), &mut workspace).unwrap();
+        let (volume, mut workspace) = flaky_volume(4);
         let (mut map, _) = volume.open(volume.root(), None).unwrap();
         for page in 0..10 {
             let len = if page == 9 { 2_000 } else { 6_000 };

@@ -7,7 +7,11 @@ mod common;
 
 mod errors;
 mod extents;
+mod intents;
+mod medium;
 mod model;
+mod placement;
+mod threads;
 
 use rdaxfs_core::format::{Extent, Time};
 use rdaxfs_core::inode::MapState;
