@@ -36,8 +36,9 @@ pub(crate) use change::{remove, replace};
 pub(crate) use node::{make_header, read_header, Place};
 pub(crate) use path::{descend, Path};
 
+use crate::extents::MAX_PAGES;
 use crate::format::{
-    Root, BLOCK_BYTES, DIRECTORY_LEAF_MAGIC, EXTENT_LEAF_MAGIC, INNER_MAGIC, MAX_DEPTH,
+    Root, BLOCK_BYTES, DIRECTORY_LEAF_MAGIC, EXTENT_LEAF_MAGIC, INNER_MAGIC, MAX_DEPTH, MAX_KEY,
 };
 
 /// What is in a tree's leaves.
@@ -62,6 +63,14 @@ impl Tree {
             _ if level > 0 => INNER_MAGIC,
             Kind::Extents => EXTENT_LEAF_MAGIC,
             Kind::Directory => DIRECTORY_LEAF_MAGIC,
+        }
+    }
+
+    /// How many keys there can be: they are below that.
+    const fn keys(&self) -> u64 {
+        match self.kind {
+            Kind::Extents => MAX_PAGES,
+            Kind::Directory => MAX_KEY + 1,
         }
     }
 

@@ -109,7 +109,8 @@ pub(crate) fn descend<P: Platform>(
         };
         let header = read_header(source, volume, tree, &place)?;
         let count = header.word.get() as usize;
-        let found = search(source, place.block, count, key)?;
+        let keys = (place.low, place.end.min(tree.keys()));
+        let found = search(source, place.block, count, keys, key)?;
         let step = path
             .steps
             .get_mut(usize::from(level) - 1)
@@ -148,37 +149,88 @@ struct Found {
     next: Option<u64>,
 }
 
-/// The last child whose key is not above `key`, or the first child.
-fn search(source: &impl Source, block: u64, count: usize, key: u64) -> Result<Found> {
-    // The line is in `low..high`; the one at `high`, if there is one, begins above the key.
-    let (mut low, mut high) = (0, count.div_ceil(LINE_CHILDREN));
-    let mut above = None;
-    let mut line = read_line(source, block, 0)?;
-    while high - low > 1 {
-        let middle = low + (high - low) / 2;
-        let probe = read_line(source, block, middle)?;
-        let first = probe.first().map_or(0, |child| child.key.get());
-        if first <= key {
-            low = middle;
-            line = probe;
-        } else {
-            high = middle;
-            above = Some(first);
+/// Where a search has looked among the lines of a node's children.
+struct Bounds {
+    /// The line that is wanted is one of these.
+    low: usize,
+    high: usize,
+    /// Keys that are not above and not below those in between.
+    low_key: u64,
+    high_key: u64,
+}
+
+impl Bounds {
+    /// Where the key would be if the keys had equal distances: those of names nearly have, as hashes
+    /// do. It saves most of the probes of a bisection, which comes when it has not found the line
+    /// soon.
+    fn guess(&self, key: u64, probes: u32) -> usize {
+        let lines = self.high.saturating_sub(self.low);
+        if probes > MAX_GUESSES {
+            return self.low + lines / 2;
         }
+        let span = self.high_key.saturating_sub(self.low_key);
+        let distance = key.saturating_sub(self.low_key).min(span);
+        // The product of what is left and the number of lines fits a word.
+        let excess = (u64::BITS - span.leading_zeros()).saturating_sub(u64::BITS / 2);
+        let share = (distance >> excess) * lines as u64 / (span >> excess).max(1);
+        self.low + (share as usize).min(lines.saturating_sub(1))
     }
-    let start = low * LINE_CHILDREN;
-    let present = count.saturating_sub(start).min(LINE_CHILDREN);
-    let children = line.get(..present).unwrap_or(&[]);
-    let not_above = children
-        .iter()
-        .take_while(|child| child.key.get() <= key)
-        .count();
-    let at = not_above.saturating_sub(1);
-    let child = *children.get(at).ok_or(Error::Corrupt)?;
+}
+
+/// After so many guesses that were wrong the rest is bisected.
+const MAX_GUESSES: u32 = 3;
+
+/// The last child whose key is not above `key`, or the first child.
+fn search(
+    source: &impl Source,
+    block: u64,
+    count: usize,
+    (low_key, high_key): (u64, u64),
+    key: u64,
+) -> Result<Found> {
+    let mut bounds = Bounds {
+        low: 0,
+        high: count.div_ceil(LINE_CHILDREN),
+        low_key,
+        high_key,
+    };
+    let mut found = Err(Error::Corrupt);
+    let mut above = None;
+    let mut probes = 0;
+    while bounds.low < bounds.high {
+        let at = bounds.guess(key, probes);
+        probes += 1;
+        let line = read_line(source, block, at)?;
+        let start = at * LINE_CHILDREN;
+        let present = count.saturating_sub(start).min(LINE_CHILDREN);
+        let children = line.get(..present).unwrap_or(&[]);
+        let first = children.first().map_or(0, |child| child.key.get());
+        if first > key && at > 0 {
+            bounds.high = at;
+            bounds.high_key = first;
+            above = Some(first);
+            continue;
+        }
+        let not_above = children
+            .iter()
+            .take_while(|child| child.key.get() <= key)
+            .count();
+        let index = not_above.saturating_sub(1);
+        let child = *children.get(index).ok_or(Error::Corrupt)?;
+        let next = children.get(index + 1).map(|next| next.key.get());
+        found = Ok((start + index, child));
+        if next.is_some() {
+            above = next;
+            break;
+        }
+        bounds.low = at + 1;
+        bounds.low_key = child.key.get();
+    }
+    let (index, child) = found?;
     Ok(Found {
-        index: start + at,
+        index,
         child,
-        next: children.get(at + 1).map(|next| next.key.get()).or(above),
+        next: above,
     })
 }
 
