@@ -6,7 +6,7 @@ use core::mem::offset_of;
 
 use super::entry::Name;
 use super::image::{copy_leaf, entry_at, sort, Entry, Image};
-use super::leaf::{line_offset, Leaf, Lines};
+use super::leaf::{line_offset, lines_of, set_lines, Leaf, Lines};
 use super::lookup::Search;
 use super::rewrite::{rewrite, write_leaf};
 use super::{contents, inline, Contents};
@@ -74,11 +74,17 @@ pub(crate) fn insert<P: Platform>(
         Some(last) if last < last_key(name.key) => entry.key = last + 1,
         Some(_) => entry.key = free_key(tx, scratch, directory, root, name)?,
     }
-    let path = descend(tx, tx.volume(), directory, root, entry.key)?;
-    let leaf = Leaf::read(tx, tx.volume(), directory, &path)?;
+    let (path, mut leaf) = match search.leaf {
+        Some((path, leaf)) if path.low <= entry.key && entry.key < path.end => (path, leaf),
+        _ => {
+            let path = descend(tx, tx.volume(), directory, root, entry.key)?;
+            let leaf = Leaf::read(tx, tx.volume(), directory, &path)?;
+            (path, leaf)
+        }
+    };
     // What was removed in this transaction is reachable until it is committed.
-    let before = Leaf::read(tx.volume(), tx.volume(), directory, &path)?;
-    let taken = leaf.lines.used() | before.lines.used();
+    leaf.lines = lines_of(tx, leaf.block)?;
+    let taken = leaf.lines.used() | lines_of(tx.volume(), leaf.block)?.used();
     if let Some(line) = Lines::room(taken, entry_lines(entry.name.len())) {
         put(tx, &leaf, line, &entry)?;
         return Ok(Inserted::InPlace);
@@ -130,7 +136,7 @@ fn put<P: Platform>(
     let others = tx.word(prints)? & !(0xff << shift);
     let print = u64::from(fingerprint(entry.key)) << shift;
     tx.set(prints, others | print)?;
-    leaf.set_lines(tx, leaf.lines.with(line, count))
+    set_lines(tx, leaf.block, leaf.lines.with(line, count))
 }
 
 /// The lowest key that no name with a hash has: the last one is taken.

@@ -113,6 +113,32 @@ const fn mask(line: u32, count: usize) -> u64 {
     ((1 << (count as u32 % u64::BITS)) - 1) << (line % u64::BITS)
 }
 
+/// The lines of the leaf at a block, which has been judged before, as a transaction has left them.
+pub(super) fn lines_of(source: &impl Source, block: u64) -> Result<Lines> {
+    let (starts, more) = line_words(block);
+    Lines::new(source.word(starts)?, source.word(more)?)
+}
+
+/// Sets which lines of a leaf are in use.
+pub(super) fn set_lines<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    block: u64,
+    lines: Lines,
+) -> Result {
+    let (starts, more) = line_words(block);
+    tx.set(starts, lines.starts)?;
+    tx.set(more, lines.more)
+}
+
+/// The byte offsets of the words of a leaf's [`Lines`].
+const fn line_words(block: u64) -> (u64, u64) {
+    let header = block_offset(block);
+    (
+        header + offset_of!(NodeHeader, word) as u64,
+        header + offset_of!(NodeHeader, more) as u64,
+    )
+}
+
 /// A mask from a line on. `line` is below 64.
 const fn rest(mask: u64, line: u32) -> u64 {
     match mask.checked_shr(line) {
@@ -122,6 +148,7 @@ const fn rest(mask: u64, line: u32) -> u64 {
 }
 
 /// A leaf whose header has been judged.
+#[derive(Clone, Copy)]
 pub(super) struct Leaf {
     pub(super) block: u64,
     /// The keys that may be here: from the first on, below the second.
@@ -143,17 +170,6 @@ impl Leaf {
             keys: (path.low.max(MIN_KEY), path.end.min(MAX_KEY + 1)),
             lines: Lines::new(header.word.get(), header.more.get())?,
         })
-    }
-
-    /// Sets the words that say which lines are in use.
-    pub(super) fn set_lines<P: Platform>(
-        &self,
-        tx: &mut Transaction<'_, P>,
-        lines: Lines,
-    ) -> Result {
-        let header = block_offset(self.block);
-        tx.set(header + offset_of!(NodeHeader, word) as u64, lines.starts)?;
-        tx.set(header + offset_of!(NodeHeader, more) as u64, lines.more)
     }
 
     /// Looks for a name.

@@ -8,7 +8,7 @@ use super::{contents, directory_of, inline, Contents};
 use crate::format::last_key;
 use crate::inode::MapState;
 use crate::platform::Platform;
-use crate::tree::{descend, Tree};
+use crate::tree::{descend, Path, Tree};
 use crate::volume::Volume;
 use crate::{Error, Result};
 
@@ -47,6 +47,9 @@ pub(crate) struct Search {
     pub(crate) found: Option<Found>,
     /// The largest key of a name with the same hash; of all of them if the name is not among them.
     pub(super) last: Option<u64>,
+    /// The last leaf that was looked at, and the way to it. They are what they were until the tree is
+    /// changed; which lines of the leaf are in use may have changed since.
+    pub(super) leaf: Option<(Path, Leaf)>,
 }
 
 impl Search {
@@ -74,9 +77,11 @@ pub(crate) fn search<P: Platform>(
     let mut key = name.key;
     loop {
         let path = descend(volume, volume, directory, root, key)?;
-        Leaf::read(volume, volume, directory, &path)?.find(volume, name, &mut search)?;
+        let leaf = Leaf::read(volume, volume, directory, &path)?;
+        leaf.find(volume, name, &mut search)?;
         // The names with one hash may be in several leaves.
         if search.found.is_some() || path.end > last_key(name.key) {
+            search.leaf = Some((path, leaf));
             return Ok(search);
         }
         if path.end <= key {

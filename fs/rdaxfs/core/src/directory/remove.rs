@@ -4,7 +4,7 @@
 
 use super::entry::{Found, Place};
 use super::insert::settle;
-use super::leaf::{line_offset, Leaf};
+use super::leaf::{line_offset, lines_of, set_lines, Leaf};
 use super::{contents, directory_of, inline, Contents};
 use crate::format::{entry_target, target_len, EntryHead};
 use crate::inode::MapState;
@@ -27,9 +27,9 @@ pub(crate) fn remove<P: Platform>(
             entries.remove(at)?;
             entries.write(tx, directory)
         }
-        Place::Leaf(_, line) => {
-            let (_, leaf) = leaf_of(tx, directory, found.key)?;
-            leaf.set_lines(tx, leaf.lines.without(line))
+        Place::Leaf(block, line) => {
+            let lines = lines_of(tx, block)?;
+            set_lines(tx, block, lines.without(line))
         }
     }
 }
@@ -67,13 +67,11 @@ pub(crate) fn drop_empty_leaf<P: Platform>(
     removed: &Found,
 ) -> Result<NodeBlocks> {
     let mut blocks = NodeBlocks::new(directory.ino, true);
-    if let Place::Inline(_) = removed.place {
-        return Ok(blocks);
+    match removed.place {
+        Place::Leaf(block, _) if lines_of(tx, block)?.used() == 0 => {}
+        _ => return Ok(blocks),
     }
-    let (path, leaf) = leaf_of(tx, directory, removed.key)?;
-    if leaf.lines.used() != 0 {
-        return Ok(blocks);
-    }
+    let (path, _) = leaf_of(tx, directory, removed.key)?;
     match tree::remove(tx, scratch, &mut blocks, (directory, &path)) {
         Ok(()) => Ok(blocks),
         Err(Error::NoSpace) => Ok(NodeBlocks::new(directory.ino, true)),
@@ -115,7 +113,7 @@ impl<P: Platform> Volume<P> {
         let directory = directory_of(map);
         loop {
             match contents(self, &directory)? {
-                Contents::Empty | Contents::Inline(0) => return Ok(()),
+                Contents::Empty => return Ok(()),
                 Contents::Inline(_) => return Err(Error::NotEmpty),
                 Contents::Tree(..) => self.remove_first_leaf(workspace, map)?,
             }

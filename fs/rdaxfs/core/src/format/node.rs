@@ -138,7 +138,9 @@ impl Root {
             0 if word == 0 => Some(Self::Empty),
             1 if number as usize <= super::INLINE_BYTES => Some(Self::Target(number)),
             2 if number as usize <= super::INLINE_EXTENTS => Some(Self::Extents(number)),
-            3 if number as usize <= super::INLINE_BYTES => Some(Self::Entries(number)),
+            3 if number != 0 && number as usize <= super::INLINE_BYTES => {
+                Some(Self::Entries(number))
+            }
             4 if level as u32 <= MAX_DEPTH => Some(Self::ExtentTree { block, level }),
             5 if level as u32 <= MAX_DEPTH => Some(Self::DirectoryTree { block, level }),
             _ => None,
