@@ -52,17 +52,22 @@ impl Medium for Dram {
     }
 
     fn read(&self, offset: u64, into: &mut [u8]) -> Result {
-        let mut at = offset;
-        let mut rest = into;
-        while !rest.is_empty() {
-            let word = self.words.get((at / 8) as usize).ok_or(Error::Io)?;
-            let bytes = word.load(Relaxed).to_le_bytes();
-            let bytes = &bytes[(at % 8) as usize..];
-            let now = bytes.len().min(rest.len());
-            let (here, behind) = rest.split_at_mut(now);
-            here.copy_from_slice(&bytes[..now]);
-            rest = behind;
-            at += now as u64;
+        // What is before the first whole word, the whole words, and what is behind.
+        let start = (offset.next_multiple_of(8) - offset).min(into.len() as u64) as usize;
+        let (first, rest) = into.split_at_mut(start);
+        if start > 0 {
+            let word = self.words.get((offset / 8) as usize).ok_or(Error::Io)?;
+            let from = (offset % 8) as usize;
+            first.copy_from_slice(&word.load(Relaxed).to_le_bytes()[from..from + start]);
+        }
+        let at = ((offset + start as u64) / 8) as usize;
+        let words = self.words.get(at..at + rest.len().div_ceil(8));
+        for (word, bytes) in words.ok_or(Error::Io)?.iter().zip(rest.chunks_mut(8)) {
+            let word = word.load(Relaxed).to_le_bytes();
+            match <&mut [u8; 8]>::try_from(&mut *bytes) {
+                Ok(bytes) => *bytes = word,
+                Err(_) => bytes.copy_from_slice(&word[..bytes.len()]),
+            }
         }
         Ok(())
     }

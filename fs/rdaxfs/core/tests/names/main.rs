@@ -3,4 +3,11 @@
 //! Directories and the operations on names, as a user of the crate sees them.
 
 mod basic;
+mod cost;
+mod damage;
+mod faults;
+mod full;
+mod many;
+mod model;
+mod threads;
 mod trial;

@@ -178,6 +178,17 @@ impl Fs {
         self.maps.insert(ino, map);
     }
 
+    /// Gets the states of the locks of all that has a name anew.
+    pub(crate) fn reopen(&mut self) {
+        let mut left = vec![self.root()];
+        while let Some(ino) = left.pop() {
+            self.open(ino);
+            if self.attributes(ino).is_directory() {
+                left.extend(self.list(ino).iter().map(|entry| entry.ino));
+            }
+        }
+    }
+
     /// A time that no other operation has.
     pub(crate) fn now(&mut self) -> Time {
         self.clock += 1;
@@ -210,6 +221,7 @@ impl Fs {
     }
 
     fn keep(&mut self, made: Result<(MapState, Attributes)>) -> Result<u64> {
+        self.medium().has_failed();
         let (map, attributes) = made?;
         let ino = map.ino();
         self.give(map);
@@ -418,6 +430,28 @@ impl Fs {
             }
         }
         found
+    }
+
+    /// Frees the orphans, whom nobody uses.
+    pub(crate) fn finish_orphans(&mut self) {
+        for ino in self.orphans() {
+            let mut map = self.take(ino);
+            let finished = self.volume.finish(&mut self.workspace, &mut map);
+            finished.expect("an orphan can be freed");
+        }
+    }
+
+    /// Removes all that is in a directory, and frees it.
+    pub(crate) fn empty(&mut self, dir: u64) {
+        for entry in self.list(dir) {
+            if entry.kind == 4 {
+                self.empty(entry.ino);
+                self.rmdir(dir, &entry.name).expect("it is empty");
+            } else {
+                self.unlink(dir, &entry.name).expect("it is there");
+            }
+        }
+        self.finish_orphans();
     }
 
     pub(crate) fn free(&self) -> u64 {

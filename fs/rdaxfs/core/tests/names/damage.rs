@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Directories that are not what they must be: whatever is done with them ends, and without a panic.
+
+use proptest::prelude::*;
+use rdaxfs_core::format::{inode_offset, BLOCK_SIZE, DIRECTORY_LEAF_MAGIC, INNER_MAGIC};
+use rdaxfs_core::name::RenameMode;
+use rdaxfs_core::platform::Medium;
+
+use crate::trial::{file, Fs};
+
+fn name(number: u64) -> Vec<u8> {
+    let mut name = format!("{number}-").into_bytes();
+    name.resize(4 + (number * 29 % 120) as usize, b'x');
+    name
+}
+
+/// The bytes of the volume's nodes of directories, and of one inode.
+fn places(fs: &Fs, ino: u64) -> Vec<(u64, u64)> {
+    let medium = fs.medium();
+    let mut found = vec![(inode_offset(ino), 256)];
+    for block in 0..medium.len() / BLOCK_SIZE {
+        let mut magic = [0; 4];
+        medium.read(block * BLOCK_SIZE, &mut magic).unwrap();
+        if [DIRECTORY_LEAF_MAGIC, INNER_MAGIC].contains(&u32::from_le_bytes(magic)) {
+            found.push((block * BLOCK_SIZE, BLOCK_SIZE));
+        }
+    }
+    found
+}
+
+/// How a word is damaged.
+#[derive(Clone, Debug)]
+enum Damage {
+    Bit(u32),
+    Word(u64),
+    /// The word at another place.
+    Copy(u16),
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    prop_oneof![
+        (0..64_u32).prop_map(Damage::Bit),
+        any::<u64>().prop_map(Damage::Word),
+        any::<u16>().prop_map(Damage::Copy),
+    ]
+}
+
+fn word(fs: &Fs, offset: u64) -> u64 {
+    let mut bytes = [0; 8];
+    fs.medium().read(offset, &mut bytes).unwrap();
+    u64::from_le_bytes(bytes)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn a_damaged_directory_is_an_error_at_worst(
+        entries in 1..120_u64,
+        damages in proptest::collection::vec((any::<u16>(), 0..512_u64, damage()), 1..6),
+        hashes in 0..3_u64,
+    ) {
+        let mut fs = Fs::new(512, hashes);
+        let root = fs.root();
+        let ino = fs.create(root, b"file", &file()).unwrap();
+        let dir = fs.mkdir(root, b"dir").unwrap();
+        for number in 0..entries {
+            fs.link(dir, &name(number), ino).unwrap();
+        }
+        let places = places(&fs, dir);
+        for (place, at, damage) in damages {
+            let (start, len) = places[usize::from(place) % places.len()];
+            // The first lines have the most to say.
+            let at = if at % 3 == 0 { at % 16 } else { at };
+            let offset = start + at * 8 % len;
+            let value = match damage {
+                Damage::Bit(bit) => word(&fs, offset) ^ 1 << bit,
+                Damage::Word(word) => word,
+                Damage::Copy(from) => word(&fs, start + u64::from(from) * 8 % len),
+            };
+            fs.medium().store_u64(offset, value);
+        }
+
+        let mut seen = 0;
+        let (map, _) = fs.volume.open(ino, None).unwrap();
+        assert_eq!(map.ino(), ino);
+        let list = fs.volume.readdir(&mut fs.workspace, &map, 0, |_| true);
+        list.unwrap();
+        if let Ok((map, _)) = fs.volume.open(dir, None) {
+            let mut last = None;
+            let _ = fs.volume.readdir(&mut fs.workspace, &map, 0, |entry| {
+                assert!(last < Some(entry.cookie));
+                last = Some(entry.cookie);
+                seen += 1;
+                true
+            });
+            assert!(seen < 10_000);
+        }
+        for number in 0..entries {
+            let _ = fs.lookup(dir, &name(number));
+        }
+        for number in 0..30 {
+            let _ = fs.link(dir, &name(entries + number), ino);
+            let (old, new) = (name(number % entries), name(number + 1000));
+            if fs.lookup(dir, &old).is_ok_and(|target| target.ino == ino) {
+                let _ = fs.rename((dir, &old), (dir, &new), RenameMode::NoReplace);
+            }
+            if fs.lookup(dir, &new).is_ok_and(|target| target.ino == ino) {
+                let _ = fs.unlink(dir, &new);
+            }
+        }
+        let _ = fs.rmdir(root, b"dir");
+    }
+}

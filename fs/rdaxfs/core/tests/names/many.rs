@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Large directories, and ones that are read while they change.
+
+use std::collections::BTreeSet;
+
+use rdaxfs_core::name::RenameMode;
+
+use crate::trial::{file, Fs};
+
+const ENTRIES: u64 = 100_000;
+
+/// A generator of numbers, the same ones each time.
+pub(crate) struct Numbers(pub(crate) u64);
+
+impl Numbers {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
+
+/// A name that stays.
+fn stays(number: u64) -> Vec<u8> {
+    format!("stays-{number}").into_bytes()
+}
+
+/// A name that comes and goes.
+fn moves(number: u64) -> Vec<u8> {
+    format!("comes and goes, and takes two lines or three of a leaf: {number}").into_bytes()
+}
+
+#[test]
+fn reading_in_pieces_while_entries_come_and_go() {
+    let mut fs = Fs::new(24 << 10, 0);
+    let root = fs.root();
+    let ino = fs.create(root, b"file", &file()).unwrap();
+    let dir = fs.mkdir(root, b"dir").unwrap();
+    for number in 0..ENTRIES {
+        fs.link(dir, &stays(number), ino).unwrap();
+    }
+
+    let mut numbers = Numbers(1);
+    let mut moving = BTreeSet::new();
+    let mut seen = BTreeSet::new();
+    let mut cookie = 0;
+    loop {
+        let piece = 1 + numbers.below(800) as usize;
+        let mut found = Vec::new();
+        let (volume, workspace) = (&fs.volume, &mut fs.workspace);
+        let map = volume.open(dir, None).unwrap().0;
+        volume
+            .readdir(workspace, &map, cookie, |entry| {
+                found.push((entry.cookie, entry.name.to_vec()));
+                found.len() < piece
+            })
+            .unwrap();
+        let Some(last) = found.last() else { break };
+        assert!(found[0].0 >= cookie);
+        cookie = last.0 + 1;
+        for (_, name) in found {
+            assert!(seen.insert(name), "an entry is listed once");
+        }
+        for _ in 0..30 {
+            let (old, new) = (moves(numbers.below(4000)), moves(numbers.below(4000)));
+            if moving.contains(&old) {
+                if numbers.below(3) == 0 && !moving.contains(&new) {
+                    let rename = fs.rename((dir, &old), (dir, &new), RenameMode::NoReplace);
+                    rename.unwrap();
+                    moving.insert(new);
+                } else {
+                    fs.unlink(dir, &old).unwrap();
+                }
+                moving.remove(&old);
+            } else {
+                fs.link(dir, &old, ino).unwrap();
+                moving.insert(old);
+            }
+        }
+    }
+    for number in 0..ENTRIES {
+        assert!(seen.contains(&stays(number)), "{number} is listed");
+        assert_eq!(fs.lookup(dir, &stays(number)).unwrap().ino, ino);
+    }
+    let all = fs.list(dir).len() as u64;
+    assert_eq!(all, ENTRIES + moving.len() as u64);
+
+    // Half of a leaf's lines are in use at least when entries are only added; many have moved here.
+    let leaves = fs.attributes(dir).blocks;
+    assert!(leaves < ENTRIES / 31 + 4000 * 3 / 31, "{leaves} blocks");
+    fs.empty(dir);
+    assert_eq!(fs.attributes(dir).size, 0);
+}
+
+#[test]
+fn discriminators_are_used_again() {
+    let mut fs = Fs::new(1024, 1);
+    let root = fs.root();
+    let ino = fs.create(root, b"aa", &file()).unwrap();
+    fs.link(root, b"ab", ino).unwrap();
+    let first = fs.list(root)[0].cookie;
+    // Each takes the number behind the last one's.
+    let name = |number: u32| format!("a{number}").into_bytes();
+    fs.link(root, &name(0), ino).unwrap();
+    for number in 1..(1 << 15) - 2 {
+        fs.link(root, &name(number), ino).unwrap();
+        fs.unlink(root, &name(number - 1)).unwrap();
+    }
+    let cookies = |fs: &mut Fs| -> Vec<u64> {
+        let list = fs.list(root);
+        list.iter().map(|entry| entry.cookie - first).collect()
+    };
+    assert_eq!(cookies(&mut fs), [0, 1, (1 << 15) - 1]);
+    fs.link(root, b"ac", ino).unwrap();
+    fs.link(root, b"ad", ino).unwrap();
+    assert_eq!(cookies(&mut fs), [0, 1, 2, 3, (1 << 15) - 1]);
+    assert_eq!(fs.lookup(root, b"ac").unwrap().ino, ino);
+}
+
+#[test]
+fn entries_keep_their_cookies_when_the_inode_is_full() {
+    let mut fs = Fs::new(1024, 0);
+    let root = fs.root();
+    for name in [b"a", b"b", b"c"] {
+        fs.create(root, name, &file()).unwrap();
+    }
+    let before = fs.list(root);
+    assert_eq!(fs.attributes(root).blocks, 0);
+    fs.create(root, &[b'd'; 70], &file()).unwrap();
+    assert_eq!(fs.attributes(root).blocks, 1);
+    assert_eq!(fs.attributes(root).size, 4096);
+    let after = fs.list(root);
+    assert!(before.iter().all(|entry| after.contains(entry)));
+    fs.unlink(root, &[b'd'; 70]).unwrap();
+    assert_eq!(fs.list(root), before);
+}
