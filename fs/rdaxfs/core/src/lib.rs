@@ -42,6 +42,7 @@ pub mod inode;
 pub mod journal;
 pub mod make;
 pub mod name;
+pub mod owner;
 pub mod platform;
 mod source;
 mod tree;

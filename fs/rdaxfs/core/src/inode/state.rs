@@ -61,4 +61,10 @@ impl XattrState {
             stamp: Stamp::unknown(),
         }
     }
+
+    /// The inode's number.
+    #[must_use]
+    pub const fn ino(&self) -> u64 {
+        self.ino
+    }
 }

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Whose a block is. Nothing on the medium says it: the inodes are walked.
+
+use core::mem::offset_of;
+
+use zerocopy::IntoBytes;
+
+use crate::format::{
+    block_offset, group_bitmap, group_body, group_metadata, group_of, group_start, inode_block,
+    inode_number, inode_slot, Inode, InodeChunk, NodeHeader, XattrRoot, CHUNK_FULL, CHUNK_SLOTS,
+    DIRECTORY_LEAF_MAGIC, EXTENT_LEAF_MAGIC, GROUP_BLOCKS, INNER_MAGIC, INODE_CHUNK_MAGIC,
+    NODE_CRC,
+};
+use crate::inode::{inode_word, MapState};
+use crate::platform::{Digest, Platform};
+use crate::source::Source;
+use crate::volume::Volume;
+use crate::{Error, Result};
+
+/// What a block is used for, as far as it says so itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// A copy of the superblock, or behind the last group and of no use.
+    Superblock,
+    /// The head of a group: its header or one of its bitmaps.
+    Group(u32),
+    /// A slot of the journal.
+    Journal(u32),
+    /// It is free.
+    Free,
+    /// Inodes.
+    Inodes,
+    /// A node of an inode's tree of extents or entries.
+    Node {
+        /// The inode.
+        ino: u64,
+    },
+    /// Metadata that does not say what it is, in a damaged volume.
+    Unknown,
+    /// A file's data or an inode's attributes: [`Volume::next_inode`] and [`Volume::part_of`] find
+    /// out whose.
+    Data,
+}
+
+/// Which part of an inode a block is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// A page of its contents.
+    Page(u64),
+    /// Its extended attributes.
+    Xattrs,
+}
+
+impl<P: Platform> Volume<P> {
+    /// What a block is used for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if the volume has no such block, [`Error::Io`].
+    pub fn use_of(&self, block: u64) -> Result<Use> {
+        if block >= self.blocks() {
+            return Err(Error::Invalid);
+        }
+        let group = group_of(block);
+        let slots_at = self.superblock().slots_at.get();
+        if block == 0 || block == self.blocks() - 1 || group >= self.groups() {
+            return Ok(Use::Superblock);
+        }
+        if block < group_body(group) {
+            return Ok(Use::Group(group));
+        }
+        if (slots_at..slots_at + u64::from(self.slots())).contains(&block) {
+            return Ok(Use::Journal((block - slots_at) as u32));
+        }
+        if !self.bit(group_bitmap(group), block)? {
+            return Ok(Use::Free);
+        }
+        if !self.bit(group_metadata(group), block)? {
+            return Ok(Use::Data);
+        }
+        let header: NodeHeader = self.get(block_offset(block))?;
+        let crc = self
+            .platform()
+            .crc32c(0, header.as_bytes().get(NODE_CRC).unwrap_or(&[]));
+        Ok(match header.magic.get() {
+            INODE_CHUNK_MAGIC => Use::Inodes,
+            INNER_MAGIC | EXTENT_LEAF_MAGIC | DIRECTORY_LEAF_MAGIC
+                if header.crc.get() == crc && header.block.get() == block =>
+            {
+                Use::Node {
+                    ino: header.owner.get(),
+                }
+            }
+            _ => Use::Unknown,
+        })
+    }
+
+    /// The bit of a block in one of its group's bitmaps.
+    fn bit(&self, bitmap: u64, block: u64) -> Result<bool> {
+        let place = block % GROUP_BLOCKS;
+        let word = self.word(block_offset(bitmap) + place / 64 * 8)?;
+        Ok(word >> (place % 64) & 1 == 1)
+    }
+
+    /// The first inode in use whose number is greater than `after`; 0 is before all. It may be gone or be another
+    /// one when the caller opens it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`]; what is damaged is passed over.
+    pub fn next_inode(&self, after: u64) -> Result<Option<u64>> {
+        let mut block = inode_block(after);
+        let mut above = inode_slot(after);
+        while block < self.blocks() && group_of(block) < self.groups() {
+            let place = block % GROUP_BLOCKS;
+            let bitmap = block_offset(group_metadata(group_of(block)));
+            let marked = self.word(bitmap + place / 64 * 8)? >> (place % 64);
+            if marked == 0 {
+                // None in the rest of the word.
+                block = group_start(group_of(block)) + (place / 64 + 1) * 64;
+                above = 0;
+                continue;
+            }
+            if marked & 1 == 0 {
+                block += u64::from(marked.trailing_zeros());
+                above = 0;
+                continue;
+            }
+            if let Some(slot) = self.used_slot(block, above)? {
+                return Ok(Some(inode_number(block, slot)));
+            }
+            block += 1;
+            above = 0;
+        }
+        Ok(None)
+    }
+
+    /// The first slot in use above another, if the block is an inode chunk.
+    fn used_slot(&self, block: u64, above: u64) -> Result<Option<u64>> {
+        if self.check_block(block).is_err() {
+            return Ok(None);
+        }
+        let base = block_offset(block);
+        if self.word(base)? as u32 != INODE_CHUNK_MAGIC {
+            return Ok(None);
+        }
+        let used = self.word(base + offset_of!(InodeChunk, used) as u64)? & CHUNK_FULL;
+        let later = if above + 1 < CHUNK_SLOTS {
+            used >> (above + 1) << (above + 1)
+        } else {
+            0
+        };
+        Ok((later != 0).then(|| u64::from(later.trailing_zeros())))
+    }
+
+    /// Which part of an inode a block is; [`None`] if it is none.
+    ///
+    /// The inode's map lock is held, shared will do; for its attributes also their lock.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`], [`Error::Io`].
+    pub fn part_of(&self, map: &MapState, block: u64) -> Result<Option<Part>> {
+        let xattrs = self.word(inode_word(map.ino, offset_of!(Inode, xattrs)))?;
+        if xattrs != 0 {
+            let root = XattrRoot::from_word(xattrs).ok_or(Error::Corrupt)?;
+            if block
+                .checked_sub(root.block)
+                .is_some_and(|at| at < root.count)
+            {
+                return Ok(Some(Part::Xattrs));
+            }
+        }
+        if self.attributes(map)?.is_directory() {
+            return Ok(None);
+        }
+        let mut page = 0;
+        while let Some(extent) = self.next_extent(map, page)? {
+            match block.checked_sub(extent.block) {
+                Some(at) if at < extent.count => return Ok(Some(Part::Page(extent.page + at))),
+                _ => page = extent.end(),
+            }
+        }
+        Ok(None)
+    }
+}
