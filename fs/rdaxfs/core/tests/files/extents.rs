@@ -10,7 +10,7 @@ use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::{Error, Result};
 
 use crate::common::{root, volume, DramVolume};
-use crate::{extents, free_blocks, NOW};
+use crate::{extents, findings, free_blocks, NOW};
 
 fn file(volume: &DramVolume, workspace: &mut Workspace, name: &str) -> MapState {
     let (mut root, _) = root(volume);
@@ -101,6 +101,7 @@ fn a_file_of_100_000_extents() {
     }
     let attributes = volume.attributes(&map).unwrap();
     assert_eq!(attributes.blocks, free - free_blocks(&volume));
+    assert_eq!(findings(&volume), []);
 
     volume
         .truncate(workspace, &mut map, 100_000 * BLOCK_SIZE, NOW)
@@ -132,6 +133,7 @@ fn extents_come_in_any_order() {
             .map(|extent| extent.page)
             .eq((0..COUNT).map(|page| 2 * page)));
     }
+    assert_eq!(findings(&volume), []);
     remove(&volume, workspace, "mixed", mixed);
     remove(&volume, workspace, "backwards", backwards);
 }
@@ -278,4 +280,5 @@ fn space_can_be_freed_on_a_full_volume() {
     ] {
         remove(&volume, workspace, name, map);
     }
+    assert_eq!(findings(&volume), []);
 }

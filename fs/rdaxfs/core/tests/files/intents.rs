@@ -14,7 +14,7 @@ use rdaxfs_core::{Error, Result};
 use rdaxfs_host::Host;
 
 use crate::medium::{flaky_volume, mount, Flaky, NEVER};
-use crate::{contents, extents, free_blocks, NOW};
+use crate::{contents, extents, findings, free_blocks, NOW};
 
 const EXTENTS: u64 = 600;
 
@@ -81,6 +81,7 @@ fn stopped(job: Job, good_reads: u64) -> Option<(FlakyVolume, Box<Workspace>, Ma
 /// What the file must have once the job is done: a page, and zeros or nothing.
 fn check_done(volume: &FlakyVolume, map: &MapState, job: Job) {
     assert!(!volume.attributes(map).unwrap().has_intent);
+    assert_eq!(findings(volume), []);
     let found = contents(volume, map);
     let (first, rest) = found.split_at(BLOCK_SIZE as usize);
     assert!(first.iter().all(|&byte| byte == 9));
@@ -169,5 +170,6 @@ fn orphans_are_freed() {
 fn check_gone(volume: &FlakyVolume, ino: u64, free: u64) {
     assert_eq!(volume.open(ino, None).err(), Some(Error::Stale));
     assert_eq!(volume.first_unfinished(0), Ok(None));
+    assert_eq!(findings(volume), []);
     assert_eq!(free_blocks(volume), free);
 }

@@ -13,6 +13,7 @@ mod model;
 mod placement;
 mod threads;
 
+use rdaxfs_check::{survey, Finding, Image};
 use rdaxfs_core::format::{Extent, Time};
 use rdaxfs_core::inode::MapState;
 use rdaxfs_core::platform::Platform;
@@ -48,4 +49,10 @@ fn free_blocks<P: Platform>(volume: &Volume<P>) -> u64 {
     (0..volume.groups())
         .map(|group| u64::from(free(group)))
         .sum()
+}
+
+/// What fsck would find.
+fn findings<P: Platform>(volume: &Volume<P>) -> Vec<Finding> {
+    let image = Image::new(volume.platform(), *volume.superblock());
+    survey(&image, |_| {}).findings
 }

@@ -4,13 +4,14 @@
 
 use proptest::prelude::*;
 use rdaxfs_core::file::{Fallocate, FallocateRange, State};
-use rdaxfs_core::format::BLOCK_SIZE;
+use rdaxfs_core::format::{BLOCK_SIZE, S_IFREG};
 use rdaxfs_core::inode::MapState;
+use rdaxfs_core::name::NewInode;
 use rdaxfs_core::platform::Medium;
 use rdaxfs_core::workspace::Workspace;
 
 use crate::common::{root, volume, DramVolume};
-use crate::{contents, extents, free_blocks, NOW};
+use crate::{contents, extents, findings, free_blocks, NOW};
 
 /// The pages that the operations are on.
 const PAGES: u64 = 96;
@@ -81,8 +82,14 @@ struct File {
 
 impl File {
     fn new() -> Self {
-        let (volume, workspace) = volume(4);
-        let (map, _) = root(&volume);
+        let (volume, mut workspace) = volume(4);
+        let (mut root, _) = root(&volume);
+        let new = NewInode {
+            mode: S_IFREG | 0o600,
+            ..NewInode::default()
+        };
+        let made = volume.create(&mut workspace, &mut root, b"file", &new, NOW);
+        let (map, _) = made.unwrap();
         Self {
             volume,
             workspace,
@@ -181,7 +188,7 @@ impl File {
             }
             Op::Reopen => {
                 volume.close(map);
-                (*map, _) = root(volume);
+                (*map, _) = volume.open(map.ino(), None).unwrap();
             }
         }
     }
@@ -208,6 +215,7 @@ proptest! {
             }
             let pages: u64 = list.iter().map(|extent| extent.count).sum();
             prop_assert!(pages <= used);
+            prop_assert_eq!(findings(&file.volume), [], "{:?}", op);
         }
         file.volume.truncate(&mut file.workspace, &mut file.map, 0, NOW).unwrap();
         prop_assert_eq!(free_blocks(&file.volume), free);

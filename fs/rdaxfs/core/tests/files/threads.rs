@@ -12,7 +12,7 @@ use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::Error;
 
 use crate::common::{volume, DramVolume};
-use crate::{contents, extents, free_blocks, NOW};
+use crate::{contents, extents, findings, free_blocks, NOW};
 
 const THREADS: u64 = 4;
 const ROUNDS: u64 = 300;
@@ -82,6 +82,7 @@ fn files_keep_apart() {
         for map in &mut maps {
             volume.finish(&mut workspace, map).unwrap();
         }
+        assert_eq!(findings(&volume), []);
         // A chunk of inodes in each group stays.
         let left = free - free_blocks(&volume);
         assert!(left <= u64::from(volume.groups()), "{left} blocks are lost");
