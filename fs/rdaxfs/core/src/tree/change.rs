@@ -44,23 +44,23 @@ pub(crate) fn replace<P: Platform>(
         let step = path.step(level)?;
         load(tx, scratch.node, &step)?;
         let children = children_of(scratch.node);
-        children.get_mut(step.index).ok_or(Error::Corrupt)?.block = U64::new(block);
-        let behind = step.index + 1;
+        children.get_mut(step.index()).ok_or(Error::Corrupt)?.block = U64::new(block);
+        let behind = step.index() + 1;
         // Inner nodes at the right edge stay full, for files that are written from front to back.
-        let split = (step.count == MAX_CHILDREN).then_some(if behind == step.count {
-            step.count
+        let split = (step.count() == MAX_CHILDREN).then_some(if behind == step.count() {
+            step.count()
         } else {
-            step.count / 2
+            step.count() / 2
         });
         let kept;
         match split {
             None => {
-                insert(children, step.count, behind, new)?;
-                kept = step.count + 1;
+                insert(children, step.count(), behind, new)?;
+                kept = step.count() + 1;
                 next = None;
             }
             Some(at) => {
-                let moved = step.count - at;
+                let moved = step.count() - at;
                 let other = children_of(scratch.other);
                 for (to, from) in other.iter_mut().zip(children.iter().skip(at)) {
                     *to = *from;
@@ -103,13 +103,13 @@ pub(crate) fn remove<P: Platform>(
     blocks.retire(path.leaf)?;
     for level in 1..=path.level {
         let step = path.step(level)?;
-        if step.count == 1 {
+        if step.count() == 1 {
             blocks.retire(step.block)?;
             continue;
         }
-        if level == path.level && step.count == 2 {
+        if level == path.level && step.count() == 2 {
             // The root's only other child is root enough.
-            let other = child_offset(step.block, 1 - step.index.min(1));
+            let other = child_offset(step.block, 1 - step.index().min(1));
             let block = tx.word(other + offset_of!(Child, block) as u64)?;
             tx.volume().check_block(block)?;
             blocks.retire(step.block)?;
@@ -117,11 +117,11 @@ pub(crate) fn remove<P: Platform>(
         }
         load(tx, scratch.node, &step)?;
         let children = children_of(scratch.node);
-        children.copy_within(step.index + 1..step.count, step.index);
-        if step.index == 0 {
+        children.copy_within(step.index() + 1..step.count(), step.index());
+        if step.index() == 0 {
             children.first_mut().ok_or(Error::Corrupt)?.key = U64::new(step.low);
         }
-        let kept = (level, step.low, step.count - 1);
+        let kept = (level, step.low, step.count() - 1);
         let block = write(tx, blocks, tree, scratch.node, kept)?;
         blocks.retire(step.block)?;
         let (offset, value) = path.pointer(tree, level, block)?;
@@ -167,10 +167,10 @@ fn set_root<P: Platform>(tx: &mut Transaction<'_, P>, tree: &Tree, root: Root) -
 
 /// Reads the children of a node.
 fn load<P: Platform>(tx: &Transaction<'_, P>, node: &mut [u8; BLOCK_BYTES], step: &Step) -> Result {
-    if step.count > MAX_CHILDREN || step.index >= step.count {
+    if step.count() > MAX_CHILDREN || step.index() >= step.count() {
         return Err(Error::Corrupt);
     }
-    let end = NODE_HEADER + step.count * size_of::<Child>();
+    let end = NODE_HEADER + step.count() * size_of::<Child>();
     let into = node.get_mut(NODE_HEADER..end).ok_or(Error::Corrupt)?;
     tx.read(child_offset(step.block, 0), into)
 }

@@ -21,10 +21,20 @@ pub(super) struct Step {
     pub(super) block: u64,
     /// The lowest key that belongs to the node.
     pub(super) low: u64,
+    count: u16,
+    index: u16,
+}
+
+impl Step {
     /// The number of children.
-    pub(super) count: usize,
+    pub(super) fn count(&self) -> usize {
+        usize::from(self.count)
+    }
+
     /// The child that the way goes to.
-    pub(super) index: usize,
+    pub(super) fn index(&self) -> usize {
+        usize::from(self.index)
+    }
 }
 
 /// The way to a leaf. It holds while the map lock does, until the tree is changed.
@@ -70,7 +80,7 @@ impl Path {
             return Ok((inode_word(tree.ino, offset_of!(Inode, root)), root));
         }
         let step = self.step(level + 1)?;
-        let child = child_offset(step.block, step.index);
+        let child = child_offset(step.block, step.index());
         Ok((child + offset_of!(Child, block) as u64, block))
     }
 }
@@ -118,8 +128,9 @@ pub(crate) fn descend<P: Platform>(
         *step = Step {
             block: place.block,
             low: place.low,
-            count,
-            index: found.index,
+            // At most MAX_CHILDREN, as the header has been judged.
+            count: count as u16,
+            index: found.index as u16,
         };
         path.leaf = found.child.block.get();
         // The first child has all keys of the node that are below the second's.

@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod damage;
 mod errors;
 mod extents;
 mod intents;

@@ -19,6 +19,8 @@ pub(crate) struct Flaky {
     pub(crate) good_reads: AtomicU64,
     /// The poisoned page's offset.
     pub(crate) poison: AtomicU64,
+    /// So many reads are enough for anything that ends.
+    pub(crate) reads_left: AtomicU64,
     /// The number of reads.
     pub(crate) reads: AtomicU64,
     /// The length of the longest one.
@@ -35,6 +37,8 @@ impl Medium for Flaky {
     fn read(&self, offset: u64, into: &mut [u8]) -> Result {
         let len = into.len() as u64;
         self.reads.fetch_add(1, Relaxed);
+        let before = self.reads_left.fetch_sub(1, Relaxed);
+        assert!(before > 0, "an operation does not end");
         self.longest_read.fetch_max(len, Relaxed);
         let poison = self.poison.load(Relaxed);
         if poison != NEVER && poison < offset + len && offset < poison + BLOCK_SIZE {
@@ -92,6 +96,7 @@ pub(crate) fn flaky_volume(mib: u64) -> (Volume<Host<Flaky>>, Box<Workspace>) {
         dram: Dram::new(mib << 20),
         good_reads: AtomicU64::new(NEVER),
         poison: AtomicU64::new(NEVER),
+        reads_left: AtomicU64::new(u64::MAX),
         reads: AtomicU64::new(0),
         longest_read: AtomicU64::new(0),
     };
