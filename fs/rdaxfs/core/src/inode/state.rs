@@ -31,6 +31,16 @@ impl MapState {
         }
     }
 
+    /// The state of an inode that a transaction has made, which has set the stamp.
+    pub(crate) const fn made(ino: u64, generation: u32, stamp: Stamp) -> Self {
+        Self {
+            ino,
+            generation,
+            stamp,
+            reservation: None,
+        }
+    }
+
     /// The inode's number.
     #[must_use]
     pub const fn ino(&self) -> u64 {

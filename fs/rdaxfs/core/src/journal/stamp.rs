@@ -19,6 +19,13 @@ impl Stamp {
         Self(u64::MAX)
     }
 
+    /// The stamp of a lock that comes into being with what it guards: no slot. What was at the same
+    /// place before it was freed is not a concern: the transaction that takes its block or inode has
+    /// the stamp of the group.
+    pub(crate) const fn new() -> Self {
+        Self(0)
+    }
+
     /// The slots.
     pub(super) const fn slots(&self) -> u64 {
         self.0

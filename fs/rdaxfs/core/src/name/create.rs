@@ -9,7 +9,7 @@ use crate::format::{
     entry_type, Inode, Time, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFREG, S_IFSOCK,
 };
 use crate::inode::{add_new_orphan, Attributes, MapState};
-use crate::journal::Transaction;
+use crate::journal::{Stamp, Transaction};
 use crate::platform::Platform;
 use crate::tree::{NodeBlocks, Scratch};
 use crate::volume::Volume;
@@ -88,8 +88,10 @@ impl<P: Platform> Volume<P> {
             node: &mut workspace.node,
             other: &mut workspace.other,
         };
+        let mut stamp = Stamp::new();
         let mut tx = Transaction::new(self, &mut workspace.log);
         tx.join(&mut map.stamp)?;
+        tx.join(&mut stamp)?;
         let inode = tx.attempt(|tx| {
             let mut inode = new.start(tx, group, now)?;
             contents(tx, &mut inode)?;
@@ -109,7 +111,7 @@ impl<P: Platform> Volume<P> {
             Ok(inode)
         })?;
         tx.commit()?;
-        made(&inode)
+        made(&inode, stamp)
     }
 
     /// Makes a regular file without a name, near a directory: an orphan, to which
@@ -132,7 +134,9 @@ impl<P: Platform> Volume<P> {
             return Err(Error::Invalid);
         }
         let group = group_for(self, directory, new.kind());
+        let mut stamp = Stamp::new();
         let mut tx = Transaction::new(self, &mut workspace.log);
+        tx.join(&mut stamp)?;
         let inode = tx.attempt(|tx| {
             let mut inode = new.start(tx, group, now)?;
             let (next, prev) = add_new_orphan(tx, inode.ino.get())?;
@@ -143,11 +147,11 @@ impl<P: Platform> Volume<P> {
             Ok(inode)
         })?;
         tx.commit()?;
-        made(&inode)
+        made(&inode, stamp)
     }
 }
 
-fn made(inode: &Inode) -> Result<(MapState, Attributes)> {
-    let map = MapState::new(inode.ino.get(), inode.generation.get());
+fn made(inode: &Inode, stamp: Stamp) -> Result<(MapState, Attributes)> {
+    let map = MapState::made(inode.ino.get(), inode.generation.get(), stamp);
     Ok((map, Attributes::of(inode)?))
 }
