@@ -237,6 +237,7 @@ fn renames() {
     assert_eq!((fs.attributes(a).links, fs.attributes(b).links), (3, 2));
     assert_eq!(fs.volume.parent(fs.map(sub)), Ok(a));
     assert_eq!(fs.attributes(full).links, 0);
+    fs.check();
 }
 
 #[test]

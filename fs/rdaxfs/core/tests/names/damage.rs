@@ -103,7 +103,9 @@ proptest! {
         for number in 0..30 {
             let _ = fs.link(dir, &name(entries + number), ino);
             let (old, new) = (name(number % entries), name(number + 1000));
-            if fs.lookup(dir, &old).is_ok_and(|target| target.ino == ino) {
+            let is_file = |name: &[u8]| fs.lookup(dir, name).is_ok_and(|target| target.ino == ino);
+            let has_none = fs.lookup(dir, &new).is_err();
+            if is_file(&old) && (has_none || is_file(&new)) {
                 let _ = fs.rename((dir, &old), (dir, &new), RenameMode::NoReplace);
             }
             if fs.lookup(dir, &new).is_ok_and(|target| target.ino == ino) {

@@ -36,6 +36,7 @@ fn every_failure(steps: &[Step]) -> u64 {
             let result = op(&mut fs);
             if !fs.medium().has_failed() {
                 assert_eq!(result, Ok(()), "{what}");
+                fs.check();
                 assert!(accesses > 3, "{what} does something");
                 break;
             }
@@ -47,6 +48,7 @@ fn every_failure(steps: &[Step]) -> u64 {
             }
             assert_eq!(result, Err(Error::Io), "{what}, access {accesses}");
             assert_eq!(fs.snapshot(), before, "{what}, access {accesses}");
+            fs.check();
         }
     }
     failures

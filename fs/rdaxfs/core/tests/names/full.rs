@@ -52,6 +52,8 @@ fn names_can_be_removed_from_a_full_volume() {
     }
     fill(&mut fs, other);
 
+    fs.check();
+
     // Nothing can be added, and nothing changes when it is tried.
     let before = fs.snapshot();
     assert_eq!(fs.create(dir, b"new", &file()), Err(Error::NoSpace));
@@ -96,7 +98,9 @@ fn names_can_be_removed_from_a_full_volume() {
         fs.unlink(dir, &name(number)).unwrap();
     }
     assert_eq!(fs.attributes(dir).blocks, 0);
+    fs.check();
     fs.empty(root);
+    fs.check();
     assert!(free - fs.free() <= 1);
 }
 

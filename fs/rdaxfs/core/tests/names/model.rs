@@ -239,6 +239,7 @@ impl Model {
 
     /// The volume shows what the model does.
     fn check(&mut self, fs: &mut Fs) {
+        fs.check();
         let mut orphans = Vec::new();
         for (&ino, node) in &mut self.nodes {
             let found = fs.attributes(ino);
@@ -381,6 +382,7 @@ fn run(ops: &[Op], hashes: u64) {
     model.check(&mut fs);
     let root = fs.root();
     fs.empty(root);
+    fs.check();
     assert_eq!(fs.attributes(root).blocks, 0);
     // One block of inodes may stay.
     assert!(

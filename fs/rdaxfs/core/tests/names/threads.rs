@@ -62,6 +62,7 @@ fn directories_of_their_own_at_once() {
         assert_eq!(fs.list(dir).len(), 600);
     }
     assert_eq!(fs.orphans(), []);
+    fs.check();
     fs.reopen();
     fs.empty(root);
     // A block of inodes may stay in each group.

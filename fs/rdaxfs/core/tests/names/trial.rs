@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
+use rdaxfs_check::{survey, Image};
 use rdaxfs_core::directory::Target;
 use rdaxfs_core::format::{Time, BLOCK_SIZE, S_IFDIR, S_IFLNK, S_IFREG};
 use rdaxfs_core::inode::{Attributes, MapState};
@@ -417,6 +418,12 @@ impl Fs {
         }
         seen.push(format!("orphans {:?}", self.orphans()));
         seen
+    }
+
+    /// fsck finds nothing.
+    pub(crate) fn check(&self) {
+        let image = Image::new(self.medium(), *self.volume.superblock());
+        assert_eq!(survey(&image, |_| {}).findings, []);
     }
 
     /// The inodes on the lists of orphans.
