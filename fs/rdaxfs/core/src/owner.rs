@@ -13,7 +13,7 @@ use crate::format::{
     NODE_CRC,
 };
 use crate::inode::{inode_word, MapState};
-use crate::platform::{Digest, Platform};
+use crate::platform::Platform;
 use crate::source::Source;
 use crate::volume::Volume;
 use crate::{Error, Result};

@@ -10,7 +10,7 @@ use crate::format::{
     GROUP_BLOCKS, GROUP_CHUNKS, GROUP_CRC, GROUP_MAGIC,
 };
 use crate::journal::{Stamp, Transaction};
-use crate::platform::{Digest, Platform};
+use crate::platform::Platform;
 use crate::source::Source;
 use crate::volume::Volume;
 use crate::{Error, Result};

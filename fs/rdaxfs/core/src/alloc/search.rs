@@ -10,7 +10,7 @@ use crate::format::{
     block_offset, group_of, group_start, BLOCK_SIZE, CHUNK_BLOCKS, GROUP_CHUNKS, GROUP_RESERVE,
 };
 use crate::journal::Transaction;
-use crate::platform::{Medium, Platform};
+use crate::platform::Platform;
 use crate::source::Source;
 use crate::volume::Volume;
 use crate::{Error, Result};

@@ -12,7 +12,7 @@ use super::{page_of, State};
 use crate::extents::MAX_PAGES;
 use crate::format::{block_offset, BLOCK_SIZE};
 use crate::inode::MapState;
-use crate::platform::{Medium, Platform};
+use crate::platform::Platform;
 use crate::source::Source;
 use crate::volume::Volume;
 use crate::Result;

@@ -6,7 +6,7 @@ use super::{check_pages, extents_of, page_of, MAX_STEP};
 use crate::extents::{find, MAX_PAGES};
 use crate::format::{block_offset, Extent, BLOCK_SIZE};
 use crate::inode::MapState;
-use crate::platform::{Medium, Platform};
+use crate::platform::Platform;
 use crate::volume::Volume;
 use crate::{Error, Result};
 

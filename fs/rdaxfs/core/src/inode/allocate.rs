@@ -15,7 +15,7 @@ use crate::format::{
     InodeChunk, CHUNK_FULL, INODE_CHUNK_MAGIC, INODE_SIZE,
 };
 use crate::journal::Transaction;
-use crate::platform::{Digest, Platform};
+use crate::platform::Platform;
 use crate::source::Source;
 use crate::{Error, Result};
 

@@ -11,7 +11,7 @@ use crate::format::{
     entry_type, inode_offset, Inode, Root, Time, INODE_CRC, S_IFDIR, S_IFMT, S_IFREG,
 };
 use crate::journal::Transaction;
-use crate::platform::{Digest, Platform};
+use crate::platform::Platform;
 use crate::source::Source;
 use crate::volume::Volume;
 use crate::workspace::Workspace;

@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use super::Transaction;
 use crate::format::RECORD_HEADER;
-use crate::platform::{Medium, Platform};
+use crate::platform::Platform;
 use crate::Result;
 
 /// A line's length in bytes, less 1.
@@ -68,7 +68,7 @@ impl<'t, P: Platform> Transaction<'t, P> {
     }
 
     /// Writes the record, past the cache.
-    fn write_record(mut self) -> Result<Written<'t, P>> {
+    fn write_record(self) -> Result<Written<'t, P>> {
         let platform = self.volume.platform();
         let slot = platform.lock_slot();
         self.flush_marks(Some(slot.slot()));

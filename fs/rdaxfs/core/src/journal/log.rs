@@ -73,11 +73,6 @@ impl Log {
         self.header.count.get() as usize
     }
 
-    /// How many more entries there is room for.
-    pub(super) fn room(&self) -> usize {
-        MAX_ENTRIES.saturating_sub(self.count())
-    }
-
     /// The entries, in the order in which they were added.
     pub(super) fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
         self.raw().iter().map(Entry::of)

@@ -6,7 +6,7 @@
 use super::log::Entry;
 use super::Log;
 use crate::format::{MAX_SLOTS, RECORD_HEADER};
-use crate::platform::{Digest, Medium, Platform};
+use crate::platform::Platform;
 use crate::source::Source;
 use crate::volume::Volume;
 use crate::{Error, Result};

@@ -7,7 +7,7 @@ use core::ops::DerefMut;
 use super::log::Entry;
 use super::{Log, Stamp};
 use crate::alloc::GroupState;
-use crate::platform::{Medium, Platform};
+use crate::platform::Platform;
 use crate::source::Source;
 use crate::volume::Volume;
 use crate::{Error, Result};
@@ -177,11 +177,6 @@ impl<'t, P: Platform> Transaction<'t, P> {
         Ok(at)
     }
 
-    /// How many more words the transaction can change.
-    pub(crate) fn room(&self) -> usize {
-        self.log.room()
-    }
-
     /// Changes a word. Its old value is read first: a poisoned line is an error here, not a machine
     /// check later.
     pub(crate) fn set(&mut self, offset: u64, value: u64) -> Result {
@@ -217,13 +212,6 @@ impl<'t, P: Platform> Transaction<'t, P> {
         self.volume.check_range(offset, len)?;
         self.bulk = true;
         self.volume.platform().zero_nt(offset, len)
-    }
-
-    /// Copies to where nothing that is reachable points, with a fence of its own.
-    pub(crate) fn bulk_copy(&mut self, offset: u64, bytes: &[u8]) -> Result {
-        self.volume.check_range(offset, bytes.len() as u64)?;
-        self.bulk = true;
-        self.volume.platform().copy_nt(offset, bytes)
     }
 }
 

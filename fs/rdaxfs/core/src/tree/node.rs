@@ -6,7 +6,7 @@ use zerocopy::IntoBytes;
 
 use super::Tree;
 use crate::format::{block_offset, NodeHeader, MAX_CHILDREN, NODE_CRC};
-use crate::platform::{Digest, Platform};
+use crate::platform::Platform;
 use crate::source::Source;
 use crate::volume::Volume;
 use crate::{Error, Result};
