@@ -179,11 +179,14 @@ fn read_chunk<M: Medium + Digest>(
     survey.chunks.insert(block, good);
 }
 
+/// What is wrong with an inode that can be kept, and the word that mends it.
+type Flaw = (&'static str, Word);
+
 /// An inode that can be kept, if need be with a word that mends it.
 fn read_inode<M: Medium + Digest>(
     image: &Image<'_, M>,
     ino: u64,
-) -> Result<(Inode, Option<(&'static str, Word)>), &'static str> {
+) -> Result<(Inode, Option<Flaw>), &'static str> {
     let mut inode: Inode = image
         .get(inode_offset(ino))
         .map_err(|_| "cannot be read; it is removed")?;

@@ -25,9 +25,8 @@ pub(crate) fn judge<M: Medium + Digest>(
     progress: &mut impl FnMut(Progress),
 ) {
     let root = image.superblock.root.get();
-    if !is_directory(survey, root)
-        && !(find_by_name(image, survey, root) && is_directory(survey, root))
-    {
+    find_by_name(image, survey, root);
+    if !is_directory(survey, root) {
         survey.add(new_root(image, root));
         return;
     }

@@ -3,7 +3,7 @@
 //! A transaction's list, as it becomes the record.
 
 use zerocopy::little_endian::U64;
-use zerocopy::IntoBytes;
+use zerocopy::IntoBytes as _;
 use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::format::{
