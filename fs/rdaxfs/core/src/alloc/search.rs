@@ -42,7 +42,7 @@ impl Reservation {
 pub(crate) struct Request {
     /// How many blocks at most; at least one is taken.
     pub(crate) want: u64,
-    /// Only as many as wanted will do.
+    /// Only as many as wanted will do: for a structure of the file system's own, not for pages.
     pub(crate) exact: bool,
     /// The group to look into first.
     pub(crate) group: u32,
@@ -96,7 +96,7 @@ pub(crate) fn allocate<P: Platform>(
             let group = (u64::from(first) + u64::from(turn)) % u64::from(groups.max(1));
             match allocate_in(tx, group as u32, request, pass) {
                 Ok(Some((run, own))) => {
-                    if request.metadata {
+                    if request.exact {
                         mend(tx.volume(), &run)?;
                     }
                     return Ok((run, own));
@@ -114,8 +114,8 @@ pub(crate) fn allocate<P: Platform>(
     Err(Error::NoSpace)
 }
 
-/// Clears poison from blocks that are to hold metadata: what is written there does not fill them, and is read
-/// before it is changed. Those for data are zeroed as a whole anyway.
+/// Clears poison from blocks for a structure: what is written there does not fill them, and is read
+/// before it is changed. Those for pages are zeroed as a whole.
 fn mend<P: Platform>(volume: &Volume<P>, run: &Run) -> Result {
     let mut probe = [0; 64];
     for block in run.block..run.block.saturating_add(run.count) {
