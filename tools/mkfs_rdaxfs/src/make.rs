@@ -68,7 +68,7 @@ fn options(arguments: &Arguments, medium: &FileMedium) -> Result<Options> {
         bail!(
             "{shown} has {} bytes; a volume needs {} KiB",
             medium.len(),
-            MIN_BLOCKS * BLOCK_SIZE >> 10
+            (MIN_BLOCKS * BLOCK_SIZE) >> 10
         );
     }
     if blocks > MAX_BLOCKS {
