@@ -45,6 +45,10 @@ test-host: ## the tests that need no guest
 test-vm: ## the tests in guests
 	@env -u KDIR scripts/test --vm -- "$(T)"
 
+.PHONY: miri
+miri: ## readers beside writers in Miri, SEEDS=N ways; needs a nightly toolchain that has it
+	@scripts/miri $(SEEDS)
+
 .PHONY: clean
 clean: ## remove what was built here (the cache stays: scripts/provision --purge)
 	@rm -rf build target
