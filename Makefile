@@ -49,6 +49,10 @@ test-vm: ## the tests in guests
 miri: ## readers beside writers in Miri, SEEDS=N ways; needs a nightly toolchain that has it
 	@scripts/miri $(SEEDS)
 
+.PHONY: fuzz
+fuzz: ## fuzz all that reads a user's text, SECONDS=N for each target
+	@scripts/fuzz $(SECONDS)
+
 .PHONY: clean
 clean: ## remove what was built here (the cache stays: scripts/provision --purge)
 	@rm -rf build target
