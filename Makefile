@@ -6,12 +6,15 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
-.DEFAULT_GOAL := modules
+.DEFAULT_GOAL := all
 
 # An empty one in the environment would count as given.
 ifdef KDIR
 export KDIR
 endif
+
+.PHONY: all
+all: modules tools ## what make install installs: the modules and the tools
 
 .PHONY: modules
 modules: ## build the modules; KDIR=DIR: for another kernel than the provisioned one
@@ -21,8 +24,12 @@ modules: ## build the modules; KDIR=DIR: for another kernel than the provisioned
 modules-list:
 	@find "build/$$(scripts/provision --print-release)" -maxdepth 1 -name '*.ko' -printf "$(CURDIR)/%p\n"
 
+.PHONY: tools
+tools: ## build the programs of tools/, with manual pages and shell completions
+	@scripts/tools
+
 .PHONY: install
-install: ## install modules, modprobe.d and udev files; DESTDIR=DIR: below that folder
+install: ## install modules, programs, modprobe.d and udev files; DESTDIR=DIR: below that folder
 	@scripts/install
 
 .PHONY: check
@@ -44,6 +51,14 @@ test-host: ## the tests that need no guest
 .PHONY: test-vm
 test-vm: ## the tests in guests
 	@env -u KDIR scripts/test --vm -- "$(T)"
+
+.PHONY: miri
+miri: ## readers beside writers in Miri, SEEDS=N ways; needs a nightly toolchain that has it
+	@scripts/miri $(SEEDS)
+
+.PHONY: fuzz
+fuzz: ## fuzz all that reads a user's text, SECONDS=N for each target
+	@scripts/fuzz $(SECONDS)
 
 .PHONY: clean
 clean: ## remove what was built here (the cache stays: scripts/provision --purge)

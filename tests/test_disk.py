@@ -9,7 +9,7 @@ import os
 import random
 import struct
 
-from harness import check, driver, shell
+from harness import check, driver, partition_table, shell
 from harness.cases import BOTH_BLOCK_SIZES, EVERYWHERE, FILE_SYSTEMS, case
 from harness.disk import SECTOR, first_sectors
 from harness.target import FileSystem
@@ -202,16 +202,7 @@ PARTITIONS = {
 
 
 def make_partitions(t):
-    shell.run("sfdisk", "--quiet", "--no-tell-kernel", t.disk.node, stdin=PARTITIONS[t.case.block_size])
-    shell.run("blockdev", "--rereadpt", t.disk.node)
-
-
-def remove_partitions(t):
-    """The table at the start and its copy at the end."""
-    with t.disk.open() as io:
-        io.zero_out(0, 1 << 20)
-        io.zero_out(t.disk.bytes - (1 << 20), 1 << 20)
-    shell.run("blockdev", "--rereadpt", t.disk.node)
+    partition_table.write(t.disk, PARTITIONS[t.case.block_size])
 
 
 @case(blocks=BOTH_BLOCK_SIZES)
@@ -237,7 +228,7 @@ def partitions(t):
             with open(path, "r+b") as file:
                 file.write(bytes(4096))
             check.equal(t.disk.badblocks.list(), [], "bad blocks after overwriting")
-    remove_partitions(t)
+    partition_table.remove(t.disk)
 
 
 @case()
@@ -255,7 +246,7 @@ def misaligned_partition_has_no_dax(t):
     check.true(done.returncode != 0, "it is mounted with DAX")
     shell.run("mount", "-t", "ext4", odd, "/mnt/odd")  # without DAX it is as good as any
     shell.run("umount", "/mnt/odd")
-    remove_partitions(t)
+    partition_table.remove(t.disk)
 
 
 @case(blocks=BOTH_BLOCK_SIZES)
@@ -304,7 +295,7 @@ def read_only_refuses_cached_data(t):
 def read_only_disk_refuses_writes_to_partitions(t):
     make_partitions(t)
     written_behind_read_only(t, f"{t.disk.node}p1", 1 << 20)
-    remove_partitions(t)
+    partition_table.remove(t.disk)
 
 
 @case()
@@ -325,7 +316,7 @@ def read_only_partition_refuses_writes(t):
     finally:
         fcntl.ioctl(fd, BLKROSET, struct.pack("i", 0))
         os.close(fd)
-    remove_partitions(t)
+    partition_table.remove(t.disk)
 
 
 @case(guests=EVERYWHERE)

@@ -5,7 +5,6 @@ behind; and that the way out is one."""
 import errno
 import glob
 import re
-from contextlib import contextmanager
 
 from harness import check, driver, shell
 from harness.cases import case
@@ -168,31 +167,11 @@ def auto_trims_the_end_and_never_the_start(t):
     driver.unload()
 
 
-@contextmanager
-def nd_pmem_bound(t):
-    """The kernel's own drivers have the regions, as they do where nothing keeps them away."""
-    t.allow_log("nd_pmem .*: unable to guarantee persistence of writes")
-    shell.run("modprobe", "nd_e820")
-    shell.run("modprobe", "nd_pmem")
-    check.equal(len(glob.glob("/sys/bus/nd/drivers/nd_pmem/namespace*")), 2, "namespaces that nd_pmem has")
-    try:
-        yield
-    finally:
-        let_go()
-
-
-def let_go():
-    """As the message says."""
-    shell.write_text("/sys/bus/platform/drivers/e820_pmem/unbind", "e820_pmem")
-    shell.run("modprobe", "-r", "nd_pmem")
-    shell.run("modprobe", "-r", "nd_e820")
-
-
 @case(loaded=False)
 def busy(t):
     """Whoever has it is named, and once the driver is unbound as the message says, rpmem takes it."""
     first, _ = driver.given_regions()
-    with nd_pmem_bound(t):
+    with driver.nd_pmem_bound(t):
         driver.refused(t, regions(first), error=errno.EBUSY, says='is held by "namespace0.0"')
         driver.refused(
             t, error=errno.EBUSY, says='auto: driver "e820_pmem" is bound .*/sys/bus/platform/drivers/e820_pmem/unbind'
@@ -214,7 +193,7 @@ def auto_leaves_bound_ranges_alone(t):
 
 def foreign_format(t, mode, name):
     """ndctl formats a namespace; rpmem then refuses its region until ndctl has destroyed it."""
-    with nd_pmem_bound(t):
+    with driver.nd_pmem_bound(t):
         shell.run("ndctl", "create-namespace", "--force", "--reconfig", "namespace0.0", "--mode", mode)
     try:
         first, second = driver.given_regions()
@@ -230,7 +209,7 @@ def foreign_format(t, mode, name):
         shell.run("modprobe", "nd_e820")
         shell.run("modprobe", "nd_pmem")
         shell.run("ndctl", "destroy-namespace", "--force", "namespace0.0")
-        let_go()
+        driver.unbind_nd_pmem()
     driver.load()
     check.equal(len(driver.nodes()), 2, "disks after the namespace was destroyed")
     driver.unload()
@@ -262,7 +241,7 @@ def loaded_already(t):
     shell.run("modprobe", "nd_e820")
     shell.run("modprobe", "nd_pmem")
     check.equal(glob.glob("/dev/pmem*"), [], "disks of nd_pmem on what rpmem has")
-    let_go()
+    driver.unbind_nd_pmem()
     with t.disk.open() as io:
         io.write(0, b"mine" * 1024)
         check.equal(io.read(0, 4096), b"mine" * 1024, "the disk")

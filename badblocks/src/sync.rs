@@ -2,6 +2,12 @@
 
 //! The one place that names the atomics, so that a model checker's can stand in for them.
 
+#[cfg(loom)]
+mod loom;
+
+#[cfg(loom)]
+pub use self::loom::AtomicU64;
+#[cfg(not(loom))]
 pub use core::sync::atomic::AtomicU64;
 pub(crate) use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 

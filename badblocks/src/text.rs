@@ -19,8 +19,9 @@ impl<S: Deref<Target = [AtomicU64]>> Badblocks<S> {
     /// last read ended is a *sequential* reader, and goes on from the sector after the last one
     /// shown, not from a byte of a text that may have changed since. So it sees each range that is
     /// bad during the whole of its reading exactly once, and no line that was never whole, whatever
-    /// others record and clear meanwhile. (If a range grows at the front while the reader is past
-    /// that, it sees the rest of it as a range.) A read at 0 begins anew.
+    /// others record and clear meanwhile. (Of a range that grows while the reader is inside of it or
+    /// just behind it, it sees the sectors that it has not seen yet as a range.) A read at 0 begins
+    /// anew.
     ///
     /// Any other read, and that of a reader which eight others have overtaken since its last one,
     /// is answered from the text as it is now, to the byte.

@@ -10,6 +10,9 @@ use kernel_ext::{
     PAGE_SIZE,
 };
 
+/// The most bytes of a refused value that a message repeats: with more, printk would cut off the rest.
+const SHOWN: usize = 48;
+
 /// `badblocks`: the list of bad sectors, a maximal range a line.
 pub(crate) struct BadblocksFile;
 
@@ -44,9 +47,14 @@ impl Attribute<Disk<Medium>> for WriteCacheFile {
 
     fn store(disk: &Disk<Medium>, text: &[u8]) -> Result {
         let on = kstrtobool_bytes(text).inspect_err(|_| {
+            let text = text.trim_ascii_end();
+            let (shown, cut) = match text.get(..SHOWN) {
+                Some(shown) if text.len() > SHOWN => (shown, "..."),
+                _ => (text, ""),
+            };
             pr_err!(
-                "dax/write_cache: \"{}\" is not a truth value; write 1 or 0\n",
-                format_args!("{}", text.trim_ascii_end().escape_ascii())
+                "dax/write_cache: \"{}{cut}\" is not a truth value; write 1 or 0\n",
+                format_args!("{}", shown.escape_ascii())
             );
         })?;
         disk.dax().ok_or(ENXIO)?.set_write_cache(on);

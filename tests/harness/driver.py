@@ -5,8 +5,9 @@ import errno
 import glob
 import os
 import re
+from contextlib import contextmanager
 
-from . import shell
+from . import check, shell
 
 PARAMETERS = "/sys/module/rpmem/parameters"
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -135,3 +136,23 @@ def refused(context, *arguments, error, says):
     left = difference(before, traces())
     if left:
         raise NotRefused(f"modprobe rpmem {shown}: refused, but changed {left}")
+
+
+@contextmanager
+def nd_pmem_bound(context):
+    """The kernel's own drivers have the regions, as they do where nothing keeps them away."""
+    context.allow_log("nd_pmem .*: unable to guarantee persistence of writes")
+    shell.run("modprobe", "nd_e820")
+    shell.run("modprobe", "nd_pmem")
+    check.equal(len(glob.glob("/sys/bus/nd/drivers/nd_pmem/namespace*")), 2, "namespaces that nd_pmem has")
+    try:
+        yield
+    finally:
+        unbind_nd_pmem()
+
+
+def unbind_nd_pmem():
+    """As the message of a refusal says."""
+    shell.write_text("/sys/bus/platform/drivers/e820_pmem/unbind", "e820_pmem")
+    shell.run("modprobe", "-r", "nd_pmem")
+    shell.run("modprobe", "-r", "nd_e820")

@@ -53,4 +53,5 @@ pub mod span;
 pub use align::Misaligned;
 pub use error::{ParseError, Rule};
 pub use list::{PushError, Regions, MAX_REGIONS};
+pub use number::{parse as parse_number, NumberError};
 pub use region::{PhysAddr, Region, RegionError, END_OF_MEMORY};

@@ -9,7 +9,7 @@ use core::fmt;
 
 /// Why a text is no number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NumberError {
+pub enum NumberError {
     /// It is none, or something follows it.
     Syntax,
     /// It is 2^64 or more.
@@ -17,7 +17,7 @@ pub(crate) enum NumberError {
 }
 
 /// Reads all of `text` as one number.
-pub(crate) fn parse(text: &[u8]) -> Result<u64, NumberError> {
+pub fn parse(text: &[u8]) -> Result<u64, NumberError> {
     let (base, digits) = match text {
         [b'0', b'x' | b'X', digits @ ..] => (16, digits),
         // The 0 is a digit too, so that a lone one is a number.

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `rpmemctl damage`: what of a mounted file system is on bad blocks.
+//!
+//! 1. [`crate::stack`] finds the bad bytes of the file system's device;
+//! 2. `walk` visits every file and asks with FIEMAP where it is;
+//! 3. [`overlap`] compares the two;
+//! 4. for what no file has, `owners` asks with GETFSMAP whose it is;
+//! 5. `report` shows it.
+
+pub mod overlap;
+mod owners;
+mod report;
+mod walk;
+
+use crate::block_device::{self, BlockDevice};
+use crate::mounts::{self, Mount};
+use crate::output::{Format, Outcome};
+use crate::stack::{self, Bad};
+use crate::system::System;
+use anyhow::{bail, ensure, Context, Result};
+use overlap::BadBytes;
+use report::Report;
+use std::path::Path;
+use walk::Tree;
+
+/// The file systems on which both FIEMAP and GETFSMAP were tried.
+const KNOWN: [&str; 3] = ["ext2", "ext4", "xfs"];
+
+/// Looks for damage in the file system that `path` is on.
+///
+/// # Errors
+///
+/// If it is on no disk of rpmem, or what must be read cannot be.
+pub fn run(system: &System, path: &Path, format: Format) -> Result<Outcome> {
+    ensure!(
+        system.is_this_one(),
+        "--sysroot: files are looked for on this machine only"
+    );
+    let place = Place::find(system, path)?;
+    // Before the lists are read: what the file system writes then may clear some of what is on them.
+    let tree = Tree::open(&place.mount.mount_point)?;
+    let bad = stack::bad_of(system, &place.device)?;
+    if bad.disks.is_empty() {
+        bail!(
+            "{}: is on {}, which is not on a disk of rpmem",
+            path.display(),
+            place.mount.source
+        );
+    }
+    let report = look(&place, &tree, &bad)?;
+    Outcome::new(format, &report, report.is_problem(), report::text)
+}
+
+/// A mounted file system.
+struct Place {
+    /// Where its files are looked for: if it can be, at a mount of all of it.
+    mount: Mount,
+    device: BlockDevice,
+}
+
+impl Place {
+    fn find(system: &System, path: &Path) -> Result<Self> {
+        let mounts = mounts::mounts(system)?;
+        let (real, mount) = mounts::of_path(&mounts, path)?;
+        let numbers = block_device::numbers_of_path(&real)?;
+        ensure!(
+            numbers == mount.device,
+            "{}: is on device {numbers}, but the mount {} is of {}; name the mount point",
+            path.display(),
+            mount.mount_point.display(),
+            mount.device
+        );
+        // What is mounted may be a folder of the file system only, and all of it elsewhere.
+        let whole = |other: &&Mount| other.device == mount.device && other.root == Path::new("/");
+        let mount = mounts
+            .iter()
+            .filter(|other| mount.root != Path::new("/") && whole(other))
+            .find(|other| mounts::holding(&mounts, &other.mount_point) == Some(other))
+            .unwrap_or(mount)
+            .clone();
+        let device = BlockDevice::numbered(system, &mount.device).with_context(|| {
+            format!(
+                "{}: {} is on no block device",
+                path.display(),
+                mount.file_system
+            )
+        })?;
+        if let Some(realtime) = mount.option("rtdev") {
+            bail!(
+                "{}: has a realtime device, {realtime}; which of the two a file is on cannot be told",
+                path.display()
+            );
+        }
+        Ok(Self { mount, device })
+    }
+}
+
+fn look(place: &Place, tree: &Tree, bad: &Bad) -> Result<Report> {
+    let bytes = BadBytes::new(&bad.pieces);
+    let mount_point = &place.mount.mount_point;
+    let mut report = Report::new(&place.mount, bad, tree.block_size());
+    if bytes.is_empty() {
+        return Ok(report);
+    }
+    if !KNOWN.contains(&place.mount.file_system.as_str()) {
+        report.incomplete(format!(
+            "{} was not tried with this program: what it says of where files are is taken as it is",
+            place.mount.file_system
+        ));
+    }
+    if place.mount.root != Path::new("/") {
+        report.incomplete(format!(
+            "only {} of the file system is mounted: other files in it cannot be seen",
+            place.mount.root.display()
+        ));
+    }
+    if !tree.is_clear() {
+        report.incomplete(format!(
+            "files below other mounts in {} cannot be seen; as root they can",
+            mount_point.display()
+        ));
+    }
+    let mut left = bytes.ranges();
+    let found = tree.visit(&bytes);
+    for file in found.files {
+        for piece in &file.pieces {
+            left.remove(piece.device_bytes());
+        }
+        report.files.push(file);
+    }
+    report.unexamined = found.unexamined;
+    let wanted = block_device::numbers_of_path(mount_point)?;
+    let owned = owners::of(tree, &wanted, &left);
+    if let Some(error) = owned.error {
+        report.incomplete(format!(
+            "whose the rest is, the file system does not tell: {error}"
+        ));
+    }
+    for (range, owner) in owned.pieces {
+        report.add_owned(&bytes, range, owner, |inode| {
+            found.inodes.get(&inode).cloned()
+        });
+    }
+    Ok(report)
+}
+
+/// The path as one would call it, for a file that was found below `tree`; bytes that are no UTF-8, which
+/// JSON cannot have, are shown as U+FFFD.
+fn shown(mount_point: &Path, below: &Path) -> String {
+    let path = if below.as_os_str().is_empty() {
+        mount_point.to_owned()
+    } else {
+        mount_point.join(below)
+    };
+    path.to_string_lossy().into_owned()
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Whose the bad bytes are that no file has.
+
+use super::walk::Tree;
+use fs_extents::fsmap::{self, Owner};
+use rangemap::RangeSet;
+use rustix::io::Errno;
+use std::ops::Range;
+
+/// What the file system tells.
+pub(super) struct Owned {
+    /// Each range with its owner, in the order of the device.
+    pub(super) pieces: Vec<(Range<u64>, Owner)>,
+    /// Why it does not tell more.
+    pub(super) error: Option<String>,
+}
+
+/// The owners of the bytes in `left` of the device with these numbers.
+pub(super) fn of(tree: &Tree, numbers: &str, left: &RangeSet<u64>) -> Owned {
+    let mut owned = Owned {
+        pieces: Vec::new(),
+        error: None,
+    };
+    if left.is_empty() {
+        return owned;
+    }
+    if let Err(error) = ask(tree, numbers, left, &mut owned.pieces) {
+        owned.error = Some(error.to_string());
+    }
+    let mut rest = left.clone();
+    for (range, _) in &owned.pieces {
+        rest.remove(range.clone());
+    }
+    owned
+        .pieces
+        .extend(rest.into_iter().map(|range| (range, Owner::Unknown)));
+    owned.pieces.sort_by_key(|(range, _)| range.start);
+    owned
+}
+
+fn ask(
+    tree: &Tree,
+    numbers: &str,
+    left: &RangeSet<u64>,
+    pieces: &mut Vec<(Range<u64>, Owner)>,
+) -> std::io::Result<()> {
+    for record in fsmap::records(tree.folder()?) {
+        let record = match record {
+            Ok(record) => record,
+            // It keeps no such map.
+            Err(Errno::NOTTY | Errno::OPNOTSUPP) => return Err(Errno::OPNOTSUPP.into()),
+            Err(error) => return Err(error.into()),
+        };
+        if unpacked(record.device) != numbers || record.length == 0 {
+            continue;
+        }
+        let range = record.physical..record.physical.saturating_add(record.length);
+        let hit = left.overlapping(&range);
+        pieces.extend(hit.map(|bad| {
+            (
+                bad.start.max(range.start)..bad.end.min(range.end),
+                record.owner,
+            )
+        }));
+    }
+    Ok(())
+}
+
+/// `MAJOR:MINOR` of the 32 bits of `new_encode_dev()`.
+fn unpacked(device: u32) -> String {
+    let major = (device >> 8) & 0xfff;
+    let minor = (device & 0xff) | ((device >> 12) & 0xfff00);
+    format!("{major}:{minor}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unpacked;
+
+    #[test]
+    fn unpacks_large_minors() {
+        assert_eq!(unpacked((259 << 8) | 7), "259:7");
+        assert_eq!(unpacked((0x123 << 20) | (3 << 8) | 0x45), "3:74565");
+    }
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Every file of a file system, and where it is.
+
+use super::overlap::{BadBytes, Piece, What};
+use super::shown;
+use anyhow::{Context, Result};
+use fs_extents::fiemap::{self, Of};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::OpenTreeFlags;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fs::Metadata;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use walkdir::{DirEntry, WalkDir};
+
+/// A file that has bad bytes.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct DamagedFile {
+    /// All its names that were found.
+    pub(super) paths: Vec<String>,
+    /// Its number.
+    pub(super) inode: u64,
+    /// What it is: `file`, `directory` or `other`.
+    pub(super) kind: &'static str,
+    /// Its bytes.
+    pub(super) size: u64,
+    /// What of it is bad, in the order of the file.
+    pub(super) pieces: Vec<Piece>,
+}
+
+/// A file or folder that could not be looked at.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Unexamined {
+    /// Its path.
+    pub(super) path: String,
+    /// Why not.
+    pub(super) error: String,
+}
+
+/// A name of an inode.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    /// Its paths.
+    pub(super) paths: Vec<String>,
+    /// What it is.
+    pub(super) kind: &'static str,
+    /// Its bytes.
+    pub(super) size: u64,
+}
+
+/// What was found.
+#[derive(Default)]
+pub(super) struct Found {
+    /// Files with bad bytes.
+    pub(super) files: Vec<DamagedFile>,
+    /// What could not be looked at.
+    pub(super) unexamined: Vec<Unexamined>,
+    /// Every inode that has a name.
+    pub(super) inodes: BTreeMap<u64, Named>,
+}
+
+/// The files of a file system.
+pub(super) struct Tree {
+    /// Its topmost folder.
+    root: OwnedFd,
+    mount_point: PathBuf,
+    clear: bool,
+    block_size: u64,
+}
+
+impl Tree {
+    /// What is mounted at `mount_point`. As root, a copy of that mount which nobody else sees and in which
+    /// nothing is mounted, so that no file is hidden below another mount.
+    pub(super) fn open(mount_point: &Path) -> Result<Self> {
+        // What is still in the page cache gets its place on the device. If that fails, so be it: the
+        // file system may be in no state to write.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = rustix::fs::open(mount_point, flags, Mode::empty())
+            .with_context(|| mount_point.display().to_string())?;
+        let _ = rustix::fs::syncfs(&opened);
+        let block_size = rustix::fs::fstatvfs(&opened)
+            .with_context(|| mount_point.display().to_string())?
+            .f_frsize;
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        let cloned = rustix::mount::open_tree(rustix::fs::CWD, mount_point, flags);
+        let clear = cloned.is_ok();
+        Ok(Self {
+            root: cloned.unwrap_or(opened),
+            mount_point: mount_point.to_owned(),
+            clear,
+            block_size,
+        })
+    }
+
+    /// Whether nothing can be hidden below another mount.
+    pub(super) fn is_clear(&self) -> bool {
+        self.clear
+    }
+
+    /// Bytes of a block of the file system.
+    pub(super) fn block_size(&self) -> u64 {
+        self.block_size
+    }
+
+    /// A path of the topmost folder, for this process.
+    fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}/.", self.root.as_raw_fd()))
+    }
+
+    /// The topmost folder, opened to be asked.
+    pub(super) fn folder(&self) -> std::io::Result<std::fs::File> {
+        std::fs::File::open(self.path())
+    }
+
+    /// Looks at every file.
+    pub(super) fn visit(&self, bad: &BadBytes<'_>) -> Found {
+        let root = self.path();
+        let mut found = Found::default();
+        let mut files = BTreeMap::<u64, DamagedFile>::new();
+        for entry in WalkDir::new(&root).same_file_system(true) {
+            match entry {
+                Ok(entry) => self.visit_one(&root, &entry, bad, &mut files, &mut found),
+                Err(error) => {
+                    let path = self.shown(&root, error.path().unwrap_or(&root));
+                    let error = error
+                        .io_error()
+                        .map_or("a loop of folders".to_owned(), ToString::to_string);
+                    found.unexamined.push(Unexamined { path, error });
+                }
+            }
+        }
+        for (inode, mut file) in files {
+            // Names that were found after it was looked at.
+            if let Some(named) = found.inodes.get(&inode) {
+                file.paths = named.paths.clone();
+            }
+            found.files.push(file);
+        }
+        found
+    }
+
+    fn shown(&self, root: &Path, path: &Path) -> String {
+        shown(&self.mount_point, path.strip_prefix(root).unwrap_or(path))
+    }
+
+    fn visit_one(
+        &self,
+        root: &Path,
+        entry: &DirEntry,
+        bad: &BadBytes<'_>,
+        files: &mut BTreeMap<u64, DamagedFile>,
+        found: &mut Found,
+    ) {
+        let path = self.shown(root, entry.path());
+        let looked = entry.metadata().map_err(Into::into).and_then(|data| {
+            let kind = kind(&data);
+            let named = found.inodes.entry(data.ino()).or_insert_with(|| Named {
+                paths: Vec::new(),
+                kind,
+                size: data.len(),
+            });
+            named.paths.push(path.clone());
+            // Another name of a file that was looked at.
+            if named.paths.len() > 1 || kind == "other" {
+                return Ok(());
+            }
+            let pieces = pieces(entry.path(), &data, bad)?;
+            if !pieces.is_empty() {
+                let file = DamagedFile {
+                    paths: Vec::new(),
+                    inode: data.ino(),
+                    kind,
+                    size: data.len(),
+                    pieces,
+                };
+                files.insert(data.ino(), file);
+            }
+            Ok(())
+        });
+        if let Err(error) = looked {
+            let error = std::io::Error::to_string(&error);
+            found.unexamined.push(Unexamined { path, error });
+        }
+    }
+}
+
+fn kind(data: &Metadata) -> &'static str {
+    match data.file_type() {
+        kind if kind.is_file() => "file",
+        kind if kind.is_dir() => "directory",
+        _ => "other",
+    }
+}
+
+/// The bad bytes of a file or a folder.
+fn pieces(path: &Path, data: &Metadata, bad: &BadBytes<'_>) -> std::io::Result<Vec<Piece>> {
+    // Should it have become something else meanwhile, opening it must not block or do anything.
+    let flags =
+        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let fd = rustix::fs::open(path, flags, Mode::empty())?;
+    // The size of a folder says nothing about where its entries are.
+    let size = if data.is_dir() { u64::MAX } else { data.len() };
+    let mut pieces = Vec::new();
+    for (of, what) in [(Of::Data, What::Data), (Of::Attributes, What::Attributes)] {
+        for extent in fiemap::extents(&fd, of) {
+            match extent {
+                Ok(extent) => pieces.extend(bad.pieces_of_extent(&extent, size, what)),
+                // Not told of a folder of XFS, of attributes on some file systems, and where there are none:
+                // whose such blocks are is asked for later.
+                Err(Errno::OPNOTSUPP | Errno::NOTTY | Errno::BADR | Errno::NOENT) => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(pieces)
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Whether other drivers have the memory.
+
+use super::{device, Diagnosis, Finding};
+use crate::block_device::BlockDevice;
+use crate::iomem::{Iomem, Resource, LEGACY, PERSISTENT};
+use crate::quantity::Bytes;
+use crate::system::System;
+
+const E820_DRIVER: &str = "/sys/bus/platform/devices/e820_pmem/driver";
+
+pub(super) fn examine(system: &System, disks: &[BlockDevice], diagnosis: &mut Diagnosis) {
+    // Who has disks of rpmem may leave other memory to other drivers on purpose.
+    if !disks.is_empty() {
+        return;
+    }
+    let mut held = false;
+    if let Ok(iomem) = Iomem::of(system) {
+        for range in iomem
+            .top()
+            .filter(|top| [LEGACY, PERSISTENT].contains(&top.name.as_str()))
+        {
+            if let Some(holder) = iomem.inside(range).next() {
+                diagnosis.add(holder_of(system, range, holder));
+                held = true;
+            }
+        }
+    }
+    match system.link_name(E820_DRIVER) {
+        Some(driver) if !held => diagnosis.add(
+            Finding::problem("e820-held", format!("the driver {driver} has all legacy persistent memory, so that rpmem does not take it"))
+                .seen(format!("{E820_DRIVER} is a link to {driver}"))
+                .todo(unbind(&driver))
+                .todo("modprobe rpmem")
+                .todo(KEEP_AWAY),
+        ),
+        _ => {}
+    }
+    for name in system.names("/sys/block") {
+        match BlockDevice::find(system, &name) {
+            Ok(disk) if name.starts_with("pmem") => device::examine(system, &disk, diagnosis),
+            _ => {}
+        }
+    }
+}
+
+const KEEP_AWAY: &str = "for the next boot: make install puts /etc/modprobe.d/rpmem.conf in place, which keeps nd_e820 and nd_pmem away; then update-initramfs -u";
+
+fn unbind(driver: &str) -> String {
+    format!("echo e820_pmem > /sys/bus/platform/drivers/{driver}/unbind")
+}
+
+fn holder_of(system: &System, range: &Resource, holder: &Resource) -> Finding {
+    let region = format!(
+        "{}@{}",
+        Bytes(range.range.end - range.range.start),
+        Bytes(range.range.start)
+    );
+    let driver = ["nd", "dax"]
+        .iter()
+        .find_map(|bus| system.link_name(format!("/sys/bus/{bus}/devices/{}/driver", holder.name)));
+    let by = match &driver {
+        Some(driver) => format!("\"{}\", of the driver {driver}", holder.name),
+        None => format!("\"{}\"", holder.name),
+    };
+    let finding = Finding::problem("held", format!("{region} is held by {by}")).seen(format!(
+        "{:x}-{:x} : {} in /proc/iomem, inside \"{}\"",
+        holder.range.start,
+        holder.range.end - 1,
+        holder.name,
+        range.name
+    ));
+    let finding = match (system.link_name(E820_DRIVER), holder.name.as_str()) {
+        (Some(e820), _) if range.name == LEGACY => finding
+            .todo(unbind(&e820))
+            .todo("modprobe rpmem")
+            .todo(KEEP_AWAY),
+        (_, name) if name.starts_with("namespace") => finding
+            .todo(format!("ndctl disable-namespace {name}"))
+            .todo(format!("modprobe rpmem regions={region}")),
+        (_, name) if name.starts_with("dax") => finding
+            .todo(format!(
+                "daxctl offline-memory {name}; daxctl disable-device {name}"
+            ))
+            .todo(format!("modprobe rpmem regions={region}")),
+        _ => finding.todo("unload that driver or unbind it, then modprobe rpmem"),
+    };
+    finding.todo("or leave it to that driver")
+}

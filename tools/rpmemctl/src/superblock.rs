@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the superblock of ext4 or XFS says that matters for DAX.
+//!
+//! Formats: `Documentation/filesystems/ext4/super.rst`; `struct xfs_dsb` in
+//! `fs/xfs/libxfs/xfs_format.h`.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// A file system on a device, mounted or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Superblock {
+    /// ext2, ext3 or ext4.
+    Ext4 {
+        /// Bytes of a block.
+        block_size: u64,
+        /// Whether small files may be kept in their inodes.
+        inline_data: bool,
+    },
+    /// XFS.
+    Xfs {
+        /// Bytes of a block.
+        block_size: u64,
+        /// Whether files may share blocks.
+        reflink: bool,
+    },
+}
+
+/// How many bytes hold what is looked for.
+const LENGTH: usize = 2048;
+
+impl Superblock {
+    /// That of a device; `None` if it has neither.
+    ///
+    /// # Errors
+    ///
+    /// If the device cannot be read.
+    pub fn of(node: &Path) -> io::Result<Option<Self>> {
+        let mut bytes = [0; LENGTH];
+        File::open(node)?.read_exact_at(&mut bytes, 0)?;
+        Ok(Self::parse(&bytes))
+    }
+
+    /// That in the first bytes of a device.
+    pub fn parse(bytes: &[u8; LENGTH]) -> Option<Self> {
+        let little = |at: usize| {
+            u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+        };
+        let big = |at: usize| {
+            u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+        };
+        if bytes.starts_with(b"XFSB") {
+            return Some(Self::Xfs {
+                block_size: big(4).into(),
+                // sb_features_ro_compat, XFS_SB_FEAT_RO_COMPAT_REFLINK
+                reflink: big(212) & 0x4 != 0,
+            });
+        }
+        let ext4 = 1024;
+        if bytes[ext4 + 56..ext4 + 58] == [0x53, 0xef] {
+            return Some(Self::Ext4 {
+                // s_log_block_size
+                block_size: 1024u64.checked_shl(little(ext4 + 24)).unwrap_or(0),
+                // s_feature_incompat, EXT4_FEATURE_INCOMPAT_INLINE_DATA
+                inline_data: little(ext4 + 96) & 0x8000 != 0,
+            });
+        }
+        None
+    }
+
+    /// The name of the type.
+    pub fn file_system(&self) -> &'static str {
+        match self {
+            Self::Ext4 { .. } => "ext4",
+            Self::Xfs { .. } => "xfs",
+        }
+    }
+
+    /// Bytes of a block.
+    pub fn block_size(&self) -> u64 {
+        match self {
+            Self::Ext4 { block_size, .. } | Self::Xfs { block_size, .. } => *block_size,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Superblock, LENGTH};
+
+    #[test]
+    fn tells_the_two_apart() {
+        let mut bytes = [0; LENGTH];
+        assert_eq!(Superblock::parse(&bytes), None);
+        bytes[1024 + 56] = 0x53;
+        bytes[1024 + 57] = 0xef;
+        bytes[1024 + 24] = 2;
+        bytes[1024 + 97] = 0x80;
+        let ext4 = Superblock::Ext4 {
+            block_size: 4096,
+            inline_data: true,
+        };
+        assert_eq!(Superblock::parse(&bytes), Some(ext4));
+        bytes[..4].copy_from_slice(b"XFSB");
+        bytes[6] = 0x10;
+        let xfs = Superblock::Xfs {
+            block_size: 4096,
+            reflink: false,
+        };
+        assert_eq!(Superblock::parse(&bytes), Some(xfs));
+    }
+}
