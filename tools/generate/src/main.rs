@@ -26,11 +26,25 @@ struct Tool {
     sections: &'static str,
 }
 
-fn tools() -> [Tool; 1] {
-    [Tool {
-        command: rpmemctl::cli::command(),
-        sections: include_str!("../../rpmemctl/manual/rpmemctl.8.in"),
-    }]
+fn tools() -> [Tool; 4] {
+    [
+        Tool {
+            command: dump_rdaxfs::cli::command(),
+            sections: include_str!("../../dump_rdaxfs/manual/dump.rdaxfs.8.in"),
+        },
+        Tool {
+            command: fsck_rdaxfs::cli::command(),
+            sections: include_str!("../../fsck_rdaxfs/manual/fsck.rdaxfs.8.in"),
+        },
+        Tool {
+            command: mkfs_rdaxfs::cli::command(),
+            sections: include_str!("../../mkfs_rdaxfs/manual/mkfs.rdaxfs.8.in"),
+        },
+        Tool {
+            command: rpmemctl::cli::command(),
+            sections: include_str!("../../rpmemctl/manual/rpmemctl.8.in"),
+        },
+    ]
 }
 
 /// Where each shell looks for what packages bring, and under which name.

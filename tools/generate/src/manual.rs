@@ -20,7 +20,9 @@ pub(crate) fn page(mut command: Command, sections: &str) -> Result<Vec<u8>> {
     man.render_description_section(&mut page)?;
     man.render_options_section(&mut page)?;
     let mut roff = Roff::new();
-    roff.control("SH", ["COMMANDS"]);
+    if command.has_subcommands() {
+        roff.control("SH", ["COMMANDS"]);
+    }
     for subcommand in command.get_subcommands().filter(|one| !one.is_hide_set()) {
         describe(&mut roff, subcommand);
     }
