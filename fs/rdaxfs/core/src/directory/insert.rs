@@ -180,6 +180,9 @@ pub(crate) fn settle<P: Platform>(
     directory: &Tree,
 ) -> Result {
     let (made, freed) = blocks.settle(tx)?;
+    if made == freed {
+        return Ok(());
+    }
     for (field, unit) in [
         (offset_of!(Inode, blocks), 1),
         (offset_of!(Inode, size), BLOCK_SIZE),

@@ -47,7 +47,14 @@ impl<P: Platform> Volume<P> {
         let old = self.size(map)?;
         let longer = size > old;
         if longer {
-            self.zero_bytes(map, old..from.max(old))?;
+            // Where nothing has been written, nothing is lost behind the new end either, and who
+            // maps its page finds zeros there.
+            let until = if from == size {
+                size.next_multiple_of(BLOCK_SIZE)
+            } else {
+                from.max(old)
+            };
+            self.zero_bytes(map, old..until)?;
         }
         let head = Head {
             size: longer.then_some(size),

@@ -128,6 +128,17 @@ impl File {
             }
             Op::Truncate { size } => {
                 volume.truncate(workspace, map, size, NOW).unwrap();
+                // Whoever maps the new end's page finds zeros behind it.
+                let tail = volume.map(map, size / BLOCK_SIZE, 1).unwrap();
+                if let State::Mapped(block) = tail.state {
+                    let mut bytes = vec![0; (BLOCK_SIZE - size % BLOCK_SIZE) as usize];
+                    let offset = block * BLOCK_SIZE + size % BLOCK_SIZE;
+                    volume.platform().read(offset, &mut bytes).unwrap();
+                    let grown = size as usize >= self.model.len();
+                    assert!(
+                        (grown && size % BLOCK_SIZE == 0) || bytes.iter().all(|&byte| byte == 0)
+                    );
+                }
                 self.model.resize(size as usize, 0);
             }
             Op::Fallocate {

@@ -2,9 +2,14 @@
 
 //! Each operation by itself.
 
-use rdaxfs_core::format::{Time, XattrSpace, S_IFBLK, S_IFCHR, S_IFIFO, S_IFSOCK};
+use std::mem::offset_of;
+
+use rdaxfs_core::format::{
+    inode_offset, Inode, Time, XattrSpace, MAX_LINKS, S_IFBLK, S_IFCHR, S_IFIFO, S_IFSOCK,
+};
 use rdaxfs_core::inode::XattrState;
 use rdaxfs_core::name::{NewInode, RenameMode};
+use rdaxfs_core::platform::Medium;
 use rdaxfs_core::xattr::{NewXattr, XattrName};
 use rdaxfs_core::Error;
 
@@ -238,6 +243,30 @@ fn renames() {
     assert_eq!(fs.volume.parent(fs.map(sub)), Ok(a));
     assert_eq!(fs.attributes(full).links, 0);
     fs.check();
+}
+
+#[test]
+fn links_are_counted_as_far_as_there_are_numbers() {
+    let mut fs = fs();
+    let root = fs.root();
+    let ino = fs.create(root, b"file", &file()).unwrap();
+    let dir = fs.mkdir(root, b"dir").unwrap();
+    let sub = fs.mkdir(root, b"sub").unwrap();
+    for ino in [ino, dir] {
+        let links = inode_offset(ino) + offset_of!(Inode, links) as u64;
+        fs.medium().store_u64(links, MAX_LINKS);
+    }
+    let before = fs.snapshot();
+    assert_eq!(fs.link(root, b"more", ino), Err(Error::TooManyLinks));
+    assert_eq!(fs.mkdir(dir, b"more"), Err(Error::TooManyLinks));
+    let mode = RenameMode::Replace;
+    let rename = fs.rename((root, b"sub"), (dir, b"sub"), mode);
+    assert_eq!(rename, Err(Error::TooManyLinks));
+    assert_eq!(fs.snapshot(), before);
+    assert_eq!(fs.volume.parent(fs.map(sub)), Ok(root));
+    fs.create(dir, b"more", &file()).unwrap();
+    fs.unlink(root, b"file").unwrap();
+    assert_eq!(fs.attributes(ino).links, MAX_LINKS - 1);
 }
 
 #[test]

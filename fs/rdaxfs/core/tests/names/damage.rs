@@ -2,10 +2,15 @@
 
 //! Directories that are not what they must be: whatever is done with them ends, and without a panic.
 
+use std::mem::offset_of;
+
 use proptest::prelude::*;
-use rdaxfs_core::format::{inode_offset, BLOCK_SIZE, DIRECTORY_LEAF_MAGIC, INNER_MAGIC};
+use rdaxfs_core::format::{
+    inode_offset, NodeHeader, BLOCK_SIZE, DIRECTORY_LEAF_MAGIC, INNER_MAGIC,
+};
 use rdaxfs_core::name::RenameMode;
 use rdaxfs_core::platform::Medium;
+use rdaxfs_core::Error;
 
 use crate::trial::{file, Fs};
 
@@ -27,6 +32,70 @@ fn places(fs: &Fs, ino: u64) -> Vec<(u64, u64)> {
         }
     }
     found
+}
+
+/// Makes a directory of so many names of one file; returns the directory and the file.
+fn directory(fs: &mut Fs, entries: u64) -> (u64, u64) {
+    let root = fs.root();
+    let ino = fs.create(root, b"file", &file()).unwrap();
+    let dir = fs.mkdir(root, b"dir").unwrap();
+    for number in 0..entries {
+        fs.link(dir, &name(number), ino).unwrap();
+    }
+    (dir, ino)
+}
+
+/// Takes all entries out of a leaf, as fsck does with bad ones.
+fn empty_leaf(fs: &Fs, block: u64) {
+    for field in [offset_of!(NodeHeader, word), offset_of!(NodeHeader, more)] {
+        fs.medium().store_u64(block + field as u64, 0);
+    }
+}
+
+/// The blocks, in bytes, that are or were leaves, and have entries.
+fn leaves(fs: &Fs, dir: u64) -> Vec<u64> {
+    let places = places(fs, dir).into_iter().skip(1);
+    places
+        .map(|place| place.0)
+        .filter(|&block| word(fs, block) as u32 == DIRECTORY_LEAF_MAGIC)
+        .filter(|&block| word(fs, block + offset_of!(NodeHeader, word) as u64) != 0)
+        .collect()
+}
+
+#[test]
+fn empty_leaves_are_as_good_as_none() {
+    let mut fs = Fs::new(1024, 0);
+    let root = fs.root();
+    let free = fs.free();
+    let (dir, ino) = directory(&mut fs, 300);
+    let leaves = leaves(&fs, dir);
+    assert!(leaves.len() > 4);
+    let before = fs.list(dir);
+    for &block in &leaves[1..4] {
+        empty_leaf(&fs, block);
+    }
+    let left = fs.list(dir);
+    assert!(!left.is_empty() && left.len() < before.len());
+    assert!(left.iter().all(|entry| before.contains(entry)));
+    for entry in &before {
+        let target = fs.lookup(dir, &entry.name);
+        assert_eq!(target.is_ok(), left.contains(entry));
+    }
+    // They are filled and emptied again.
+    for entry in before.iter().filter(|entry| !left.contains(entry)) {
+        fs.link(dir, &entry.name, ino).unwrap();
+    }
+    assert_eq!(fs.list(dir), before);
+    for entry in &left {
+        fs.unlink(dir, &entry.name).unwrap();
+    }
+    assert_eq!(fs.rmdir(root, b"dir"), Err(Error::NotEmpty));
+    for block in self::leaves(&fs, dir) {
+        empty_leaf(&fs, block);
+    }
+    fs.rmdir(root, b"dir").unwrap();
+    fs.finish_orphans();
+    assert!(free - fs.free() <= 1);
 }
 
 /// How a word is damaged.
@@ -63,11 +132,7 @@ proptest! {
     ) {
         let mut fs = Fs::new(512, hashes);
         let root = fs.root();
-        let ino = fs.create(root, b"file", &file()).unwrap();
-        let dir = fs.mkdir(root, b"dir").unwrap();
-        for number in 0..entries {
-            fs.link(dir, &name(number), ino).unwrap();
-        }
+        let (dir, ino) = directory(&mut fs, entries);
         let places = places(&fs, dir);
         for (place, at, damage) in damages {
             let (start, len) = places[usize::from(place) % places.len()];
