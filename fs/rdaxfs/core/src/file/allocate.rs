@@ -30,7 +30,7 @@ impl<P: Platform> Volume<P> {
     ///
     /// # Errors
     ///
-    /// Those of [`map`](Self::map), [`Error::ReadOnly`], and [`Error::NoSpace`].
+    /// Those of [`map`](Self::map), [`Error::ReadOnly`](crate::Error::ReadOnly), and [`Error::NoSpace`](crate::Error::NoSpace).
     pub fn map_for_write(
         &self,
         workspace: &mut Workspace,

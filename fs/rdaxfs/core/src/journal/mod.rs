@@ -2,9 +2,9 @@
 
 //! Transactions: the only way in which a reachable word of the medium changes.
 //!
-//! A transaction prepares what is new where nothing points to ([`Transaction::fresh`],
-//! [`Transaction::bulk_zero`]), and lists the words that make it reachable ([`Transaction::set`]).
-//! [`Transaction::commit`] then
+//! A transaction prepares what is new where nothing points to (`Transaction::fresh`,
+//! `Transaction::bulk_zero`), and lists the words that make it reachable (`Transaction::set`).
+//! `Transaction::commit` then
 //!
 //! 1. writes the list, with checksums of the fresh bytes, as a record into a journal slot, past the
 //!    cache, and **fences**: from here on the transaction is durable;
