@@ -280,6 +280,41 @@ fn conversion_keeps_what_else_is_written() {
 }
 
 #[test]
+fn zeroing_needs_no_block() {
+    let (volume, mut workspace, [unwritten, mut written, rest]) = full();
+    let workspace = &mut *workspace;
+    let free = free_blocks(&volume);
+    let mut bytes = vec![0; 3 * BLOCK_SIZE as usize];
+    for turn in 0..700 {
+        let pages = (4 * turn + 1, 1);
+        fallocate(
+            &volume,
+            workspace,
+            &mut written,
+            Fallocate::ZeroRange,
+            pages,
+        )
+        .unwrap();
+        volume
+            .read_file(&written, 4 * turn * BLOCK_SIZE, &mut bytes)
+            .unwrap();
+        for (page, page_bytes) in bytes.chunks(BLOCK_SIZE as usize).enumerate() {
+            let byte = u8::from(page != 1);
+            assert!(page_bytes.iter().all(|&found| found == byte));
+        }
+    }
+    // The last blocks are for what gives blocks back.
+    assert_eq!(free_blocks(&volume), free);
+    for (name, map) in [
+        ("written", written),
+        ("unwritten", unwritten),
+        ("rest", rest),
+    ] {
+        remove(&volume, workspace, name, map);
+    }
+}
+
+#[test]
 fn space_can_be_freed_on_a_full_volume() {
     let (volume, mut workspace, [unwritten, mut written, mut rest]) = full();
     let workspace = &mut *workspace;
