@@ -47,7 +47,7 @@ impl<P: Platform> Volume<P> {
             }
             Some(_) => {
                 let count = count.min(MAX_STEP);
-                let mapping = self.convert_at(workspace, map, (page, count), true)?;
+                let mapping = self.convert_at(workspace, map, (page, count), &|_| false)?;
                 Ok((mapping, true))
             }
             None => {

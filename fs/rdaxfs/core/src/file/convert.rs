@@ -18,7 +18,10 @@ impl<P: Platform> Volume<P> {
     /// has seen to it that the data is durable. Pages that are not unwritten stay as they are.
     ///
     /// It does not fail for want of space: when there is no block for another node, the rest of an
-    /// unwritten extent is zeroed, and the extent becomes readable as a whole.
+    /// unwritten extent is zeroed, and the extent becomes readable as a whole. `written` says of
+    /// which other pages the data is on its blocks already, durably, so that it must not be zeroed:
+    /// those for which this call is still to come. The caller starts no writeback to blocks that it
+    /// had from [`reserve_unwritten`](Self::reserve_unwritten) meanwhile.
     ///
     /// The map lock is held.
     ///
@@ -29,10 +32,12 @@ impl<P: Platform> Volume<P> {
         &self,
         workspace: &mut Workspace,
         map: &mut MapState,
-        page: u64,
-        count: u64,
+        (page, count): (u64, u64),
+        written: &dyn Fn(u64) -> bool,
     ) -> Result {
         check_pages(page, count)?;
+        let pages = page..page.saturating_add(count);
+        let keep = |page| pages.contains(&page) || written(page);
         self.complete(workspace, map)?;
         let end = page + count;
         let mut page = page;
@@ -40,7 +45,7 @@ impl<P: Platform> Volume<P> {
             let cursor = find(self, &extents_of(map), page)?;
             page = match cursor.at_page(page) {
                 Some(extent) if extent.unwritten => {
-                    self.convert_at(workspace, map, (page, end - page), false)?;
+                    self.convert_at(workspace, map, (page, end - page), &keep)?;
                     extent.end()
                 }
                 Some(extent) => extent.end(),
@@ -50,14 +55,14 @@ impl<P: Platform> Volume<P> {
         Ok(())
     }
 
-    /// Makes pages of one unwritten extent readable, which has the first of them. `zero`: they are
-    /// zeroed before.
+    /// Makes pages of one unwritten extent readable, which has the first of them. They are zeroed
+    /// before, except those of which `keep` says that their blocks hold them.
     pub(super) fn convert_at(
         &self,
         workspace: &mut Workspace,
         map: &mut MapState,
         (page, count): (u64, u64),
-        zero: bool,
+        keep: &dyn Fn(u64) -> bool,
     ) -> Result<Mapping> {
         self.check_writable()?;
         let tree = extents_of(map);
@@ -73,9 +78,7 @@ impl<P: Platform> Volume<P> {
             ..middle
         };
         let converted = self.transact(workspace, &mut map.stamp, |tx, scratch| {
-            if zero {
-                zero_blocks(tx, &middle)?;
-            }
+            zero_unless(tx, &middle, keep)?;
             let mut blocks = NodeBlocks::new(tree.ino, false);
             let new = [left, written, right];
             edit(tx, scratch, &mut blocks, (&tree, &cursor), 1, &new)?;
@@ -93,11 +96,7 @@ impl<P: Platform> Volume<P> {
             unwritten: false,
         };
         self.transact(workspace, &mut map.stamp, |tx, scratch| {
-            zero_blocks(tx, &left)?;
-            if zero {
-                zero_blocks(tx, &middle)?;
-            }
-            zero_blocks(tx, &right)?;
+            zero_unless(tx, &whole, keep)?;
             // One takes the place of one: this needs no node.
             let mut blocks = NodeBlocks::new(tree.ino, false);
             edit(tx, scratch, &mut blocks, (&tree, &cursor), 1, &[whole])
@@ -131,6 +130,23 @@ impl Parts {
             right: part(to, extent.end()),
         }
     }
+}
+
+/// Zeroes the blocks of an extent, except those of the pages that are to be kept.
+fn zero_unless<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    extent: &Extent,
+    keep: &dyn Fn(u64) -> bool,
+) -> Result {
+    let mut from = extent.page;
+    for page in extent.page..=extent.end() {
+        if page < extent.end() && !keep(page) {
+            continue;
+        }
+        zero_blocks(tx, &Parts::of(extent, from, page - from).middle)?;
+        from = page + 1;
+    }
+    Ok(())
 }
 
 /// Zeroes the blocks of an extent, which read as zeros already or are to.

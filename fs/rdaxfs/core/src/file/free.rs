@@ -212,7 +212,8 @@ pub(super) fn unwrite_step<P: Platform>(
             zero_blocks(tx, &middle)?;
             return Ok(more(middle.end()));
         }
-        let mut blocks = NodeBlocks::new(tree.ino, true);
+        // Nothing is given back: the reserve is for what does, and zeros in place do as well.
+        let mut blocks = NodeBlocks::new(tree.ino, false);
         let unwritten = Extent {
             unwritten: true,
             ..middle

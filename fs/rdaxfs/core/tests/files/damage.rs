@@ -138,7 +138,7 @@ fn exercise(volume: &FlakyVolume, workspace: &mut Workspace, map: &mut MapState)
         let _ = volume.read_file(map, offset, &mut bytes);
         let _ = volume.write_file(workspace, map, offset + 5, &bytes, NOW);
         let _ = volume.reserve_unwritten(workspace, map, page + 8, 2);
-        let _ = volume.convert(workspace, map, page + 8, 1);
+        let _ = volume.convert(workspace, map, (page + 8, 1), &|_| false);
         for mode in [
             Fallocate::PunchHole,
             Fallocate::ZeroRange,

@@ -6,6 +6,7 @@ use rdaxfs_core::file::{Fallocate, FallocateRange, State};
 use rdaxfs_core::format::{BLOCK_SIZE, S_IFREG};
 use rdaxfs_core::inode::MapState;
 use rdaxfs_core::name::NewInode;
+use rdaxfs_core::platform::Medium;
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::{Error, Result};
 
@@ -213,7 +214,7 @@ fn conversion_needs_no_block() {
         let page = 4 * turn + 1;
         if turn % 2 == 0 {
             volume
-                .convert(&mut workspace, &mut unwritten, page, 1)
+                .convert(&mut workspace, &mut unwritten, (page, 1), &|_| false)
                 .unwrap();
         } else {
             let (mapping, new) = volume
@@ -238,6 +239,78 @@ fn conversion_needs_no_block() {
                 .unwrap();
             assert!(page_bytes.iter().all(|&byte| byte == 0), "page {page}");
         }
+    }
+}
+
+/// Without a block, an extent becomes readable as a whole: what other writeback has put there stays.
+#[test]
+fn conversion_keeps_what_else_is_written() {
+    let (volume, mut workspace, [mut unwritten, ..]) = full();
+    let written = [6; BLOCK_SIZE as usize];
+    let mut page_bytes = written;
+    let mut whole = 0;
+    for turn in 0..700 {
+        let first = 4 * turn;
+        let mapping = volume.map(&unwritten, first, 3).unwrap();
+        let State::Unwritten(block) = mapping.state else {
+            panic!("{mapping:?}");
+        };
+        for place in [1, 2] {
+            let offset = (block + place) * BLOCK_SIZE;
+            volume.platform().copy_nt(offset, &written).unwrap();
+        }
+        let last = |page| page == first + 2;
+        volume
+            .convert(&mut workspace, &mut unwritten, (first + 1, 1), &last)
+            .unwrap();
+        let mapping = volume.map(&unwritten, first, 3).unwrap();
+        whole += u64::from(mapping.count == 3);
+        volume
+            .convert(&mut workspace, &mut unwritten, (first + 2, 1), &|_| false)
+            .unwrap();
+        for (page, byte) in [(first, 0), (first + 1, 6), (first + 2, 6)] {
+            let offset = page * BLOCK_SIZE;
+            volume
+                .read_file(&unwritten, offset, &mut page_bytes)
+                .unwrap();
+            assert!(page_bytes.iter().all(|&found| found == byte), "page {page}");
+        }
+    }
+    assert!(whole > 0, "there was a block for every list");
+}
+
+#[test]
+fn zeroing_needs_no_block() {
+    let (volume, mut workspace, [unwritten, mut written, rest]) = full();
+    let workspace = &mut *workspace;
+    let free = free_blocks(&volume);
+    let mut bytes = vec![0; 3 * BLOCK_SIZE as usize];
+    for turn in 0..700 {
+        let pages = (4 * turn + 1, 1);
+        fallocate(
+            &volume,
+            workspace,
+            &mut written,
+            Fallocate::ZeroRange,
+            pages,
+        )
+        .unwrap();
+        volume
+            .read_file(&written, 4 * turn * BLOCK_SIZE, &mut bytes)
+            .unwrap();
+        for (page, page_bytes) in bytes.chunks(BLOCK_SIZE as usize).enumerate() {
+            let byte = u8::from(page != 1);
+            assert!(page_bytes.iter().all(|&found| found == byte));
+        }
+    }
+    // The last blocks are for what gives blocks back.
+    assert_eq!(free_blocks(&volume), free);
+    for (name, map) in [
+        ("written", written),
+        ("unwritten", unwritten),
+        ("rest", rest),
+    ] {
+        remove(&volume, workspace, name, map);
     }
 }
 

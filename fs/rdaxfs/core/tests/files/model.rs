@@ -183,7 +183,9 @@ impl File {
                     at += got.count;
                 }
                 volume.fence_data();
-                volume.convert(workspace, map, page, count).unwrap();
+                volume
+                    .convert(workspace, map, (page, count), &|_| false)
+                    .unwrap();
                 let (from, size) = (page * BLOCK_SIZE, (page + count) * BLOCK_SIZE);
                 volume.set_size(workspace, map, from, size, NOW).unwrap();
                 self.write_model(from, size - from, byte);

@@ -113,17 +113,19 @@ fn a_large_directory_costs_little_more() {
     compare(costs(4096, 1000), costs(16384, 100_000));
 }
 
-/// Counts instructions with
-/// `valgrind --tool=callgrind --collect-atstart=no --toggle-collect='*measured_creates*' … --ignored`.
+/// To count the instructions of the operations:
+///
+/// `valgrind --tool=callgrind --collect-atstart=no --toggle-collect='*measured_*' NAMES --ignored costs_of_a_million`,
+/// NAMES being this test's program of a release build; then `callgrind_annotate --inclusive=yes` has
+/// those of `lookup`, `create` and `unlink`.
 #[test]
-#[ignore = "needs 400 MiB and minutes: to be run by itself"]
+#[ignore = "for callgrind: needs 200 MiB and minutes"]
 fn costs_of_a_million_entries() {
-    let large = costs(48 << 10, 1_000_000);
-    compare(costs(4096, 1000), large);
+    println!("{:?}", costs(48 << 10, 1_000_000));
 }
 
 #[test]
-#[ignore = "what callgrind compares a million with"]
+#[ignore = "for callgrind"]
 fn costs_of_a_thousand_entries() {
     println!("{:?}", costs(4096, 1000));
 }
