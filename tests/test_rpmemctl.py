@@ -133,13 +133,19 @@ def names_damaged_files(t):
     shell.run("fallocate", "--keep-size", "--length", 16 * PAGE, beyond)
     gone = t.file_system.file("gone", b"g" * PAGE)
     whole = t.file_system.file("whole", b"w" * PAGE)
+    shared = t.file_system.file("shared", b"r" * PAGE)
+    clones = {shared}
+    if t.case.target == "xfs":
+        shell.run("cp", "--reflink=always", shared, f"{place}/clone")
+        clones.add(f"{place}/clone")
     os.sync()
-    sectors = {name: first_sectors(name) for name in (path, sparse, unwritten, beyond, gone, whole)}
+    sectors = {name: first_sectors(name) for name in (path, sparse, unwritten, beyond, gone, whole, shared)}
     os.unlink(gone)
     os.sync()
     for sector, count in (
         (sectors[path][2] + 3, 2), (sectors[path][10], 8), (sectors[sparse][300], 1),
         (sectors[unwritten][5], 8), (sectors[beyond][0], 8), (sectors[gone][0], 1),
+        (sectors[shared][0] + 7, 1),
     ):
         t.disk.badblocks.inject(sector, count)
     t.disk.badblocks.inject(odd, 1)
@@ -149,7 +155,7 @@ def names_damaged_files(t):
     files = by_path(report)
     check.equal(
         sorted(files),
-        sorted([path, f"{place}/second name", f"{place}/odd\ufffd\x1b[31m", sparse, unwritten, beyond]),
+        sorted([path, f"{place}/second name", f"{place}/odd\ufffd\x1b[31m", sparse, unwritten, beyond, *clones]),
         "damaged files",
     )
     check.equal(sorted(files[path]["paths"]), sorted([path, f"{place}/second name"]), "names of a file")
@@ -184,6 +190,7 @@ def names_damaged_files(t):
     text = rpmemctl.attempt("damage", place)
     check.true("odd\ufffd\\u{1b}[31m" in text.stdout, text.stdout)
     rpmemctl.answer("clear", t.disk.name, odd, 1)
+    rpmemctl.answer("clear", t.disk.name, sectors[shared][0], "4K")
     text = rpmemctl.attempt("damage", place)
     check.equal(text.returncode, 0, f"status with no loss left: {text.stdout} {text.stderr}")
     check.true("not written yet, nothing lost" in text.stdout and "Free space" in text.stdout, text.stdout)
@@ -229,6 +236,16 @@ def names_damage_outside_of_files(t):
     check.equal({(what, sector) for what, _, _, sector in pieces(files[folder])}, {("data", entries)}, "entries")
     check.equal([(one["owner"], one["sector"]) for one in report["metadata"]], [(owner, metadata)], "metadata")
     check.equal((report["free"], report["unknown"]), ([], []), "others")
+
+    # When the entries have left the cache, the folder cannot be searched; that is said.
+    t.file_system.unmount()
+    t.disk.badblocks.inject(entries, 1)
+    t.file_system.mount()
+    report = rpmemctl.answer("damage", place, status=1)
+    t.disk.badblocks.clear(0, t.disk.sectors)
+    check.equal([one["path"] for one in report["unexamined"]], [folder], "what cannot be searched")
+    check.equal(report["complete"], False, "complete")
+    check.equal(list(by_path(report)), [folder], "what is damaged")
 
 
 @case(on=("ext4",))
@@ -445,7 +462,7 @@ def check_suggestion(name):
     check.equal(set(rpmemctl.findings()), {"module-not-loaded"}, "what the doctor says")
     driver.load()
     check.equal(Disk(0).bytes, size, f"bytes of the disk of {name}")
-    with FileSystem("xfs", "/dev/rpmem0") as made:
+    with FileSystem("ext4", "/dev/rpmem0") as made:
         check.equal(rpmemctl.findings(made.directory, status=0), {}, "DAX")
     driver.unload()
 
@@ -466,6 +483,37 @@ def the_doctor_finds_odd_ranges(t):
     found = rpmemctl.findings()
     check.equal(set(found), {"misaligned", "module-not-loaded"}, "problems")
     check.true("write regions=" in found["misaligned"]["what"], found["misaligned"]["what"])
+
+
+@case(guests=("across",), loaded=False, last=True)
+def the_doctor_finds_modules_that_cannot_be_loaded(t):
+    """Not installed, unknown to modprobe, for another kernel, and not signed where that is asked for."""
+    t.allow_log("module .*|rpmem: .*|Loading of unsigned module is rejected")
+    tree = Path("/lib/modules") / os.uname().release
+    (module,) = tree.rglob("rpmem.ko")
+    original = module.read_bytes()
+
+    def ids():
+        return set(rpmemctl.findings()) - {"memmap-in-pieces", "memmap-merged", "misaligned"}
+
+    module.unlink()
+    check.equal(ids(), {"module-missing"}, "without the file")
+    release = os.uname().release.encode()
+    other = release.replace(b"7.3", b"9.9")
+    module.write_bytes(original.replace(b"vermagic=" + release, b"vermagic=" + other))
+    check.equal(ids(), {"module-for-other-kernel", "module-not-loaded"}, "for another kernel")
+    done = shell.attempt("modprobe", "rpmem")
+    check.true("Exec format error" in done.stderr, f"the kernel takes it: {done.stderr}")
+    module.write_bytes(original)
+    known = (tree / "modules.dep").read_bytes()
+    (tree / "modules.dep").write_bytes(b"")
+    check.equal(ids(), {"module-not-indexed", "module-not-loaded"}, "without an index")
+    (tree / "modules.dep").write_bytes(known)
+    check.equal(ids(), {"module-not-loaded"}, "as it was")
+    # There is no way back from that, but for a reboot.
+    shell.write_text("/sys/module/module/parameters/sig_enforce", "Y")
+    check.equal(ids(), {"module-unsigned", "module-not-loaded"}, "with signatures enforced")
+    check.true("Key was rejected" in shell.attempt("modprobe", "rpmem").stderr, "the kernel takes it")
 
 
 @case(guests=("across",), loaded=False)

@@ -129,7 +129,7 @@ fn look(place: &Place, tree: &Tree, bad: &Bad) -> Result<Report> {
         }
         report.files.push(file);
     }
-    report.unexamined = found.unexamined;
+    report.unexamined(found.unexamined);
     let wanted = block_device::numbers_of_path(mount_point)?;
     let owned = owners::of(tree, &wanted, &left);
     if let Some(error) = owned.error {

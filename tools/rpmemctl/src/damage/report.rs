@@ -28,7 +28,7 @@ pub(super) struct Report {
     metadata: Vec<Owned>,
     free: Vec<Piece>,
     unknown: Vec<Piece>,
-    pub(super) unexamined: Vec<Unexamined>,
+    unexamined: Vec<Unexamined>,
     /// Whether nothing can have been missed.
     complete: bool,
     notes: Vec<String>,
@@ -76,6 +76,12 @@ impl Report {
     pub(super) fn incomplete(&mut self, why: String) {
         self.complete = false;
         self.notes.push(why);
+    }
+
+    /// Says what could not be looked at.
+    pub(super) fn unexamined(&mut self, unexamined: Vec<Unexamined>) {
+        self.complete &= unexamined.is_empty();
+        self.unexamined = unexamined;
     }
 
     /// Adds a bad range of which the file system names the owner.
@@ -135,10 +141,7 @@ impl Report {
             .iter()
             .flat_map(|file| &file.pieces)
             .any(|piece| piece.what.is_loss());
-        loss || !self.metadata.is_empty()
-            || !self.unknown.is_empty()
-            || !self.unexamined.is_empty()
-            || !self.complete
+        loss || !self.metadata.is_empty() || !self.unknown.is_empty() || !self.complete
     }
 }
 

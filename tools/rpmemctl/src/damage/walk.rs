@@ -121,11 +121,20 @@ impl Tree {
         let root = self.path();
         let mut found = Found::default();
         let mut files = BTreeMap::<u64, DamagedFile>::new();
+        // The folders that lead to where the walk is, the topmost first.
+        let mut folders = Vec::new();
         for entry in WalkDir::new(&root).same_file_system(true) {
             match entry {
-                Ok(entry) => self.visit_one(&root, &entry, bad, &mut files, &mut found),
+                Ok(entry) => {
+                    folders.truncate(entry.depth());
+                    folders.push(entry.path().to_owned());
+                    self.visit_one(&root, &entry, bad, &mut files, &mut found);
+                }
                 Err(error) => {
-                    let path = self.shown(&root, error.path().unwrap_or(&root));
+                    // An entry that cannot be read has no name: the folder that it is in has.
+                    let folder = error.depth().checked_sub(1).and_then(|n| folders.get(n));
+                    let path = error.path().or(folder.map(PathBuf::as_path));
+                    let path = self.shown(&root, path.unwrap_or(&root));
                     let error = error
                         .io_error()
                         .map_or("a loop of folders".to_owned(), ToString::to_string);
