@@ -207,6 +207,13 @@ fn full() -> (DramVolume, Box<Workspace>, [MapState; 3]) {
     (volume, workspace, [unwritten, written, rest])
 }
 
+/// Removes the files of [`full`].
+fn remove_all(volume: &DramVolume, workspace: &mut Workspace, maps: [MapState; 3]) {
+    for (name, map) in ["unwritten", "written", "rest"].into_iter().zip(maps) {
+        remove(volume, workspace, name, map);
+    }
+}
+
 #[test]
 fn conversion_needs_no_block() {
     let (volume, mut workspace, [mut unwritten, ..]) = full();
@@ -305,13 +312,7 @@ fn zeroing_needs_no_block() {
     }
     // The last blocks are for what gives blocks back.
     assert_eq!(free_blocks(&volume), free);
-    for (name, map) in [
-        ("written", written),
-        ("unwritten", unwritten),
-        ("rest", rest),
-    ] {
-        remove(&volume, workspace, name, map);
-    }
+    remove_all(&volume, workspace, [unwritten, written, rest]);
 }
 
 #[test]
@@ -346,12 +347,6 @@ fn space_can_be_freed_on_a_full_volume() {
         .truncate(workspace, &mut rest, BLOCK_SIZE, NOW)
         .unwrap();
     volume.truncate(workspace, &mut written, 77, NOW).unwrap();
-    for (name, map) in [
-        ("written", written),
-        ("unwritten", unwritten),
-        ("rest", rest),
-    ] {
-        remove(&volume, workspace, name, map);
-    }
+    remove_all(&volume, workspace, [unwritten, written, rest]);
     assert_eq!(findings(&volume), []);
 }
