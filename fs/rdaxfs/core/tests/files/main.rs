@@ -8,6 +8,7 @@ mod common;
 mod damage;
 mod errors;
 mod extents;
+mod full;
 mod intents;
 mod medium;
 mod model;
