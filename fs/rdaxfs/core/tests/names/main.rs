@@ -7,6 +7,7 @@ mod cost;
 mod damage;
 mod faults;
 mod full;
+mod leaves;
 mod many;
 mod model;
 mod threads;
