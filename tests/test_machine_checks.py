@@ -30,14 +30,6 @@ def allow_complaints(t):
         t.allow_log(pattern)
 
 
-def wait_until(condition, what):
-    """The kernel handles a machine check in a work item; how long that takes is nobody's promise."""
-    end = time.monotonic() + 60
-    while not condition():
-        check.true(time.monotonic() < end, f"it did not happen within a minute: {what}")
-        time.sleep(0.02)
-
-
 def address_of(t, page):
     return t.disk.address + t.target.sector_of(page * PAGE) * SECTOR
 
@@ -45,9 +37,9 @@ def address_of(t, page):
 def wait_until_failed(t, page):
     """Until the page is in the list and unmapped."""
     sector = t.target.sector_of(page * PAGE)
-    wait_until(lambda: t.disk.badblocks.list() == [(sector, 8)], "the page is in the list")
+    check.wait_until(lambda: t.disk.badblocks.list() == [(sector, 8)], "the page is in the list")
     # That comes after: by then its failure has been handled.
-    wait_until(lambda: not machine_check.is_mapped(address_of(t, page)), "the page is unmapped")
+    check.wait_until(lambda: not machine_check.is_mapped(address_of(t, page)), "the page is unmapped")
 
 
 def comes_back(t, page, data):
@@ -139,7 +131,7 @@ def met_by_the_kernel(t):
     address = t.disk.address + sector * SECTOR
     machine_check.inject(address + 64, ACTION_REQUIRED, cpu=1, rip=instruction)
     check.equal(memory.end_of(reader), 0, "the process that read")
-    wait_until(lambda: t.disk.badblocks.list() == [(sector, 1)], "the sector is in the list")
+    check.wait_until(lambda: t.disk.badblocks.list() == [(sector, 1)], "the sector is in the list")
     check.true(machine_check.is_mapped(address), "the page is not mapped")
     with check.fails(errno.EIO), open(path, "rb") as file:
         file.read()
@@ -158,7 +150,7 @@ def where_no_file_is(t):
     with t.disk.open() as io:
         io.write(at, b"x" * PAGE)
         machine_check.inject(t.disk.address + at + 1024, ACTION_OPTIONAL)
-        wait_until(lambda: t.disk.badblocks.list() == [(at // SECTOR, 8)], "the page is in the list")
+        check.wait_until(lambda: t.disk.badblocks.list() == [(at // SECTOR, 8)], "the page is in the list")
         with check.fails(errno.EIO):
             io.read(at, SECTOR)
         with check.fails(errno.EIO):
@@ -200,7 +192,7 @@ def what_a_record_says(t):
         injector.log(address, status, granule)
         # Records are handled in order: once this one is, so is the one before.
         injector.log(second.address + 8192, ACTION_REQUIRED)
-        wait_until(lambda: (16, 1) in second.badblocks.list(), "a second record is handled")
+        check.wait_until(lambda: (16, 1) in second.badblocks.list(), "a second record is handled")
         second.badblocks.clear(16, 1)
         found = first.badblocks.list()
         first.badblocks.clear(0, first.sectors)
@@ -251,10 +243,10 @@ def while_a_device_comes_and_goes(t):
         for _ in range(10):
             shell.write_text("/sys/bus/platform/drivers/rpmem/unbind", name)
             shell.write_text("/sys/bus/platform/drivers/rpmem/bind", name)
-            wait_until(lambda: t.disk.badblocks.list() != [], "a record is handled")
+            check.wait_until(lambda: t.disk.badblocks.list() != [], "a record is handled")
         os.kill(pid, 9)
         memory.end_of(pid)
         # Those that are still on their way come before this one.
         injector.log(address + (2 << 20), ACTION_REQUIRED)
-        wait_until(lambda: (8192, 1) in t.disk.badblocks.list(), "the last record is handled")
+        check.wait_until(lambda: (8192, 1) in t.disk.badblocks.list(), "the last record is handled")
     t.disk.badblocks.clear(0, t.disk.sectors)
