@@ -7,11 +7,10 @@ import errno
 import json
 import mmap
 import os
-from contextlib import suppress
 
 from harness import check, memory, shell
 from harness.cases import BOTH_BLOCK_SIZES, EVERYWHERE, FILE_SYSTEMS, TARGETS, case
-from harness.disk import SECTOR, extents, first_sectors
+from harness.disk import SECTOR
 
 PAGE = 4096
 KILLED = "MCE: Killing .* due to hardware memory corruption fault"
@@ -194,6 +193,35 @@ def part_of_a_page_does_not_repair(t):
 
 
 @case(on=FILE_SYSTEMS)
+def a_write_may_reach_beyond_the_bad_page(t):
+    """What counts is whether it covers the page: up to one that it does not, it is carried out."""
+    t.target.fill()
+    sector = t.target.sector_of(PAGE)
+    with t.target.open() as io:
+        for what, offset, length, taken in (
+            ("from the middle of the page before to that of the one behind", 2048, 2 * PAGE, 2 * PAGE),
+            ("all of the page before, and a part of it", 0, PAGE + 512, PAGE),
+            ("a part of the page before, and a part of it", 100, PAGE, PAGE - 100),
+            ("its end, and the page behind", PAGE + 512, 2 * PAGE, None),
+            ("all but its last byte", PAGE, PAGE - 1, None),
+        ):
+            t.disk.badblocks.inject(sector + 2, 1)
+            try:
+                found = os.pwrite(io.fd, b"w" * length, offset)
+            except OSError as error:
+                check.equal(error.errno, errno.EFAULT, f"errno of a write: {what}")
+                found = None
+            check.equal(found, taken, f"bytes that a write took: {what}")
+            is_mended = taken == length
+            check.equal(t.disk.badblocks.list(), [] if is_mended else [(sector + 2, 1)], f"bad blocks: {what}")
+            if taken:
+                os.pwrite(io.fd, b"m" * PAGE, PAGE)
+                check.true(os.pread(io.fd, PAGE - offset, offset) == b"w" * (PAGE - offset), f"the page before: {what}")
+        os.pwrite(io.fd, b"m" * PAGE, PAGE)
+    check.equal(t.target.read(2 * PAGE, 2 * PAGE), b"w" * 2048 + b"\3" * 2048 + b"\4" * PAGE, "the pages behind")
+
+
+@case(on=FILE_SYSTEMS)
 def overwriting_from_a_mapping_of_the_same_page(t):
     """The source is a page of the same file that is not mapped yet: its fault must not wait for the
     write that takes it."""
@@ -232,92 +260,6 @@ def overwriting_from_memory_that_ends_ends(t):
             check.equal(t.disk.badblocks.list(), left, f"bad blocks after {written} bytes of {there}")
         libc.mprotect(ctypes.c_void_p(base + PAGE), PAGE, mmap.PROT_READ | mmap.PROT_WRITE)
         t.target.write(PAGE, bytes(PAGE))
-
-
-def reuse(t, sectors):
-    """Writes files until the file system has used the blocks with these sectors again. Both keep freed
-    blocks back for a while; xfs also keeps some for itself however full it is, so that filling it up is
-    the second choice."""
-    for number in range(8):
-        if not t.disk.badblocks.list():
-            return
-        t.file_system.file(f"again{number}", b"r" * (1 << 20))
-        os.sync()
-    path = os.path.join(t.file_system.directory, "all")
-    fd = os.open(path, os.O_RDWR | os.O_CREAT)
-    try:
-        at = 0
-        for piece in (32 << 20, 1 << 20, 64 << 10, PAGE):
-            with suppress(OSError):  # until there is no such piece left
-                while True:
-                    os.posix_fallocate(fd, at, piece)
-                    at += piece
-        for logical, physical, length in extents(path):
-            for sector in sectors:
-                inside = sector * SECTOR - physical
-                if 0 <= inside < length:
-                    os.pwrite(fd, b"r" * PAGE, (logical + inside) // PAGE * PAGE)
-    finally:
-        os.close(fd)
-    os.unlink(path)
-
-
-@case(guests=EVERYWHERE, on=FILE_SYSTEMS)
-def punching_frees_and_reuse_repairs(t):
-    """Punching a hole does not clear the error: the block is zeroed when it is written again."""
-    path = t.file_system.file("punched", b"\1" * (1 << 20))
-    sector = first_sectors(path)[9]
-    t.disk.badblocks.inject(sector, 8)
-    with check.fails(errno.EIO), open(path, "rb") as file:
-        file.read()
-    shell.run("fallocate", "--punch-hole", "--offset", 9 * PAGE, "--length", PAGE, path)
-    os.sync()
-    with open(path, "rb") as file:
-        check.true(file.read() == b"\1" * 9 * PAGE + bytes(PAGE) + b"\1" * ((1 << 20) - 10 * PAGE), "the file")
-    check.equal(t.disk.badblocks.list(), [(sector, 8)], "bad blocks after punching")
-    with open(path, "r+b") as file:
-        file.seek(9 * PAGE)
-        file.write(b"w" * 100)
-    if t.disk.badblocks.list():
-        reuse(t, {sector})
-    check.equal(t.disk.badblocks.list(), [], "bad blocks after the block was used again")
-    with open(path, "rb") as file:
-        file.seek(9 * PAGE)
-        check.equal(file.read(PAGE), b"w" * 100 + bytes(PAGE - 100), "what was written into the hole")
-
-
-@case(on=FILE_SYSTEMS)
-def deleting_and_writing_anew_repairs(t):
-    path = t.file_system.file("deleted", b"\1" * (1 << 20))
-    sectors = [first_sectors(path)[page] for page in (0, 100, 255)]
-    for sector in sectors:
-        t.disk.badblocks.inject(sector, 1)
-    os.unlink(path)
-    os.sync()
-    check.equal(len(t.disk.badblocks.list()), 3, "bad blocks after deleting")
-    path = t.file_system.file("deleted", b"\2" * (1 << 20))
-    left = {start // 8 * 8 for start, _ in t.disk.badblocks.list()}
-    if left:
-        reuse(t, left)
-    check.equal(t.disk.badblocks.list(), [], "bad blocks after the blocks were used again")
-    with open(path, "rb") as file:
-        check.true(file.read() == b"\2" * (1 << 20), "the new file")
-
-
-@case(on=FILE_SYSTEMS)
-def stores_to_a_hole_repair(t):
-    """A page fault that fills a hole zeroes the block that it gets."""
-    path = t.file_system.file("mapped", b"\1" * (1 << 20))
-    sector = first_sectors(path)[30]
-    t.disk.badblocks.inject(sector, 2)
-    shell.run("fallocate", "--punch-hole", "--offset", 30 * PAGE, "--length", PAGE, path)
-    os.sync()
-    with memory.mapped(path, sync=False) as mapping:
-        mapping[30 * PAGE + 5] = 5
-        check.equal(mapping[30 * PAGE:30 * PAGE + 7], b"\0\0\0\0\0\5\0", "the filled hole")
-    if t.disk.badblocks.list():
-        reuse(t, {sector})
-    check.equal(t.disk.badblocks.list(), [], "bad blocks")
 
 
 @case(on=FILE_SYSTEMS)

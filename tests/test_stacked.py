@@ -14,6 +14,7 @@ from harness.target import FileSystem
 
 PAGE = 4096
 KILLED = "MCE: Killing .* due to hardware memory corruption fault"
+DRIVER = "/sys/bus/platform/drivers/rpmem"
 SIZE = 640 * MIB
 MD_SAYS = (
     r"^md: async del_gendisk mode will be removed in future", r"^md0: array will not be assembled in old kernels",
@@ -195,13 +196,37 @@ def a_file_system_on_a_mirror(t):
 
 
 @case(guests=("removal",), limit=300)
+def a_disk_below_dm_linear_is_taken_away(t):
+    """Nobody tells the file system, but what it asks of that disk fails; umount and dmsetup free it."""
+    t.allow_log(r"^EXT4-fs (error|warning|\()|^JBD2: |^Aborting journal on device dm-0|^Buffer I/O error on dev(ice)? dm-0")
+    t.allow_log(r"^rpmem: .*waiting for the last user|^MCE: Killing .* due to hardware memory corruption fault")
+    name = os.path.basename(os.path.realpath(f"{t.disk.sysfs}/device"))
+    stack = Linear(t.disks, 64 * MIB)
+    with mapper(stack.name, stack.table()) as node, FileSystem("ext4", node) as made:
+        path = made.file("file", b"kept" * 2048)
+        # Another process than those that are forked from here, which would have the mapping too.
+        user = memory.Bystander(path, 0)
+        unbinder = memory.start_child(shell.write_text, f"{DRIVER}/unbind", name)
+        check.wait_until(lambda: not os.path.exists(t.disk.node), "the disk is gone")
+        with check.fails(errno.EIO, errno.EROFS, errno.EUCLEAN, errno.ENXIO):
+            while True:
+                made.file("new", b"n" * PAGE)
+        check.equal(os.waitpid(unbinder, os.WNOHANG), (0, 0), "unbind, while a page is mapped")
+        check.true(user.end(), "the process that has it mapped was killed")
+    check.equal(memory.end_of(unbinder), 0, "unbind")
+    shell.write_text(f"{DRIVER}/bind", name)
+    with mapper(stack.name, stack.table()) as node, FileSystem("ext4", node, make=False):
+        with open(path, "rb") as file:
+            check.equal(file.read(), b"kept" * 2048, "the file")
+
+
+@case(guests=("removal",), limit=300)
 def a_disk_of_a_mirror_is_taken_away(t):
     """Under I/O: the mirror goes on with the other, and takes it back."""
     for pattern in (*MD_SAYS, r"^md: recovery of RAID array md0", r"^Buffer I/O error on dev rpmem1"):
         t.allow_log(pattern)
     first, second = t.disks
     name = os.path.basename(os.path.realpath(f"{second.sysfs}/device"))
-    drive = "/sys/bus/platform/drivers/rpmem"
     with Mirror(t.disks, 32) as mirror:
 
         def write():
@@ -212,7 +237,7 @@ def a_disk_of_a_mirror_is_taken_away(t):
                     number += 1
 
         writer = memory.start_child(write)
-        shell.write_text(f"{drive}/unbind", name)
+        shell.write_text(f"{DRIVER}/unbind", name)
         with Io(mirror.NODE, os.O_RDWR, direct=True) as raw:
             raw.write(16 << 20, b"w" * PAGE)
             check.equal(raw.read(16 << 20, PAGE), b"w" * PAGE, "what the mirror has with one disk")
@@ -221,7 +246,7 @@ def a_disk_of_a_mirror_is_taken_away(t):
         memory.end_of(writer)
         check.equal(mirror.attribute("degraded"), "1", "disks that are missing")
         shell.run("mdadm", mirror.NODE, "--remove", "detached")
-        shell.write_text(f"{drive}/bind", name)
+        shell.write_text(f"{DRIVER}/bind", name)
         shell.run("mdadm", mirror.NODE, "--add", second.node)
         mirror.wait_until_whole()
         with second.open() as io:
