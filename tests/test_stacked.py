@@ -13,6 +13,7 @@ from harness.stack import MIB, Linear, Mirror, Striped, mapper
 from harness.target import FileSystem
 
 PAGE = 4096
+HERE = ("removal",)
 KILLED = "MCE: Killing .* due to hardware memory corruption fault"
 DRIVER = "/sys/bus/platform/drivers/rpmem"
 SIZE = 640 * MIB
@@ -97,14 +98,14 @@ def allow_failures(t):
     t.allow_log("^Memory failure: 0x")
 
 
-@case(on=FILE_SYSTEMS)
+@case(guests=HERE, on=FILE_SYSTEMS, limit=300)
 def linear(t):
     allow_failures(t)
     t.file_system.unmount()
     check_files(t, Linear(t.disks, SIZE))
 
 
-@case(on=FILE_SYSTEMS)
+@case(guests=HERE, on=FILE_SYSTEMS, limit=300)
 def striped(t):
     allow_failures(t)
     t.file_system.unmount()
@@ -129,7 +130,7 @@ def check_mirror(first, second, raw, starts):
             disk.badblocks.clear(start + at, 120)
 
 
-@case()
+@case(guests=HERE, limit=300)
 def mirror_of_md(t):
     """A read of what is bad on one disk gives what the other has, and that is written over it."""
     for pattern in MD_SAYS:
@@ -164,7 +165,7 @@ def mirror_of_md(t):
             check.equal(disk.badblocks.list(), [], f"bad blocks of {disk.name} after writing")
 
 
-@case()
+@case(guests=HERE, limit=300)
 def mirror_of_dm(t):
     """The same code, driven by device-mapper."""
     for pattern in MD_SAYS:
@@ -176,7 +177,7 @@ def mirror_of_dm(t):
         check_mirror(first, second, raw, (0, 0))
 
 
-@case(on=("ext4",))
+@case(guests=HERE, on=("ext4",), limit=300)
 def a_file_system_on_a_mirror(t):
     """Has no DAX (md has none), and does not notice what is bad below."""
     for pattern in MD_SAYS:
@@ -195,7 +196,7 @@ def a_file_system_on_a_mirror(t):
         check.equal(t.disks[0].badblocks.list(), [], "bad blocks after reading")
 
 
-@case(guests=("removal",), limit=300)
+@case(guests=HERE, limit=300)
 def a_disk_below_dm_linear_is_taken_away(t):
     """Nobody tells the file system, but what it asks of that disk fails; umount and dmsetup free it."""
     t.allow_log(r"^EXT4-fs (error|warning|\()|^JBD2: |^Aborting journal on device dm-0|^Buffer I/O error on dev(ice)? dm-0")
@@ -220,7 +221,7 @@ def a_disk_below_dm_linear_is_taken_away(t):
             check.equal(file.read(), b"kept" * 2048, "the file")
 
 
-@case(guests=("removal",), limit=300)
+@case(guests=HERE, limit=300)
 def a_disk_of_a_mirror_is_taken_away(t):
     """Under I/O: the mirror goes on with the other, and takes it back."""
     for pattern in (*MD_SAYS, r"^md: recovery of RAID array md0", r"^Buffer I/O error on dev rpmem1"):

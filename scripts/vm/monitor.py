@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What a guest may ask QEMU for while it runs: machine checks, which no guest can raise by itself, and
-whether an address is mapped, which no program in it can see.
+"""What a guest may ask QEMU for while it runs: machine checks, which no guest can raise by itself, and what
+no program in it can see: whether an address is mapped, and the kernel's memory.
 
 A request is a line on the control port, the answer another: "ok ANSWER" or "failed WHY".  Numbers are
 written as in C.
@@ -10,6 +10,7 @@ written as in C.
                                                   at that virtual address
   mapped CPU ADDR                                 "ok yes" if that virtual address is mapped now, as the
                                                   processor sees it, else "ok no"
+  bytes CPU ADDR LENGTH                           "ok HEX" for the bytes from that virtual address on
 """
 
 import json
@@ -43,6 +44,8 @@ class Monitor:
                     return "ok"
                 case ["mapped", cpu, address]:
                     return "ok yes" if self._is_mapped(int(cpu, 0), int(address, 0)) else "ok no"
+                case ["bytes", cpu, address, length]:
+                    return f"ok {self._bytes(int(cpu, 0), int(address, 0), int(length, 0))}"
             return f"failed unknown request {' '.join(words)!r}"
         except (RequestFailed, ValueError, OSError) as error:
             return f"failed {' '.join(str(error).split())}"
@@ -72,6 +75,14 @@ class Monitor:
     def _is_mapped(self, cpu, address):
         # "gpa: 0x…" or "Unmapped"
         return self._human(f"gva2gpa {address:#x}", cpu).startswith("gpa:")
+
+    def _bytes(self, cpu, address, length):
+        # Lines of "ADDRESS: 0x12 0x34 …", or one with what is wrong.
+        said = self._human(f"x /{length}xb {address:#x}", cpu)
+        found = re.findall(r"(?<= 0x)[0-9a-f]{2}\b", said)
+        if len(found) != length:
+            raise RequestFailed(f"memory at {address:#x}: {said}")
+        return "".join(found)
 
     def _human(self, line, cpu=0):
         """What a command of the monitor for people says; those that only change something say nothing

@@ -2,7 +2,6 @@
 """Machine checks, as QEMU raises them when it is asked, and the registers that describe them."""
 
 import os
-import struct
 
 from . import shell
 
@@ -68,21 +67,7 @@ def copy_instruction():
         if " erms " not in file.read():
             return None
     start = next(int(line.split()[0], 16) for line in open("/proc/kallsyms", encoding="ascii") if line.split()[2] == name)
-    return start + _kernel_memory(start, 64).index(instruction)
-
-
-def _kernel_memory(start, length):
-    """Bytes of the kernel's memory, which /proc/kcore shows as the segments of an ELF file."""
-    with open("/proc/kcore", "rb") as file:
-        header = file.read(64)
-        table, count = struct.unpack_from("<Q", header, 32)[0], struct.unpack_from("<H", header, 56)[0]
-        file.seek(table)
-        for entry in struct.iter_unpack("<IIQQQQQQ", file.read(56 * count)):
-            kind, _, offset, address, _, size, _, _ = entry
-            if kind == 1 and address <= start < address + size:  # PT_LOAD
-                file.seek(offset + start - address)
-                return file.read(length)
-    raise RuntimeError(f"/proc/kcore does not show {start:#x}")
+    return start + bytes.fromhex(request("bytes", 0, start, 64)).index(instruction)
 
 
 class Injector:
