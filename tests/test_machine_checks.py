@@ -19,7 +19,8 @@ PAGE = 4096
 HERE = ("machine-checks",)
 # What the kernel says of a machine check besides the driver's line.
 COMPLAINTS = (
-    r"mce: \[Hardware Error\]: ", r"^Disabling lock debugging due to kernel taint$", r"^Memory failure: 0x",
+    # The kernel prints a record in pieces, between which others may print.
+    r"mce: \[Hardware Error\]: ", r"^((TSC|ADDR|MISC) [0-9a-f]+ *)+$", r"^Disabling lock debugging due to kernel taint$", r"^Memory failure: 0x",
     r"^MCE: Killing .* due to hardware memory corruption fault", r"^mce: Uncorrected hardware memory error in user-access at ",
     r"^rpmem: rpmem\d: (machine check|memory failure): \d+ sectors from \d+ on are bad now$",
 )
