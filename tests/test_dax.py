@@ -12,7 +12,7 @@ import struct
 from harness import check, memory, shell
 from harness.cases import BOTH_BLOCK_SIZES, EVERYWHERE, FILE_SYSTEMS, case
 from harness.disk import SECTOR, Io, first_sectors
-from harness.target import FileSystem
+from harness.target import HUGE_ALIGNED, FileSystem
 
 PAGE = mmap.PAGESIZE
 STATX_ATTR_DAX = 0x00200000
@@ -231,15 +231,13 @@ def vmsplice_from_the_mapping(t):
 
 
 HUGE = memory.HUGE
-# mkfs options that put large files where huge pages can map them.
-ALIGNED = {"ext4": ("-E", "stride=512,stripe-width=512"), "xfs": ("-d", "agcount=2,su=2m,sw=1")}
 
 
 @case(guests=EVERYWHERE, on=FILE_SYSTEMS)
 def huge_pages(t):
     """A 2 MiB-aligned file is mapped by one entry: touching all its pages takes one fault, not 512."""
     t.file_system.unmount()
-    with FileSystem(t.case.target, t.disk.node, make_options=ALIGNED[t.case.target]) as made:
+    with FileSystem(t.case.target, t.disk.node, make_options=HUGE_ALIGNED[t.case.target]) as made:
         path = os.path.join(made.directory, "huge")
         with open(path, "wb") as file:
             os.posix_fallocate(file.fileno(), 0, 4 * HUGE)

@@ -7,26 +7,19 @@ import errno
 import json
 import mmap
 import os
-from contextlib import suppress
 
 from harness import check, memory, shell
 from harness.cases import BOTH_BLOCK_SIZES, EVERYWHERE, FILE_SYSTEMS, TARGETS, case
-from harness.disk import SECTOR, extents, first_sectors
+from harness.disk import SECTOR
 
 PAGE = 4096
 KILLED = "MCE: Killing .* due to hardware memory corruption fault"
 
 
-def fill(t, pages=16):
-    data = b"".join(bytes([number + 1]) * PAGE for number in range(pages))
-    t.target.write(0, data)
-    return data
-
-
 @case(guests=EVERYWHERE, blocks=BOTH_BLOCK_SIZES, on=TARGETS)
 def reads_fail_with_eio(t):
     """Those that touch the bad sector, and no others; what is around stays as it was."""
-    data = fill(t)
+    data = t.target.fill()
     page = 3
     t.disk.badblocks.inject(t.target.sector_of(page * PAGE + SECTOR), 1)
     with t.target.open() as io:
@@ -63,7 +56,7 @@ def reads_of_the_disk_fail_to_the_block(t):
 def reads_through_the_page_cache(t):
     """Without O_DIRECT the page cache reads whole pages: EIO, and good data once it is repaired."""
     t.expect_log(r"Buffer I/O error on dev rpmem0, logical block \d+, async page read")
-    fill(t)
+    t.target.fill()
     t.disk.badblocks.inject(t.target.sector_of(0), 1)
     fd = os.open(t.disk.node, os.O_RDWR)
     try:
@@ -82,7 +75,7 @@ def reads_through_the_page_cache(t):
 def mappings_raise_sigbus(t):
     """With the code for a memory error and the address of the access; other pages are mapped as ever."""
     t.expect_log(KILLED)
-    fill(t)
+    t.target.fill()
     page = 6
     offset = page * PAGE + 777
     t.disk.badblocks.inject(t.target.sector_of(offset), 1)
@@ -172,7 +165,7 @@ def failed_reads_leave_the_buffer_alone(t):
 @case(guests=EVERYWHERE, on=FILE_SYSTEMS)
 def overwriting_repairs(t):
     """A whole page, or many with bad ones among them, at once."""
-    fill(t)
+    t.target.fill()
     for page in (2, 3, 9):
         t.disk.badblocks.inject(t.target.sector_of(page * PAGE + 1024), 2)
     t.target.write(2 * PAGE, b"A" * PAGE)
@@ -186,7 +179,7 @@ def overwriting_repairs(t):
 @case(on=FILE_SYSTEMS)
 def part_of_a_page_does_not_repair(t):
     """A page is the least that can be: less fails and changes nothing."""
-    data = fill(t)
+    data = t.target.fill()
     t.disk.badblocks.inject(t.target.sector_of(4 * PAGE + 512), 1)
     before = t.disk.badblocks.list()
     for offset, length in ((4 * PAGE, 512), (4 * PAGE + 512, 512), (4 * PAGE + 100, 3000)):
@@ -200,10 +193,39 @@ def part_of_a_page_does_not_repair(t):
 
 
 @case(on=FILE_SYSTEMS)
+def a_write_may_reach_beyond_the_bad_page(t):
+    """What counts is whether it covers the page: up to one that it does not, it is carried out."""
+    t.target.fill()
+    sector = t.target.sector_of(PAGE)
+    with t.target.open() as io:
+        for what, offset, length, taken in (
+            ("from the middle of the page before to that of the one behind", 2048, 2 * PAGE, 2 * PAGE),
+            ("all of the page before, and a part of it", 0, PAGE + 512, PAGE),
+            ("a part of the page before, and a part of it", 100, PAGE, PAGE - 100),
+            ("its end, and the page behind", PAGE + 512, 2 * PAGE, None),
+            ("all but its last byte", PAGE, PAGE - 1, None),
+        ):
+            t.disk.badblocks.inject(sector + 2, 1)
+            try:
+                found = os.pwrite(io.fd, b"w" * length, offset)
+            except OSError as error:
+                check.equal(error.errno, errno.EFAULT, f"errno of a write: {what}")
+                found = None
+            check.equal(found, taken, f"bytes that a write took: {what}")
+            is_mended = taken == length
+            check.equal(t.disk.badblocks.list(), [] if is_mended else [(sector + 2, 1)], f"bad blocks: {what}")
+            if taken:
+                os.pwrite(io.fd, b"m" * PAGE, PAGE)
+                check.true(os.pread(io.fd, PAGE - offset, offset) == b"w" * (PAGE - offset), f"the page before: {what}")
+        os.pwrite(io.fd, b"m" * PAGE, PAGE)
+    check.equal(t.target.read(2 * PAGE, 2 * PAGE), b"w" * 2048 + b"\3" * 2048 + b"\4" * PAGE, "the pages behind")
+
+
+@case(on=FILE_SYSTEMS)
 def overwriting_from_a_mapping_of_the_same_page(t):
     """The source is a page of the same file that is not mapped yet: its fault must not wait for the
     write that takes it."""
-    fill(t)
+    t.target.fill()
     t.disk.badblocks.inject(t.target.sector_of(PAGE), 8)
     with memory.mapped(t.target.path, sync=False) as mapping, t.target.open() as io:
         with memoryview(mapping) as view:
@@ -216,7 +238,7 @@ def overwriting_from_a_mapping_of_the_same_page(t):
 @case(on=FILE_SYSTEMS, limit=30)
 def overwriting_from_memory_that_ends_ends(t):
     """The source ends in the middle of the page: a short write or EFAULT, and the process lives on."""
-    fill(t)
+    t.target.fill()
     sector = t.target.sector_of(PAGE)
     libc = ctypes.CDLL(None, use_errno=True)
     libc.pwrite.restype = ctypes.c_ssize_t
@@ -240,96 +262,10 @@ def overwriting_from_memory_that_ends_ends(t):
         t.target.write(PAGE, bytes(PAGE))
 
 
-def reuse(t, sectors):
-    """Writes files until the file system has used the blocks with these sectors again. Both keep freed
-    blocks back for a while; xfs also keeps some for itself however full it is, so that filling it up is
-    the second choice."""
-    for number in range(8):
-        if not t.disk.badblocks.list():
-            return
-        t.file_system.file(f"again{number}", b"r" * (1 << 20))
-        os.sync()
-    path = os.path.join(t.file_system.directory, "all")
-    fd = os.open(path, os.O_RDWR | os.O_CREAT)
-    try:
-        at = 0
-        for piece in (32 << 20, 1 << 20, 64 << 10, PAGE):
-            with suppress(OSError):  # until there is no such piece left
-                while True:
-                    os.posix_fallocate(fd, at, piece)
-                    at += piece
-        for logical, physical, length in extents(path):
-            for sector in sectors:
-                inside = sector * SECTOR - physical
-                if 0 <= inside < length:
-                    os.pwrite(fd, b"r" * PAGE, (logical + inside) // PAGE * PAGE)
-    finally:
-        os.close(fd)
-    os.unlink(path)
-
-
-@case(guests=EVERYWHERE, on=FILE_SYSTEMS)
-def punching_frees_and_reuse_repairs(t):
-    """Punching a hole does not clear the error: the block is zeroed when it is written again."""
-    path = t.file_system.file("punched", b"\1" * (1 << 20))
-    sector = first_sectors(path)[9]
-    t.disk.badblocks.inject(sector, 8)
-    with check.fails(errno.EIO), open(path, "rb") as file:
-        file.read()
-    shell.run("fallocate", "--punch-hole", "--offset", 9 * PAGE, "--length", PAGE, path)
-    os.sync()
-    with open(path, "rb") as file:
-        check.true(file.read() == b"\1" * 9 * PAGE + bytes(PAGE) + b"\1" * ((1 << 20) - 10 * PAGE), "the file")
-    check.equal(t.disk.badblocks.list(), [(sector, 8)], "bad blocks after punching")
-    with open(path, "r+b") as file:
-        file.seek(9 * PAGE)
-        file.write(b"w" * 100)
-    if t.disk.badblocks.list():
-        reuse(t, {sector})
-    check.equal(t.disk.badblocks.list(), [], "bad blocks after the block was used again")
-    with open(path, "rb") as file:
-        file.seek(9 * PAGE)
-        check.equal(file.read(PAGE), b"w" * 100 + bytes(PAGE - 100), "what was written into the hole")
-
-
-@case(on=FILE_SYSTEMS)
-def deleting_and_writing_anew_repairs(t):
-    path = t.file_system.file("deleted", b"\1" * (1 << 20))
-    sectors = [first_sectors(path)[page] for page in (0, 100, 255)]
-    for sector in sectors:
-        t.disk.badblocks.inject(sector, 1)
-    os.unlink(path)
-    os.sync()
-    check.equal(len(t.disk.badblocks.list()), 3, "bad blocks after deleting")
-    path = t.file_system.file("deleted", b"\2" * (1 << 20))
-    left = {start // 8 * 8 for start, _ in t.disk.badblocks.list()}
-    if left:
-        reuse(t, left)
-    check.equal(t.disk.badblocks.list(), [], "bad blocks after the blocks were used again")
-    with open(path, "rb") as file:
-        check.true(file.read() == b"\2" * (1 << 20), "the new file")
-
-
-@case(on=FILE_SYSTEMS)
-def stores_to_a_hole_repair(t):
-    """A page fault that fills a hole zeroes the block that it gets."""
-    path = t.file_system.file("mapped", b"\1" * (1 << 20))
-    sector = first_sectors(path)[30]
-    t.disk.badblocks.inject(sector, 2)
-    shell.run("fallocate", "--punch-hole", "--offset", 30 * PAGE, "--length", PAGE, path)
-    os.sync()
-    with memory.mapped(path, sync=False) as mapping:
-        mapping[30 * PAGE + 5] = 5
-        check.equal(mapping[30 * PAGE:30 * PAGE + 7], b"\0\0\0\0\0\5\0", "the filled hole")
-    if t.disk.badblocks.list():
-        reuse(t, {sector})
-    check.equal(t.disk.badblocks.list(), [], "bad blocks")
-
-
 @case(on=FILE_SYSTEMS)
 def errors_do_not_stick_to_the_file(t):
     """After the repair everything works as if nothing had been: reads, mappings, fsync, umount, fsck."""
-    fill(t)
+    t.target.fill()
     t.disk.badblocks.inject(t.target.sector_of(PAGE), 1)
     with check.fails(errno.EIO):
         t.target.read(0, 4 * PAGE)
@@ -343,55 +279,10 @@ def errors_do_not_stick_to_the_file(t):
     check.equal(t.target.read(PAGE, PAGE), b"n" * PAGE, "the repaired page")
 
 
-MADV_HWPOISON = 100
-
-
-@case(blocks=BOTH_BLOCK_SIZES, on=FILE_SYSTEMS)
-def failing_memory_is_recorded(t):
-    """A page that the kernel itself finds bad (here: is told so) is in the list, fails reads, and comes
-    back when it is overwritten, more than once."""
-    t.expect_log("Memory failure: 0x")
-    t.allow_log(KILLED)
-    t.allow_log("Injecting memory failure|Sending SIGBUS to|recovery action for dax page|hardware memory corruption")
-    fill(t)
-    page = 7
-    sector = t.target.sector_of(page * PAGE)
-    t.expect_log(f"memory failure: 8 sectors from {sector} on are bad now")
-    libc = ctypes.CDLL(None, use_errno=True)
-
-    def fail():
-        with memory.mapped(t.target.path, sync=False) as mapping:
-            base = ctypes.addressof(ctypes.c_ubyte.from_buffer(mapping))
-            mapping[page * PAGE]
-            if libc.madvise(ctypes.c_void_p(base + page * PAGE), ctypes.c_size_t(PAGE), MADV_HWPOISON):
-                raise OSError(ctypes.get_errno(), "madvise")
-            mapping[page * PAGE]
-
-    for round_ in range(2):
-        check.true(memory.in_child(fail) in (-7, 1), "the process whose memory failed")
-        check.equal(t.disk.badblocks.list(), [(sector, 8)], "bad blocks after the failure")
-        with check.fails(errno.EIO):
-            t.target.read(page * PAGE, PAGE)
-        new = bytes([0x60 + round_]) * PAGE
-        t.target.write(page * PAGE, new)
-        check.equal(t.disk.badblocks.list(), [], "bad blocks after overwriting")
-        check.true(t.target.read(page * PAGE, PAGE) == new, "the new data")
-        check.equal(memory.bus_error_of(t.target.path, page * PAGE), None, "a load after overwriting")
-
-    # A page that is mended is one like any other: an injected error is mended by the sector again.
-    t.disk.badblocks.inject(sector + 1, 2)
-    block = t.case.block_size
-    with t.disk.open() as io:
-        io.write((sector + 1) * SECTOR // block * block, bytes(block))
-    left = [(sector + 2, 1)] if block == SECTOR else []
-    check.equal(t.disk.badblocks.list(), left, "bad blocks after a write to a part of the page")
-    t.disk.badblocks.clear(sector, 8)
-
-
 @case(on=("raw",))
 def direct_io_batches(t):
     """Many requests at once, one of them bad: that one fails, the others do not."""
-    fill(t)
+    t.target.fill()
     t.disk.badblocks.inject(t.target.sector_of(5 * PAGE), 1)
     job = (
         "--name=reads --rw=read --bs=4k --ioengine=libaio --iodepth=8 --direct=1 --continue_on_error=io "

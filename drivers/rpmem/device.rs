@@ -30,6 +30,9 @@ use kernel_ext::{
 };
 use rpmem_regions::Regions;
 
+#[cfg(CONFIG_X86_MCE)]
+use kernel_ext::mce;
+
 /// The errno of the probe that failed last, as the device core does not pass it on: the devices are
 /// registered one by one, and each is probed before its registration returns.
 static PROBE_ERRNO: AtomicI32 = AtomicI32::new(0);
@@ -123,6 +126,9 @@ pub(crate) struct RpmemDriver;
 
 /// What the driver keeps of a device that it is bound to.
 pub(crate) struct Bound {
+    // Dropped in this order.
+    #[cfg(CONFIG_X86_MCE)]
+    _machine_checks: mce::Registration<Medium>,
     _disk: GenDisk<Medium>,
 }
 
@@ -164,7 +170,7 @@ impl Bound {
         };
 
         let capacity = range.size() / SECTOR_SIZE as u64;
-        let poison = Arc::pin_init(Poison::new(capacity), GFP_KERNEL)?;
+        let poison = Arc::pin_init(Poison::new(number, capacity), GFP_KERNEL)?;
         let pages = PageMap::new(claim, node, poison.clone()).inspect_err(|error| {
             dev_err!(
                 dev,
@@ -186,6 +192,8 @@ impl Bound {
         let medium = Arc::new(Medium::new(pages, poison), GFP_KERNEL)?;
         let dax = dax::Device::new(medium.clone())?;
         medium.poison().set_dax(dax.handle());
+        #[cfg(CONFIG_X86_MCE)]
+        let machine_checks = mce::Registration::new(medium.clone())?;
         let limits = Limits {
             logical_block_size: params::LOGICAL_BLOCK_SIZE.get(),
             physical_block_size: PAGE_SIZE as u32,
@@ -209,6 +217,10 @@ impl Bound {
             range.size() >> 20,
             range
         );
-        Ok(Self { _disk: disk })
+        Ok(Self {
+            #[cfg(CONFIG_X86_MCE)]
+            _machine_checks: machine_checks,
+            _disk: disk,
+        })
     }
 }

@@ -55,6 +55,12 @@ impl Medium {
         self.poison.edit(&self.pages, file, offset, piece, is_full)
     }
 
+    /// Returns the mapped pages.
+    #[cfg(CONFIG_X86_MCE)]
+    pub(crate) fn pages(&self) -> &PageMap<Poison> {
+        &self.pages
+    }
+
     /// Returns the number of pages.
     pub(crate) fn nr_pages(&self) -> u64 {
         (self.pages.len() / PAGE_SIZE) as u64

@@ -17,10 +17,11 @@
 //!
 //! # Failed pages
 //!
-//! What a user injects is bad by the sector. What the kernel's memory-failure handling reports is bad
-//! by the page, and after a machine check the kernel has unmapped that page for itself too: such a
-//! page is brought back, before the store, by a write that covers all of it, and any smaller write
-//! to it fails. Its flag in the struct page says which kind it is.
+//! What a user injects, or a machine check names, is bad by the sector. What the kernel's
+//! memory-failure handling reports is bad by the page, and after a machine check the kernel has
+//! unmapped that page for itself too: such a page is brought back, before the store, by a write that
+//! covers all of it, and any smaller write to it fails. Its flag in the struct page, which changes
+//! under the lock together with the list, says which kind it is.
 
 use badblocks::{
     index_words_needed, words_needed, AtomicU64, Badblocks, Edit, Edits, Index, Input,
@@ -32,14 +33,16 @@ use kernel::{
 };
 use kernel_ext::{
     dax,
-    memremap::{FailureHandler, PageMap},
+    memremap::{FailedPages, FailureHandler, PageMap},
     sysfs::{Dirent, OpenFile},
-    SECTOR_SIZE,
+    PAGE_SIZE, SECTOR_SIZE,
 };
 
 /// The bad sectors of a medium.
 #[pin_data]
 pub(crate) struct Poison {
+    /// The number of the disk, for messages.
+    disk: u32,
     map: Badblocks<KVVec<AtomicU64>>,
     #[pin]
     writer: Mutex<Writer>,
@@ -54,8 +57,9 @@ struct Writer {
 }
 
 impl Poison {
-    /// A list for `sectors` sectors, all of which are good. All its memory is allocated here.
-    pub(crate) fn new(sectors: u64) -> impl PinInit<Self, Error> {
+    /// A list for the `sectors` sectors of disk number `disk`, all of which are good. All its memory is
+    /// allocated here.
+    pub(crate) fn new(disk: u32, sectors: u64) -> impl PinInit<Self, Error> {
         pin_init::pin_init_scope(move || {
             let words = words_needed(sectors).ok_or(EINVAL)?;
             let mut storage = KVVec::with_capacity(words, GFP_KERNEL)?;
@@ -67,6 +71,7 @@ impl Poison {
             let (map, index) =
                 Badblocks::new(storage, index_storage, sectors).map_err(|_| EINVAL)?;
             Ok(try_pin_init!(Self {
+                disk,
                 map,
                 writer <- new_mutex!(
                     Writer { index, input: Input::new() },
@@ -145,7 +150,7 @@ impl Poison {
         store: impl FnOnce() -> Result<u64>,
     ) -> Result<u64> {
         let mut writer = self.writer.lock();
-        pages.revive(bytes(sector), bytes(sectors))?;
+        pages.revive(bytes(sector), bytes(sectors), self.whole_pages())?;
         let written = store()?;
         // Refused for no sectors only: the range is on the medium, or nothing in it would be bad.
         let cleared = self
@@ -157,6 +162,15 @@ impl Poison {
             self.notify();
         }
         Ok(written)
+    }
+
+    /// Whether all of the page at a byte is bad. A page that has failed is, until it is brought back.
+    fn whole_pages(&self) -> impl Fn(usize) -> bool + Copy + '_ {
+        |offset| {
+            let (sector, sectors) = (offset / SECTOR_SIZE, PAGE_SIZE / SECTOR_SIZE);
+            let bad = self.map.first_in(sector as u64, sectors as u64);
+            bad.is_some_and(|bad| bad.sectors() == sectors as u64)
+        }
     }
 
     /// Makes the changes that lines of text ask for, all of those that this piece completes or none.
@@ -197,9 +211,11 @@ impl Poison {
         }
         let part = edits().flatten().find(|edit| match edit {
             Edit::Inject(_) => false,
-            Edit::Clear(gone) => {
-                pages.is_part_of_failed(bytes(gone.start()), bytes(gone.sectors()))
-            }
+            Edit::Clear(gone) => pages.is_part_of_failed(
+                bytes(gone.start()),
+                bytes(gone.sectors()),
+                self.whole_pages(),
+            ),
         });
         if let Some(edit) = part {
             pr_err!(
@@ -213,7 +229,8 @@ impl Poison {
             match edit {
                 Edit::Inject(bad) => self.map.set(&mut writer.index, bad.start(), bad.sectors()),
                 Edit::Clear(gone) => {
-                    pages.revive(bytes(gone.start()), bytes(gone.sectors()))?;
+                    let (start, len) = (bytes(gone.start()), bytes(gone.sectors()));
+                    pages.revive(start, len, self.whole_pages())?;
                     self.map
                         .clear(&mut writer.index, gone.start(), gone.sectors())
                 }
@@ -223,6 +240,29 @@ impl Poison {
         drop(writer);
         self.notify();
         Ok(())
+    }
+
+    /// Records sectors that `cause` has found bad, and says so if some of them were not known to be.
+    /// `mark` is called before, while nobody can bring pages back.
+    fn record_found(&self, cause: &str, sector: u64, sectors: u64, mark: impl FnOnce()) {
+        let mut writer = self.writer.lock();
+        mark();
+        let recorded = self.map.set(&mut writer.index, sector, sectors);
+        drop(writer);
+        // Refused for what is not on the medium only, where nobody finds anything.
+        if recorded.is_ok_and(|new| new != 0) {
+            pr_err!(
+                "rpmem{}: {cause}: {sectors} sectors from {sector} on are bad now\n",
+                self.disk
+            );
+            self.notify();
+        }
+    }
+
+    /// Records sectors that a machine check has named.
+    #[cfg(CONFIG_X86_MCE)]
+    pub(crate) fn record_machine_check(&self, sector: u64, sectors: u64) {
+        self.record_found("machine check", sector, sectors, || ());
     }
 
     /// Writes the list as text from byte `offset` on into `buf`; returns how many bytes.
@@ -239,18 +279,10 @@ fn bytes(sectors: u64) -> usize {
 }
 
 impl FailureHandler for Poison {
-    fn record(&self, offset: usize, len: usize) {
-        let (sector, sectors) = (offset / SECTOR_SIZE, len / SECTOR_SIZE);
-        let mut writer = self.writer.lock();
-        let recorded = self
-            .map
-            .set(&mut writer.index, sector as u64, sectors as u64);
-        drop(writer);
-        // The pages are the region's own, so that there is no other way.
-        if recorded.is_ok() {
-            pr_err!("memory failure: {sectors} sectors from {sector} on are bad now\n");
-            self.notify();
-        }
+    fn record(&self, failed: FailedPages<'_>) {
+        let (offset, len) = (failed.offset() as u64, failed.len() as u64);
+        let (sector, sectors) = (offset / SECTOR_SIZE as u64, len / SECTOR_SIZE as u64);
+        self.record_found("memory failure", sector, sectors, || failed.mark());
     }
 
     fn dax(&self) -> Option<&dax::Handle> {

@@ -6,6 +6,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | `machine_check` | what a machine check in a region does |
 //! | `params` | what the user says when the module is loaded |
 //! | `regions` | which regions that means, and which of them are refused |
 //! | `device` | a region's life, from probe to removal |
@@ -25,6 +26,8 @@ use kernel_ext::platform::OwnedDevice;
 mod block;
 mod dax;
 mod device;
+#[cfg(CONFIG_X86_MCE)]
+mod machine_check;
 mod medium;
 mod params;
 mod poison;

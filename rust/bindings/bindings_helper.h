@@ -17,6 +17,7 @@
 #include <linux/memremap.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
+#include <linux/notifier.h>
 #include <linux/numa.h>
 #include <linux/page-flags.h>
 #include <linux/part_stat.h>
@@ -26,6 +27,8 @@
 #include <linux/sysfs.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
+
+#include <asm/mce.h>
 
 /*
  * Exported by drivers/dax/super.c, but declared in a header of that folder,
@@ -41,5 +44,7 @@ const u32 RUST_CONST_HELPER_BLK_FEAT_SYNCHRONOUS = (__force u32)BLK_FEAT_SYNCHRO
 const u32 RUST_CONST_HELPER_BLK_FEAT_WRITE_CACHE = (__force u32)BLK_FEAT_WRITE_CACHE;
 const u8 RUST_CONST_HELPER_BLK_STS_IOERR = (__force u8)BLK_STS_IOERR;
 const u8 RUST_CONST_HELPER_BLK_STS_NOTSUPP = (__force u8)BLK_STS_NOTSUPP;
+const u64 RUST_CONST_HELPER_MCE_HANDLED_UC = MCE_HANDLED_UC;
+const u64 RUST_CONST_HELPER_MCI_STATUS_MISCV = MCI_STATUS_MISCV;
 const u32 RUST_CONST_HELPER_REQ_OP_MASK = (__force u32)REQ_OP_MASK;
 const u32 RUST_CONST_HELPER_REQ_PREFLUSH = (__force u32)REQ_PREFLUSH;

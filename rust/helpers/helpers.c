@@ -9,5 +9,6 @@
 
 #include "block.c"
 #include "device.c"
+#include "mce.c"
 #include "mm.c"
 #include "pmem.c"

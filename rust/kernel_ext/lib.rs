@@ -10,6 +10,7 @@
 //! | [`block::bio`] | `include/linux/bio.h` |
 //! | [`block::gen_disk`] | `include/linux/blkdev.h` |
 //! | [`dax`] | `include/linux/dax.h` |
+//! | `mce` | `arch/x86/include/asm/mce.h` |
 //! | [`memremap`] | `include/linux/memremap.h` |
 //! | [`module`] | `include/linux/module.h` |
 //! | [`mod@module_param`] | `include/linux/moduleparam.h` |
@@ -24,6 +25,8 @@ const __LOG_PREFIX: &[u8] = b"rpmem\0";
 
 pub mod block;
 pub mod dax;
+#[cfg(CONFIG_X86_MCE)]
+pub mod mce;
 pub mod memremap;
 pub mod module;
 pub mod module_param;

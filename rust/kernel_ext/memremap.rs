@@ -5,7 +5,7 @@
 //! C header: [`include/linux/memremap.h`](srctree/include/linux/memremap.h)
 
 use crate::{dax, numa::Node, pmem::Window, resource::PhysRange, PAGE_SIZE};
-use core::{ptr::NonNull, time::Duration};
+use core::{marker::PhantomData, ptr::NonNull, time::Duration};
 use kernel::{
     alloc::flags::GFP_KERNEL,
     error::{from_err_ptr, to_result},
@@ -58,13 +58,54 @@ pub fn peek(range: PhysRange, offset: u64, buf: &mut [u8]) -> Result {
 /// Who is told that memory of a [`PageMap`] has failed: a machine check hit it, or somebody said so
 /// (`madvise(MADV_HWPOISON)`, the `hwpoison` files in debugfs).
 pub trait FailureHandler: Send + Sync + 'static {
-    /// Records that `len` bytes from `offset` on, whole pages, have failed.
+    /// Records pages that have failed, and marks them ([`FailedPages::mark`]).
     ///
     /// Called before processes and file systems are told. May sleep.
-    fn record(&self, offset: usize, len: usize);
+    fn record(&self, failed: FailedPages<'_>);
 
     /// Returns the DAX device whose holder, a file system or a device on top, is told next.
     fn dax(&self) -> Option<&dax::Handle>;
+}
+
+/// Pages of a [`PageMap`] that have failed, for somebody to record.
+///
+/// # Invariants
+///
+/// `pages` page frames from `first_pfn` on have struct pages for `'a`; they are those of the region
+/// from byte `offset` on.
+#[derive(Clone, Copy)]
+pub struct FailedPages<'a> {
+    offset: usize,
+    first_pfn: usize,
+    pages: usize,
+    _mapping: PhantomData<&'a ()>,
+}
+
+impl FailedPages<'_> {
+    /// Returns the offset of the first of them in the region, in bytes.
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// Returns how many bytes they are.
+    pub fn len(&self) -> usize {
+        self.pages * PAGE_SIZE
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.pages == 0
+    }
+
+    /// Sets the flag of each page, which says that the whole page is bad, as it does for ordinary
+    /// memory; [`PageMap::revive`] takes it away. Whoever calls that must be kept out meanwhile, or
+    /// finds pages marked that are not recorded yet.
+    pub fn mark(&self) {
+        for pfn in self.first_pfn..self.first_pfn.saturating_add(self.pages) {
+            // SAFETY: By the type invariant the frame has a struct page.
+            unsafe { bindings::SetPageHWPoison(bindings::pfn_to_page(pfn)) };
+        }
+    }
 }
 
 /// A physical range mapped for DAX (`MEMORY_DEVICE_FS_DAX`): direct map, struct pages, and the
@@ -116,18 +157,18 @@ impl<H: FailureHandler> PageMap<H> {
             let start = (*pgmap).__bindgen_anon_1.range.as_ref().start;
             (start as usize, &*(*pgmap).owner.cast::<H>())
         };
-        for pfn in pfn..pfn.saturating_add(nr_pages) {
-            // SAFETY: As the caller promises the frame has a struct page. The flag says that the
-            // whole page is bad, as it does for ordinary memory; `revive` takes it away.
-            unsafe { bindings::SetPageHWPoison(bindings::pfn_to_page(pfn)) };
-        }
-        let offset = (pfn * PAGE_SIZE).wrapping_sub(start);
-        let len = nr_pages * PAGE_SIZE;
+        // INVARIANT: As the caller promises the frames are the region's, pinned for the call.
+        let failed = FailedPages {
+            offset: (pfn * PAGE_SIZE).wrapping_sub(start),
+            first_pfn: pfn,
+            pages: nr_pages,
+            _mapping: PhantomData,
+        };
         // First, so that whoever is told and looks finds it recorded.
-        handler.record(offset, len);
+        handler.record(failed);
         match handler.dax() {
             // The answer is the holder's; without one it makes the core send the signals itself.
-            Some(dax) => dax.notify_failure(offset as u64, len as u64, mf_flags),
+            Some(dax) => dax.notify_failure(failed.offset() as u64, failed.len() as u64, mf_flags),
             None => -(kernel::bindings::EOPNOTSUPP as c_int),
         }
     }
@@ -213,22 +254,46 @@ impl<H: FailureHandler> PageMap<H> {
         Some(unsafe { Window::new(self.kaddr.as_ptr().wrapping_add(offset), len) })
     }
 
+    /// Returns the pages that `len` bytes from `offset` on touch, as ones that have failed; `None` if
+    /// these bytes are not all in the region.
+    pub fn failed(&self, offset: usize, len: usize) -> Option<FailedPages<'_>> {
+        let end = offset.checked_add(len)?;
+        if end > self.len() {
+            return None;
+        }
+        let first = offset / PAGE_SIZE;
+        // INVARIANT: By the type invariant every page frame of the range has a struct page.
+        Some(FailedPages {
+            offset: first * PAGE_SIZE,
+            first_pfn: self.range.start() as usize / PAGE_SIZE + first,
+            pages: end.div_ceil(PAGE_SIZE) - first,
+            _mapping: PhantomData,
+        })
+    }
+
     /// Returns the frames of the pages that have failed among those that `len` bytes from `offset` on
-    /// touch.
+    /// touch. `is_recorded` is as in [`PageMap::revive`].
     ///
     /// # Errors
     ///
     /// `EIO` if one of them is not covered from end to end, or the range is not all in the region.
-    fn failed_pages(&self, offset: usize, len: usize) -> Result<impl Iterator<Item = usize> + '_> {
+    fn failed_pages<'a>(
+        &'a self,
+        offset: usize,
+        len: usize,
+        is_recorded: impl Fn(usize) -> bool + Copy + 'a,
+    ) -> Result<impl Iterator<Item = usize> + 'a> {
         let end = offset
             .checked_add(len)
             .filter(|end| *end <= self.len())
             .ok_or(EIO)?;
         let first_pfn = self.range.start() as usize / PAGE_SIZE;
         let pages = offset / PAGE_SIZE..end.div_ceil(PAGE_SIZE);
-        // SAFETY: By the type invariant every page frame of the range has a struct page.
-        let failed = move |page: &usize| unsafe {
-            bindings::PageHWPoison(bindings::pfn_to_page(first_pfn + page)) != 0
+        let failed = move |page: &usize| {
+            // SAFETY: By the type invariant every page frame of the range has a struct page.
+            let is_marked =
+                unsafe { bindings::PageHWPoison(bindings::pfn_to_page(first_pfn + page)) != 0 };
+            is_marked && is_recorded(page * PAGE_SIZE)
         };
 
         let covered = |page: usize| page * PAGE_SIZE >= offset && (page + 1) * PAGE_SIZE <= end;
@@ -239,21 +304,34 @@ impl<H: FailureHandler> PageMap<H> {
     }
 
     /// Whether [`PageMap::revive`] would refuse these bytes.
-    pub fn is_part_of_failed(&self, offset: usize, len: usize) -> bool {
-        self.failed_pages(offset, len).is_err()
+    pub fn is_part_of_failed(
+        &self,
+        offset: usize,
+        len: usize,
+        is_recorded: impl Fn(usize) -> bool + Copy,
+    ) -> bool {
+        self.failed_pages(offset, len, is_recorded).is_err()
     }
 
     /// Brings pages that have failed back before they are overwritten: the kernel, which may have
     /// unmapped them, can access them again, and their flag goes.
     ///
-    /// `offset` and `len` say which bytes are about to be written. May sleep.
+    /// `offset` and `len` say which bytes are about to be written, `is_recorded` whether the whole
+    /// page at an offset is recorded as bad: its flag alone does not tell, for where processes have
+    /// 2 MiB mapped at once the core sets that of the first page, whichever of them has failed.
+    /// May sleep.
     ///
     /// # Errors
     ///
     /// `EIO`, with nothing brought back, if one of the pages that they touch has failed but is not
     /// covered from end to end: what would remain of it is lost.
-    pub fn revive(&self, offset: usize, len: usize) -> Result {
-        for pfn in self.failed_pages(offset, len)? {
+    pub fn revive(
+        &self,
+        offset: usize,
+        len: usize,
+        is_recorded: impl Fn(usize) -> bool + Copy,
+    ) -> Result {
+        for pfn in self.failed_pages(offset, len, is_recorded)? {
             // SAFETY: The frame is in the kernel's direct map, by the type invariant.
             to_result(unsafe { bindings::clear_mce_nospec(pfn) })?;
             // SAFETY: As above.
@@ -321,6 +399,9 @@ impl<H: FailureHandler> PageMap<H> {
 impl<H: FailureHandler> Drop for PageMap<H> {
     fn drop(&mut self) {
         self.wait_until_unreferenced();
+        // Pages that were unmapped from the direct map would stay so when it is taken down and, for the
+        // next driver, put up again: the C side takes such an entry for one that is there.
+        let _ = self.revive(0, self.len(), |_| true);
         // SAFETY: By the type invariant the range is mapped and has not been unmapped. Nobody has a
         // page of it any more, and no window outlives `self`.
         unsafe { bindings::memunmap_pages(self.pgmap.get()) };

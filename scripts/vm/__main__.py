@@ -24,6 +24,7 @@ import cpio
 import layout
 import machine
 import modules
+from monitor import Monitor
 from streams import FramedInput, MarkedOutput
 
 # What the runner's own failures exit with; see "exit status" in qemu-nvdimm.sh --help.
@@ -143,7 +144,7 @@ class Guest:
         self.console = console
         self.mark = secrets.token_hex(16).encode()
         ours, theirs = {}, {}
-        for port in machine.PORTS:
+        for port in (*machine.PORTS, "monitor"):
             ours[port], theirs[port] = socket.socketpair()
         backing = list(options.pmem_file)
         for number in range(len(backing), len(plan.regions) if plan.kind == "nvdimm" else 0):
@@ -162,6 +163,7 @@ class Guest:
             start_new_session=not shell)
         for end in theirs.values():
             end.close()
+        self.monitor = Monitor(ours.pop("monitor"))
         for end in ours.values():
             end.setblocking(False)
         self.ports = ours
@@ -170,7 +172,7 @@ class Guest:
         self._said = b""
 
     def hear(self, data):
-        """Lines on the control port: "status N", "failed WHY", or from a shell "ready"."""
+        """Lines on the control port: "status N", "failed WHY", from a shell "ready", or requests."""
         self._said += data
         *lines, self._said = self._said.split(b"\n")
         for line in lines:
@@ -184,6 +186,9 @@ class Guest:
                 settings = termios.tcgetattr(0)
                 settings[1] &= ~termios.OPOST
                 termios.tcsetattr(0, termios.TCSADRAIN, settings)
+            else:
+                # Short, and never more than one at a time: the socket has room.
+                self.ports["control"].send(self.monitor.answer([word, *rest.split()]).encode() + b"\n")
 
     def run(self):
         """Until the guest has said how its command ended and all output is written, or it is gone, or the

@@ -75,8 +75,8 @@ def accelerator(options, cache, guest):
 
 
 def command(options, layout, cache, guest, initrd, console, sockets, backing):
-    """The whole command line.  `sockets` maps each of PORTS to a file descriptor, `backing` names the
-    files behind NVDIMMs."""
+    """The whole command line.  `sockets` maps each of PORTS, and "monitor", to a file descriptor,
+    `backing` names the files behind NVDIMMs."""
     accel, cpu = accelerator(options, cache, guest)
     # No keyboard controller: the kernel would take its time to find no keyboard.
     machine = f"pc,i8042=off,max-ram-below-4g={layout.low}"
@@ -91,7 +91,8 @@ def command(options, layout, cache, guest, initrd, console, sockets, backing):
         "-blockdev", f"driver=raw,node-name=image,read-only=on,file.driver=file,"
                      f"file.filename={escaped(guest)}/root.erofs",
         "-device", "virtio-blk-pci,drive=image",
-        "-device", f"virtio-serial-pci,max_ports={len(PORTS) + 1}"]
+        "-device", f"virtio-serial-pci,max_ports={len(PORTS) + 1}",
+        "-chardev", f"socket,id=monitor,fd={sockets['monitor']}", "-mon", "chardev=monitor,mode=control"]
     if options.mode == "shell":
         # Ctrl-A is QEMU's escape character: Ctrl-A X switches the guest off.
         line += ["-chardev", "stdio,id=terminal,mux=on,signal=off", "-device", "virtconsole,chardev=terminal,nr=0"]

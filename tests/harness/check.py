@@ -2,6 +2,7 @@
 """What tests say must hold; the message has what was found instead."""
 
 import errno as errnos
+import time
 from contextlib import contextmanager
 
 
@@ -30,6 +31,14 @@ def fails(*numbers):
             raise Failed(f"{error}, not {wanted}") from error
     else:
         raise Failed(f"it worked; {wanted} was due")
+
+
+def wait_until(condition, what, seconds=120):
+    """For what the kernel does in its own time; much longer than it takes."""
+    end = time.monotonic() + seconds
+    while not condition():
+        true(time.monotonic() < end, f"it did not happen within {seconds} s: {what}")
+        time.sleep(0.02)
 
 
 def shortened(value):

@@ -5,7 +5,7 @@ messages it expects."""
 import os
 import re
 
-from . import driver, shell, target
+from . import driver, shell, stack, target
 from .disk import Disk
 
 
@@ -64,7 +64,7 @@ def mounted():
     """Where something of the driver's disks, or any other test's file system, is mounted."""
     lines = shell.read_text("/proc/self/mounts").splitlines()
     return [
-        line.split()[1] for line in lines if re.match(r"/dev/(rpmem|pmem|ram)\d", line)
+        line.split()[1] for line in lines if re.match(r"/dev/(rpmem|pmem|ram|md|dm-)\d", line)
     ]
 
 
@@ -73,6 +73,7 @@ def restore():
     does not work here makes that one fail."""
     for place in reversed(mounted()):
         shell.attempt("umount", "-f", place)
+    stack.remove_all()
     for node in driver.nodes():
         disk = Disk(node.removeprefix("/dev/rpmem"))
         disk.badblocks.clear(0, disk.sectors)

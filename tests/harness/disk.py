@@ -4,6 +4,7 @@
 import fcntl
 import mmap
 import os
+import re
 import struct
 
 from . import shell
@@ -35,6 +36,11 @@ class Disk:
     @property
     def bytes(self):
         return self.sectors * SECTOR
+
+    @property
+    def address(self):
+        """The physical address of the first byte."""
+        return int(re.search(rf"^ *([0-9a-f]+)-[0-9a-f]+ : {self.name}$", shell.read_text("/proc/iomem"), re.M)[1], 16)
 
     @property
     def block_size(self):

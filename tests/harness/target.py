@@ -11,6 +11,10 @@ MOUNT_POINT = "/mnt/rpmem"
 MAKE = {"ext4": ("mkfs.ext4", "-q", "-F", "-b", "4096"), "xfs": ("mkfs.xfs", "-q", "-f")}
 
 
+# mkfs options that put large files where huge pages can map them.
+HUGE_ALIGNED = {"ext4": ("-E", "stride=512,stripe-width=512"), "xfs": ("-d", "agcount=2,su=2m,sw=1")}
+
+
 class FileSystem:
     """A fresh file system on a disk or partition, mounted."""
 
@@ -69,6 +73,12 @@ class Target:
             self.base = 16 << 20
             with self.open() as io:
                 io.write(self.base, bytes(self.SIZE))
+
+    def fill(self, pages=16):
+        """Writes pages whose bytes are their number, from 1 on; what was written."""
+        data = b"".join(bytes([number + 1]) * 4096 for number in range(pages))
+        self.write(0, data)
+        return data
 
     def open(self, flags=os.O_RDWR):
         """Direct I/O on the disk, where the page cache would be between; a file with DAX has none."""

@@ -65,6 +65,38 @@ impl Span {
         }
     }
 
+    /// What an error at physical address `addr` spoils of a region of `region_size` bytes from
+    /// `region_start` on: the block of `1 << granule` bytes that the address is in, as far as it is in
+    /// the region.
+    ///
+    /// `None` if the address is not in the region.
+    pub const fn of_error(
+        addr: u64,
+        granule: u32,
+        region_start: u64,
+        region_size: u64,
+    ) -> Option<Self> {
+        let Some(at) = addr.checked_sub(region_start) else {
+            return None;
+        };
+        if at >= region_size {
+            return None;
+        }
+        // All ones from the last byte of a block down; the block may be all of the address space.
+        let mask = match u64::MAX.checked_shl(granule) {
+            Some(above) => !above,
+            None => u64::MAX,
+        };
+        let first = (addr & !mask).saturating_sub(region_start);
+        let last = (addr | mask).wrapping_sub(region_start);
+        let last = if last < region_size {
+            last
+        } else {
+            region_size - 1
+        };
+        Self::new(first, last - first + 1, region_size)
+    }
+
     /// The first byte.
     #[inline]
     pub const fn offset(self) -> u64 {

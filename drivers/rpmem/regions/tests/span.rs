@@ -82,6 +82,41 @@ fn bytes_to_sectors() {
 }
 
 #[test]
+fn errors_to_bytes() {
+    const START: u64 = 4 << 30;
+    for (addr, granule, expected) in [
+        (START, 0, Some((0, 1))),
+        (START + 777, 0, Some((777, 1))),
+        (START + 777, 6, Some((768, 64))),
+        (START + 8191, 12, Some((4096, 4096))),
+        (START + SIZE - 1, 6, Some((SIZE - 64, 64))),
+        (START + SIZE - 1, 12, Some((SIZE - PAGE, PAGE))),
+        // Blocks that are larger than the region, or than anything.
+        (START + 5, 21, Some((0, SIZE))),
+        (START + 5, 63, Some((0, SIZE))),
+        (START + 5, 64, Some((0, SIZE))),
+        (START + 5, u32::MAX, Some((0, SIZE))),
+        (START - 1, 0, None),
+        (START - 1, 63, None),
+        (START + SIZE, 6, None),
+        (0, 12, None),
+        (u64::MAX, 12, None),
+    ] {
+        let span = Span::of_error(addr, granule, START, SIZE);
+        assert_eq!(bytes(span), expected, "{addr:#x} {granule}");
+    }
+    // A region that does not begin or end with a block.
+    assert_eq!(bytes(Span::of_error(4000, 12, 3584, 1024)), Some((0, 512)));
+    assert_eq!(
+        bytes(Span::of_error(4100, 12, 3584, 1024)),
+        Some((512, 512))
+    );
+    assert_eq!(Span::of_error(u64::MAX, 64, 0, 0), None);
+    let all = Span::of_error(u64::MAX - 1, 12, 0, u64::MAX);
+    assert_eq!(bytes(all), Some((u64::MAX - 4095, 4095)));
+}
+
+#[test]
 fn contiguous_pages() {
     for (first, wanted, expected) in [
         (0, 1, Some(1)),
@@ -108,6 +143,18 @@ proptest! {
         prop_assert_eq!(span.is_some(), len > 0 && end <= u128::from(size));
         if let Some(span) = span {
             prop_assert!(span.end() <= size);
+        }
+    }
+
+    #[test]
+    fn an_error_spoils_its_own_byte(addr: u64, granule in 0..70u32, start: u64, size: u64) {
+        let inside = addr >= start && addr - start < size;
+        let span = Span::of_error(addr, granule, start, size);
+        prop_assert_eq!(span.is_some(), inside);
+        if let Some(span) = span {
+            prop_assert!(span.offset() <= addr - start && addr - start < span.end());
+            prop_assert!(span.end() <= size);
+            prop_assert!(granule >= 64 || span.len() <= 1 << granule);
         }
     }
 

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Pages that the kernel itself finds bad, here because it is told so: madvise(MADV_HWPOISON), and the
+files of hwpoison-inject. Real machine checks are in test_machine_checks.py."""
+
+import errno
+import os
+import re
+from contextlib import contextmanager
+
+from harness import check, memory, shell
+from harness.cases import BOTH_BLOCK_SIZES, FILE_SYSTEMS, case
+from harness.disk import SECTOR, first_sectors
+from harness.target import HUGE_ALIGNED, FileSystem
+
+PAGE = 4096
+HWPOISON = "/sys/kernel/debug/hwpoison"
+
+
+def expect_failure(t, sector, sectors=8):
+    """The messages of a failure that the driver records."""
+    t.expect_log(f"{t.disk.name}: memory failure: {sectors} sectors from {sector} on are bad now")
+    t.expect_log("Memory failure: 0x")
+    t.allow_log(
+        "Injecting memory failure|Sending SIGBUS to|recovery action for dax page"
+        "|MCE: Killing .* due to hardware memory corruption fault"
+    )
+
+
+def frame(t, sector):
+    """The page frame number of the page that begins at a sector."""
+    return (t.disk.address + sector * SECTOR) // PAGE
+
+
+@contextmanager
+def injector():
+    """hwpoison-inject, whose filters are off when it is left."""
+    shell.run("modprobe", "hwpoison-inject")
+    try:
+        yield
+    finally:
+        shell.write_text(f"{HWPOISON}/corrupt-filter-enable", "0")
+        shell.run("modprobe", "-r", "hwpoison-inject")
+
+
+def corrupt(number):
+    shell.write_text(f"{HWPOISON}/corrupt-pfn", f"{number:#x}")
+
+
+def corrupted_kib():
+    """How much memory the kernel has found bad, ever."""
+    return int(re.search(r"^HardwareCorrupted: +(\d+) kB", shell.read_text("/proc/meminfo"), re.M)[1])
+
+
+@case(blocks=BOTH_BLOCK_SIZES, on=FILE_SYSTEMS)
+def a_failed_page_is_recorded_and_comes_back(t):
+    """It is in the list, fails reads, and comes back when it is overwritten, more than once. The process
+    that it failed under gets SIGBUS with its address."""
+    t.target.fill()
+    page = 7
+    sector = t.target.sector_of(page * PAGE)
+    expect_failure(t, sector)
+    for round_ in range(2):
+        found = memory.bus_error_of_failing(t.target.path, page * PAGE + 70)
+        check.true(found is not None, "no SIGBUS for the process whose memory failed")
+        check.equal(found[0], memory.BUS_MCEERR_AR, "si_code")
+        check.equal(found[1] // PAGE, page, "the page that si_addr is in")
+        check.equal(t.disk.badblocks.list(), [(sector, 8)], "bad blocks after the failure")
+        with check.fails(errno.EIO):
+            t.target.read(page * PAGE, PAGE)
+        check.equal(memory.bus_error_of(t.target.path, page * PAGE)[0], memory.BUS_MCEERR_AR, "si_code later")
+        new = bytes([0x60 + round_]) * PAGE
+        t.target.write(page * PAGE, new)
+        check.equal(t.disk.badblocks.list(), [], "bad blocks after overwriting")
+        check.true(t.target.read(page * PAGE, PAGE) == new, "the new data")
+        check.equal(memory.bus_error_of(t.target.path, page * PAGE), None, "a load after overwriting")
+
+    # A page that is mended is one like any other: an injected error is mended by the sector again.
+    t.disk.badblocks.inject(sector + 1, 2)
+    block = t.case.block_size
+    with t.disk.open() as io:
+        io.write((sector + 1) * SECTOR // block * block, bytes(block))
+    left = [(sector + 2, 1)] if block == SECTOR else []
+    check.equal(t.disk.badblocks.list(), left, "bad blocks after a write to a part of the page")
+    t.disk.badblocks.clear(sector, 8)
+
+
+@case(on=FILE_SYSTEMS)
+def who_has_the_page_mapped_is_told(t):
+    """Also those who do not touch it; who has other pages mapped lives on, and so do the other pages."""
+    data = t.target.fill()
+    page = 5
+    sector = t.target.sector_of(page * PAGE)
+    expect_failure(t, sector)
+    before = corrupted_kib()
+    first = memory.Bystander(t.target.path, page * PAGE)
+    second = memory.Bystander(t.target.path, page * PAGE + 4000)
+    other = memory.Bystander(t.target.path, (page + 1) * PAGE)
+    with injector():
+        corrupt(frame(t, sector))
+    for one in (first, second):
+        # Asynchronously, hence "action optional".
+        check.equal(one.bus_error(), (memory.BUS_MCEERR_AO, page * PAGE, 12), "what SIGBUS said")
+        check.true(one.end(), "a process that has SIGBUS blocked was killed")
+    check.equal(t.disk.badblocks.list(), [(sector, 8)], "bad blocks after the failure")
+    with check.fails(errno.EIO):
+        t.target.read(0, len(data))
+    check.true(t.target.read((page + 1) * PAGE, PAGE) == data[(page + 1) * PAGE:(page + 2) * PAGE], "the page behind")
+    check.equal(corrupted_kib(), before + 4, "HardwareCorrupted after the failure")
+
+    t.target.write(page * PAGE, b"n" * PAGE)
+    check.equal(t.disk.badblocks.list(), [], "bad blocks after overwriting")
+    check.true(t.target.read(page * PAGE, PAGE) == b"n" * PAGE, "the new data")
+    # The kernel has no function for modules that takes it back.
+    check.equal(corrupted_kib(), before + 4, "HardwareCorrupted after overwriting")
+    check.equal(other.bus_error(seconds=0), None, "a signal for the process with another page")
+    check.true(other.end(), "the process with another page was killed")
+
+
+@case()
+def pages_of_no_file_fail(t):
+    """The core finds nobody to tell (EBUSY), but the page is recorded, and mended by whole pages only."""
+    at = 1 << 20
+    sector = at // SECTOR
+    expect_failure(t, sector)
+    with injector(), check.fails(errno.EBUSY):
+        corrupt(frame(t, sector))
+    check.equal(t.disk.badblocks.list(), [(sector, 8)], "bad blocks after the failure")
+    with t.disk.open() as io:
+        with check.fails(errno.EIO):
+            io.read(at + 7 * SECTOR, SECTOR)
+        for offset, length in ((0, SECTOR), (SECTOR, 7 * SECTOR), (7 * SECTOR, PAGE)):
+            with check.fails(errno.EIO):
+                io.write(at + offset, bytes(length))
+        with check.fails(errno.EIO):
+            io.zero_out(at, SECTOR)
+        with check.fails(errno.EINVAL):
+            t.disk.badblocks.clear(sector, 7)
+        check.equal(t.disk.badblocks.list(), [(sector, 8)], "bad blocks after writes to a part")
+        io.write(at - SECTOR, b"w" * (PAGE + 2 * SECTOR))
+        check.equal(t.disk.badblocks.list(), [], "bad blocks after a write around it")
+        check.true(io.read(at, PAGE) == b"w" * PAGE, "the new data")
+    t.expect_log("covers a part of a page that has failed; clear all 8 sectors of the page, or write to it")
+
+
+@case(on=("ext4",))
+def what_hwpoison_inject_cannot_do(t):
+    """unpoison-pfn knows no memory of devices, and a filter keeps corrupt-pfn away from it."""
+    t.target.fill()
+    sector = t.target.sector_of(3 * PAGE)
+    expect_failure(t, sector)
+    number = frame(t, sector)
+    reader, writer = os.pipe()
+    done, start = os.pipe()
+
+    def look():
+        """Maps the page, and loads from it again when it has failed."""
+        with memory.mapped(t.target.path) as mapping:
+            os.write(writer, mapping[3 * PAGE:3 * PAGE + 1])
+            os.read(done, 1)
+            os.write(writer, mapping[3 * PAGE:3 * PAGE + 1])
+
+    with injector():
+        pid = memory.start_child(look)
+        check.equal(os.read(reader, 1), b"\4", "the page")
+        shell.write_text(f"{HWPOISON}/corrupt-filter-enable", "1")
+        corrupt(number)
+        check.equal(t.disk.badblocks.list(), [], "bad blocks with a filter")
+        shell.write_text(f"{HWPOISON}/corrupt-filter-enable", "0")
+        corrupt(number)
+        check.equal(t.disk.badblocks.list(), [(sector, 8)], "bad blocks without a filter")
+        # The core takes the page from those only that it tells, and from all others with them: who has
+        # it mapped already may load from it, and a real error would raise a machine check there.
+        os.write(start, b"s")
+        check.equal(memory.end_of(pid), 0, "a process that did not ask to be told")
+        check.equal(os.read(reader, 1), b"\4", "what it loads")
+        with check.fails(errno.EIO, errno.EOPNOTSUPP):
+            shell.write_text(f"{HWPOISON}/unpoison-pfn", f"{number:#x}")
+    check.equal(t.disk.badblocks.list(), [(sector, 8)], "bad blocks after unpoisoning")
+    # The driver's own way to say that the page is good after all: its data is as it was.
+    t.disk.badblocks.clear(sector, 8)
+    check.equal(t.target.read(3 * PAGE, PAGE), b"\4" * PAGE, "the page")
+
+
+@case(on=FILE_SYSTEMS)
+def a_page_of_a_huge_mapping_fails(t):
+    """One of 512 that are mapped by one entry: all of them are unmapped, one is bad."""
+    t.file_system.unmount()
+    with FileSystem(t.case.target, t.disk.node, make_options=HUGE_ALIGNED[t.case.target]) as made:
+        size = 2 * memory.HUGE
+        path = os.path.join(made.directory, "huge")
+        with open(path, "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+            file.write(b"h" * size)
+        sectors = first_sectors(path)
+        check.equal(sectors[0] * SECTOR % memory.HUGE, 0, "where the file begins")
+        bad = 100
+        expect_failure(t, sectors[bad])
+        one = memory.Bystander(path, bad * PAGE, huge=True)
+        with injector():
+            corrupt(frame(t, sectors[bad]))
+        # To 21 bits. XFS says which page; for ext4 the core does, and names the first.
+        told = 0 if t.case.target == "ext4" else bad
+        check.equal(one.bus_error(), (memory.BUS_MCEERR_AO, told * PAGE, 21), "what SIGBUS said")
+        check.true(one.end(), "a process that has SIGBUS blocked was killed")
+        check.equal(t.disk.badblocks.list(), [(sectors[bad], 8)], "bad blocks after the failure")
+        check.equal(memory.bus_error_of(path, (bad - 1) * PAGE), None, "the page before")
+        check.equal(memory.bus_error_of(path, bad * PAGE)[0], memory.BUS_MCEERR_AR, "si_code of the page")
+        with open(path, "r+b") as file:
+            os.pwrite(file.fileno(), b"n" * PAGE, bad * PAGE)
+            check.equal(os.pread(file.fileno(), PAGE, bad * PAGE), b"n" * PAGE, "the new data")
+        check.equal(t.disk.badblocks.list(), [], "bad blocks after overwriting")
+        # The first page of the 512 has not failed: an injected error is mended by the sector.
+        t.disk.badblocks.inject(sectors[0], 1)
+        with t.disk.open() as io:
+            io.write(sectors[0] * SECTOR, b"h" * SECTOR)
+        check.equal(t.disk.badblocks.list(), [], "bad blocks after a write to a sector of the first page")
