@@ -8,7 +8,7 @@ use std::mem::offset_of;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{anyhow, bail, Context, Result};
-use rdaxfs_check::{survey, Finding, Fix, Image, Survey};
+use rdaxfs_check::{discard_records, reconnect, survey, Finding, Fix, Image, Reconnected, Survey};
 use rdaxfs_core::format::{Superblock, Time, STATE_CLEAN, STATE_DAMAGED};
 use rdaxfs_core::platform::Medium;
 use rdaxfs_core::volume::{Access, Volume};
@@ -18,8 +18,7 @@ use rdaxfs_host::{FileMedium, Host};
 use zerocopy::IntoBytes;
 
 use crate::cli::Arguments;
-use crate::consent::Consent;
-use crate::lost_found;
+use crate::consent::{ask, Consent};
 use crate::progress::Meter;
 use crate::Status;
 
@@ -53,7 +52,10 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         return Ok(Status::CLEAN);
     }
 
-    let medium = replay(medium, &superblock)?;
+    if superblock.ro_compat.get() != 0 {
+        bail!("{shown} has features that this fsck.rdaxfs does not know; use a newer one");
+    }
+    let medium = replay(medium, arguments, consent)?;
     let mut mended = 0;
     let (found, refused) = mend(&medium, consent, &mut meter, &mut mended)?;
     if refused {
@@ -72,8 +74,7 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         return Ok(Status::CLEAN);
     }
     let unconnected: Vec<u64> = found.unconnected().collect();
-    let host = Host::new(medium, &superblock);
-    let (outcome, medium) = lost_found::mend(host, &unconnected, now())
+    let (outcome, medium) = give_names(medium, &superblock, &unconnected)
         .map_err(|error| anyhow!("{shown}: lost names cannot be given anew: {error}"))?;
     mended += outcome.named;
     if outcome.finished > 0 {
@@ -82,7 +83,8 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
             outcome.finished
         );
     }
-    let found = look(&medium, &mut meter)?;
+    // What the core finished may show something that was not seen before.
+    let (found, _) = mend(&medium, consent, &mut meter, &mut mended)?;
     medium
         .sync()
         .with_context(|| format!("{shown} cannot be written"))?;
@@ -120,13 +122,44 @@ fn is_clean(medium: &FileMedium, superblock: &Superblock) -> bool {
         && superblock.state.get() == STATE_CLEAN
 }
 
-/// Does what the journal's records say.
-fn replay(medium: FileMedium, superblock: &Superblock) -> Result<FileMedium> {
+/// Does what the journal's records say. If one of them cannot be done, they are dropped where that is
+/// wanted.
+fn replay(medium: FileMedium, arguments: &Arguments, consent: Consent) -> Result<FileMedium> {
+    let superblock = Volume::<Host<FileMedium>>::probe(&medium)?;
+    let host = Host::new(medium, &superblock);
+    let mut workspace = Box::new(Workspace::new());
+    match Volume::mount(host, Access::ReadOnly, now(), &mut workspace) {
+        Ok(volume) => return Ok(volume.unmount(0, 0).into_medium()),
+        Err(Error::Corrupt) => {}
+        Err(error) => bail!("the journal cannot be replayed: {error}"),
+    }
+    println!("the journal has a record that cannot be done; all records are dropped");
+    if !matches!(consent, Consent::Yes) && !(consent == Consent::Ask && ask("Mend")) {
+        bail!("nothing can be judged while the journal has such a record; -y drops it");
+    }
+    // Nothing has been stored since it was opened.
+    let medium = open(arguments)?;
+    discard_records(&medium, &superblock);
+    Ok(medium)
+}
+
+/// Gives names to what has none, and unmounts the volume as clean.
+fn give_names(
+    medium: FileMedium,
+    superblock: &Superblock,
+    unconnected: &[u64],
+) -> rdaxfs_core::Result<(Reconnected, FileMedium)> {
     let host = Host::new(medium, superblock);
     let mut workspace = Box::new(Workspace::new());
-    let volume = Volume::mount(host, Access::ReadOnly, now(), &mut workspace)
-        .map_err(|error| anyhow!("the journal cannot be replayed: {error}"))?;
-    Ok(volume.unmount(0, 0).into_medium())
+    let volume = Volume::mount(host, Access::ReadWrite, now(), &mut workspace)?;
+    let outcome = reconnect(&volume, &mut workspace, unconnected, now())?;
+    let (mut free, mut inodes) = (0, 0);
+    for group in 0..volume.groups() {
+        let (group_free, group_inodes) = volume.count_group(group)?;
+        free += u64::from(group_free);
+        inodes += group_inodes;
+    }
+    Ok((outcome, volume.unmount(free, inodes).into_medium()))
 }
 
 /// Rounds of looking and mending, until nothing is found that words mend, or nobody wants it

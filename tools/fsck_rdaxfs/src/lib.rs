@@ -8,7 +8,6 @@
 pub mod check;
 pub mod cli;
 mod consent;
-mod lost_found;
 mod progress;
 mod status;
 

@@ -226,6 +226,15 @@ fn add_inode<M: Medium + Digest>(image: &Image<'_, M>, survey: &mut Survey, inod
     let base = inode_offset(ino);
     let kind = inode.mode.get() & S_IFMT;
     let root = Root::from_word(inode.root.get()).filter(|root| may_have(kind, *root));
+    if root.is_none() && kind == S_IFLNK {
+        // There is no link without a target.
+        remove_inode(
+            survey,
+            ino,
+            "is a symbolic link without a target; it is removed",
+        );
+        return;
+    }
     if root.is_none() {
         let what = "has impossible contents; they are lost";
         let word = (base + offset_of!(Inode, root) as u64, 0);
@@ -304,8 +313,8 @@ fn add_inode<M: Medium + Digest>(image: &Image<'_, M>, survey: &mut Survey, inod
             ));
         }
     }
-    if inode.intent.get() != 0 && Intent::from_word(inode.intent.get()).is_none() {
-        let what = "has an unknown intent; it is dropped";
+    if inode.intent.get() != 0 && !can_be_finished(&inode) {
+        let what = "has an intent that cannot be carried out; it is dropped";
         let word = (base + offset_of!(Inode, intent) as u64, 0);
         survey.add(Finding::words(Problem::Inode { ino, what }, vec![word]));
     }
@@ -318,6 +327,26 @@ fn add_inode<M: Medium + Digest>(image: &Image<'_, M>, survey: &mut Survey, inod
         },
     );
     debug_assert_eq!(inode_number(inode_block(ino), inode_slot(ino)), ino);
+}
+
+/// Takes an inode out of its chunk.
+fn remove_inode(survey: &mut Survey, ino: u64, what: &'static str) {
+    let block = inode_block(ino);
+    let Some(used) = survey.chunks.get_mut(&block) else {
+        return;
+    };
+    *used &= !(1 << inode_slot(ino));
+    let used_at = block_offset(block) + offset_of!(InodeChunk, used) as u64;
+    let words = vec![(used_at, *used)];
+    survey.add(Finding::words(Problem::Inode { ino, what }, words));
+}
+
+/// Whether an inode's intent is one that the core can carry out.
+fn can_be_finished(inode: &Inode) -> bool {
+    let range = inode.intent_range.get();
+    Intent::from_word(inode.intent.get()).is_some()
+        && inode.mode.get() & S_IFMT == S_IFREG
+        && range & 0xffff_ffff <= range >> 32
 }
 
 /// The blocks of a directory's tree: all but those of its attributes.

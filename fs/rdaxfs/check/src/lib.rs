@@ -6,9 +6,10 @@
 //! [`Finding`]s, each with the words that mend it. It shares the format with the core, but none of its
 //! ways through it, so that a mistake there is seen here.
 //!
-//! A survey expects that the journal has been replayed ([`rdaxfs_core::volume::Volume::mount`] does).
-//! Mending is done by rounds of survey and [`Finding::apply`] until nothing is found; what then has no
-//! name is given one in lost+found by the core's own operations.
+//! A survey expects that the journal has been replayed ([`rdaxfs_core::volume::Volume::mount`] does, and
+//! [`discard_records`] where it cannot). Mending is done by rounds of survey and [`Finding::apply`] until
+//! nothing is found; what then has no name is given one in lost+found by the core's own operations
+//! ([`reconnect`]).
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -21,11 +22,15 @@ mod groups;
 mod image;
 mod inodes;
 mod links;
+mod names;
 mod node;
+mod records;
 mod superblock;
 mod survey;
 mod xattrs;
 
 pub use finding::{Finding, Fix, Problem, Word};
 pub use image::Image;
+pub use names::{reconnect, Reconnected};
+pub use records::discard_records;
 pub use survey::{survey, InodeInfo, Progress, Survey};

@@ -242,8 +242,18 @@ fn judge_links(survey: &mut Survey, root: u64) {
         let links = info.inode.links.get();
         let is_directory = info.inode.mode.get() & S_IFMT == S_IFDIR;
         let names = info.names.len() as u64;
+        let of_directory = 2 + subdirectories.get(&ino).copied().unwrap_or(0);
         if names == 0 && ino != root {
-            if links == 0 && info.inode.orphan_prev.get() != 0 {
+            // A directory that waits to be freed has no entries, nor blocks for them.
+            let has_entries = is_directory && info.inode.root.get() != 0;
+            if links == 0 && !has_entries && info.inode.orphan_prev.get() != 0 {
+                continue;
+            }
+            if is_directory && (links != 0 || has_entries) {
+                // Its new name does not change what its subdirectories are to it.
+                findings.extend(wrong_links(ino, links, of_directory));
+            }
+            if links == 0 && has_entries {
                 continue;
             }
             if links == 0 {
@@ -255,32 +265,16 @@ fn judge_links(survey: &mut Survey, root: u64) {
             }
             continue;
         }
-        let expected = if is_directory {
-            2 + subdirectories.get(&ino).copied().unwrap_or(0)
-        } else {
-            names
-        };
-        let mut numbers = vec![(offset_of!(Inode, links), "number of links", links, expected)];
+        let expected = if is_directory { of_directory } else { names };
+        findings.extend(wrong_links(ino, links, expected));
         if is_directory {
             let parent = info.names.first().map_or(root, |(parent, _)| *parent);
-            numbers.push((
-                offset_of!(Inode, parent),
-                "parent",
-                info.inode.parent.get(),
-                parent,
+            let found = info.inode.parent.get();
+            findings.extend(wrong_number(
+                ino,
+                (offset_of!(Inode, parent), "parent"),
+                (found, parent),
             ));
-        }
-        for (field, which, found, expected) in numbers {
-            if found != expected {
-                let problem = Problem::InodeNumber {
-                    ino,
-                    which,
-                    found,
-                    expected,
-                };
-                let word = (inode_offset(ino) + field as u64, expected);
-                findings.push((problem, Some(Fix::Words(vec![word]))));
-            }
         }
     }
     // One word of a chunk may be that of several inodes.
@@ -310,4 +304,25 @@ fn judge_links(survey: &mut Survey, root: u64) {
     for ino in gone {
         survey.inodes.remove(&ino);
     }
+}
+
+fn wrong_links(ino: u64, found: u64, expected: u64) -> Option<(Problem, Option<Fix>)> {
+    let field = (offset_of!(Inode, links), "number of links");
+    wrong_number(ino, field, (found, expected))
+}
+
+/// What is wrong with a word of an inode that says one thing and should say another.
+fn wrong_number(
+    ino: u64,
+    (field, which): (usize, &'static str),
+    (found, expected): (u64, u64),
+) -> Option<(Problem, Option<Fix>)> {
+    let problem = Problem::InodeNumber {
+        ino,
+        which,
+        found,
+        expected,
+    };
+    let word = (inode_offset(ino) + field as u64, expected);
+    (found != expected).then(|| (problem, Some(Fix::Words(vec![word]))))
 }

@@ -31,19 +31,6 @@ pub(crate) struct Leaf {
     pub(crate) keys: std::ops::Range<u64>,
 }
 
-/// What points to a node, and so what has to change if the node is bad.
-#[derive(Clone)]
-enum Parent {
-    /// The inode's word `root`.
-    Root,
-    /// An inner node, and which of its children.
-    Inner {
-        block: u64,
-        children: Vec<(u64, u64)>,
-        at: usize,
-    },
-}
-
 /// Claims the nodes of a tree and returns its leaves, from the lowest key up. `keys` are all keys.
 pub(crate) fn leaves<M: Medium + Digest>(
     image: &Image<'_, M>,
@@ -53,84 +40,67 @@ pub(crate) fn leaves<M: Medium + Digest>(
     keys: std::ops::Range<u64>,
 ) -> Vec<Leaf> {
     let mut found = Vec::new();
-    walk(
-        image,
-        survey,
-        owner,
-        (block, u16::from(level)),
-        (Parent::Root, keys),
-        &mut found,
-    );
+    let node = (block, u16::from(level));
+    if let Err(what) = walk(image, survey, owner, node, keys, &mut found) {
+        survey.add(Finding::words(
+            bad_node(owner.ino, block, what),
+            without_root(owner.ino),
+        ));
+    }
     found
 }
 
+fn bad_node(ino: u64, block: u64, what: &'static str) -> Problem {
+    Problem::Node { ino, block, what }
+}
+
+/// Adds the leaves of a node, which itself is one or has some; or says why it is to be taken out.
 fn walk<M: Medium + Digest>(
     image: &Image<'_, M>,
     survey: &mut Survey,
     owner: Owner,
     (block, level): (u64, u16),
-    (parent, keys): (Parent, std::ops::Range<u64>),
+    keys: std::ops::Range<u64>,
     found: &mut Vec<Leaf>,
-) {
-    let bad = |survey: &mut Survey, what| {
-        let problem = Problem::Node {
-            ino: owner.ino,
-            block,
-            what,
-        };
-        survey.add(Finding::words(problem, without(owner.ino, &parent)));
-    };
+) -> Result<(), &'static str> {
     if !image.is_run(block, 1) {
-        return bad(survey, "is outside the volume; what it held is lost");
+        return Err("is outside the volume; what it held is lost");
     }
-    let Ok(bytes) = image.block(block) else {
-        return bad(survey, "cannot be read; what it held is lost");
-    };
-    if let Err(what) = judge(image, owner, block, level, &bytes) {
-        return bad(survey, what);
-    }
+    let bytes = image
+        .block(block)
+        .map_err(|_| "cannot be read; what it held is lost")?;
+    judge(image, owner, block, level, &bytes)?;
     if !survey.claim(block, 1, true) {
-        return bad(
-            survey,
-            "belongs to something else already; what it held is lost",
-        );
+        return Err("belongs to something else already; what it held is lost");
     }
     if level == 0 {
         found.push(Leaf { block, bytes, keys });
-        return;
+        return Ok(());
     }
-    let count = bytes.get::<NodeHeader>(0).word.get() as usize;
-    let children: Vec<(u64, u64)> = (0..count)
-        .map(|at| bytes.get::<Child>(NODE_HEADER + at * size_of::<Child>()))
-        .map(|child| (child.key.get(), child.block.get()))
-        .collect();
+    let children = children(&bytes);
+    let mut left = children.clone();
+    let mut problems = Vec::new();
     for (at, &(key, child)) in children.iter().enumerate() {
         let low = if at == 0 { keys.start } else { key };
         let high = children.get(at + 1).map_or(keys.end, |&(key, _)| key);
-        let parent = Parent::Inner {
-            block,
-            children: children.clone(),
-            at,
-        };
-        if low >= high || low < keys.start || high > keys.end {
+        let judged = if low >= high || low < keys.start || high > keys.end {
             let what = "has a child out of order; what that held is lost";
-            let problem = Problem::Node {
-                ino: owner.ino,
-                block,
-                what,
-            };
-            survey.add(Finding::words(problem, without(owner.ino, &parent)));
-            continue;
+            Err(bad_node(owner.ino, block, what))
+        } else {
+            walk(image, survey, owner, (child, level - 1), low..high, found)
+                .map_err(|what| bad_node(owner.ino, child, what))
+        };
+        if let Err(problem) = judged {
+            problems.push(problem);
+            left.remove(at + left.len() - children.len());
         }
-        walk(
-            image,
-            survey,
-            owner,
-            (child, level - 1),
-            (parent, low..high),
-            found,
-        );
     }
+    // One list of those that stay, whichever of the problems is mended first.
+    let words = children_words(block, &children, &left);
+    for problem in problems {
+        survey.add(Finding::words(problem, words.clone()));
+    }
+    Ok(())
 }
 
 /// Whether a block is the node that it should be.
@@ -166,33 +136,35 @@ fn judge<M: Medium + Digest>(
     Ok(())
 }
 
-/// The words that take a node out of its tree.
-fn without(ino: u64, parent: &Parent) -> Vec<Word> {
-    match parent {
-        Parent::Root => vec![(inode_offset(ino) + offset_of!(Inode, root) as u64, 0)],
-        Parent::Inner {
-            block,
-            children,
-            at,
-        } => {
-            let mut left = children.clone();
-            left.remove(*at);
-            // The first child has all keys below the second one's.
-            if let (0, Some(first)) = (*at, left.first_mut()) {
-                first.0 = children[0].0;
-            }
-            let base = block_offset(*block);
-            let mut words = vec![(
-                base + offset_of!(NodeHeader, word) as u64,
-                left.len() as u64,
-            )];
-            for (place, (key, child)) in left.iter().enumerate() {
-                let at = base + (NODE_HEADER + place * size_of::<Child>()) as u64;
-                words.extend([(at, *key), (at + 8, *child)]);
-            }
-            words
-        }
+/// An inner node's children: their keys and blocks.
+fn children(bytes: &Block) -> Vec<(u64, u64)> {
+    let count = (bytes.get::<NodeHeader>(0).word.get() as usize).min(MAX_CHILDREN);
+    (0..count)
+        .map(|at| bytes.get::<Child>(NODE_HEADER + at * size_of::<Child>()))
+        .map(|child| (child.key.get(), child.block.get()))
+        .collect()
+}
+
+/// The words that take all out of a tree.
+fn without_root(ino: u64) -> Vec<Word> {
+    vec![(inode_offset(ino) + offset_of!(Inode, root) as u64, 0)]
+}
+
+/// The words that leave an inner node so many of its children.
+fn children_words(block: u64, children: &[(u64, u64)], left: &[(u64, u64)]) -> Vec<Word> {
+    let base = block_offset(block);
+    let count = base + offset_of!(NodeHeader, word) as u64;
+    let mut words = vec![(count, left.len() as u64)];
+    for (place, &(key, child)) in left.iter().enumerate() {
+        // The first child has all keys below the second one's.
+        let key = match (place, children.first()) {
+            (0, Some(&(first, _))) => first,
+            _ => key,
+        };
+        let at = base + (NODE_HEADER + place * size_of::<Child>()) as u64;
+        words.extend([(at, key), (at + 8, child)]);
     }
+    words
 }
 
 /// The words that take a leaf out of its tree which holds nothing. It is looked for anew, because a leaf
@@ -204,29 +176,20 @@ pub(crate) fn remove_leaf<M: Medium + Digest>(
     leaf: u64,
 ) -> Vec<Word> {
     if level == 0 {
-        return without(ino, &Parent::Root);
+        return without_root(ino);
     }
     let mut nodes = vec![(root, u16::from(level))];
     while let Some((block, level)) = nodes.pop() {
         let Ok(bytes) = image.block(block) else {
             continue;
         };
-        let count = (bytes.get::<NodeHeader>(0).word.get() as usize).min(MAX_CHILDREN);
-        let children: Vec<(u64, u64)> = (0..count)
-            .map(|at| bytes.get::<Child>(NODE_HEADER + at * size_of::<Child>()))
-            .map(|child| (child.key.get(), child.block.get()))
-            .collect();
+        let children = children(&bytes);
         if level > 1 {
             nodes.extend(children.iter().map(|&(_, child)| (child, level - 1)));
-        } else if let Some(at) = children.iter().position(|&(_, child)| child == leaf) {
-            return without(
-                ino,
-                &Parent::Inner {
-                    block,
-                    children,
-                    at,
-                },
-            );
+        } else if children.iter().any(|&(_, child)| child == leaf) {
+            let mut left = children.clone();
+            left.retain(|&(_, child)| child != leaf);
+            return children_words(block, &children, &left);
         }
     }
     Vec::new()

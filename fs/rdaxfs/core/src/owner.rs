@@ -8,9 +8,9 @@ use zerocopy::IntoBytes;
 
 use crate::format::{
     block_offset, group_bitmap, group_body, group_metadata, group_of, group_start, inode_block,
-    inode_number, inode_slot, Inode, InodeChunk, NodeHeader, XattrRoot, CHUNK_FULL, CHUNK_SLOTS,
-    DIRECTORY_LEAF_MAGIC, EXTENT_LEAF_MAGIC, GROUP_BLOCKS, INNER_MAGIC, INODE_CHUNK_MAGIC,
-    NODE_CRC,
+    inode_number, inode_slot, Inode, InodeChunk, NodeHeader, Root, XattrRoot, CHUNK_FULL,
+    CHUNK_SLOTS, DIRECTORY_LEAF_MAGIC, EXTENT_LEAF_MAGIC, GROUP_BLOCKS, INNER_MAGIC,
+    INODE_CHUNK_MAGIC, NODE_CRC,
 };
 use crate::inode::{inode_word, MapState};
 use crate::platform::Platform;
@@ -172,7 +172,12 @@ impl<P: Platform> Volume<P> {
                 return Ok(Some(Part::Xattrs));
             }
         }
-        if self.attributes(map)?.is_directory() {
+        let root = self.word(inode_word(map.ino, offset_of!(Inode, root)))?;
+        if !matches!(
+            Root::from_word(root),
+            Some(Root::Extents(_) | Root::ExtentTree { .. })
+        ) {
+            // A directory's nodes say themselves whose they are.
             return Ok(None);
         }
         let mut page = 0;

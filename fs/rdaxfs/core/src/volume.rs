@@ -7,8 +7,9 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use zerocopy::IntoBytes;
 
 use crate::format::{
-    block_offset, group_body, groups_of, Superblock, Time, BLOCK_SIZE, CHUNK_BLOCKS, GROUP_BLOCKS,
-    MAX_BLOCKS, MAX_SLOTS, MIN_BLOCKS, STATE_CLEAN, STATE_MOUNTED, SUPER_CRC, SUPER_MAGIC,
+    block_offset, group_body, group_of, groups_of, inode_block, inode_slot, Superblock, Time,
+    BLOCK_SIZE, CHUNK_BLOCKS, GROUP_BLOCKS, MAX_BLOCKS, MAX_SLOTS, MIN_BLOCKS, STATE_CLEAN,
+    STATE_MOUNTED, SUPER_CRC, SUPER_MAGIC,
 };
 use crate::journal;
 use crate::platform::{Digest, Medium, Platform};
@@ -220,8 +221,8 @@ impl<P: Platform> Volume<P> {
         if count == 0 || end > self.blocks() {
             return Err(Error::Corrupt);
         }
-        let group = crate::format::group_of(block);
-        let last = crate::format::group_of(end - 1);
+        let group = group_of(block);
+        let last = group_of(end - 1);
         if group != last || group >= self.groups || block < group_body(group) {
             return Err(Error::Corrupt);
         }
@@ -277,12 +278,24 @@ fn judge(superblock: &Superblock, len: u64) -> Result {
         && (1..=u64::from(MAX_SLOTS)).contains(&slots)
         && slots_at >= group_body(0)
         && slots_end <= blocks.min(GROUP_BLOCKS)
+        && is_inode_number(superblock.root.get(), blocks)
+        && !(slots_at..slots_end).contains(&inode_block(superblock.root.get()))
         && u64::from(superblock.align_offset.get()) < CHUNK_BLOCKS;
     if good {
         Ok(())
     } else {
         Err(Error::Corrupt)
     }
+}
+
+/// Whether a number can be an inode's of a volume of so many blocks.
+fn is_inode_number(ino: u64, blocks: u64) -> bool {
+    let block = inode_block(ino);
+    let group = group_of(block);
+    inode_slot(ino) != 0
+        && block < blocks
+        && group < groups_of(blocks)
+        && block >= group_body(group)
 }
 
 /// A clock for statistics and turns that no order depends on.

@@ -6,56 +6,54 @@
 use rdaxfs_core::format::{Time, S_IFDIR, S_IFMT};
 use rdaxfs_core::inode::MapState;
 use rdaxfs_core::name::NewInode;
-use rdaxfs_core::volume::{Access, Volume};
+use rdaxfs_core::platform::Platform;
+use rdaxfs_core::volume::Volume;
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::{Error, Result};
-use rdaxfs_host::{FileMedium, Host};
 
 /// Where inodes without a name go.
 const LOST_FOUND: &[u8] = b"lost+found";
 
-type FileVolume = Volume<Host<FileMedium>>;
-
 /// What was done.
-pub(crate) struct Outcome {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reconnected {
     /// Inodes that got a name.
-    pub(crate) named: usize,
+    pub named: usize,
     /// Orphans and intents that were finished.
-    pub(crate) finished: usize,
+    pub finished: usize,
 }
 
-/// Mounts the volume, finishes what is left to do, gives each of `unconnected` a name, and unmounts it as
-/// clean.
-pub(crate) fn mend(
-    host: Host<FileMedium>,
+/// Finishes what is left to do, and gives each of `unconnected` a name in lost+found. A survey has
+/// found nothing else wrong with the volume, which is mounted for writing.
+///
+/// # Errors
+///
+/// Those of the core; [`Error::NoSpace`] if there is no room for the names.
+pub fn reconnect<P: Platform>(
+    volume: &Volume<P>,
+    workspace: &mut Workspace,
     unconnected: &[u64],
     now: Time,
-) -> Result<(Outcome, FileMedium)> {
-    let mut workspace = Box::new(Workspace::new());
-    let volume = Volume::mount(host, Access::ReadWrite, now, &mut workspace)?;
-    let finished = finish_all(&volume, &mut workspace)?;
+) -> Result<Reconnected> {
+    let finished = finish_all(volume, workspace)?;
     let mut named = 0;
     if !unconnected.is_empty() {
         let (mut root, _) = volume.open(volume.root(), None)?;
-        let mut folder = open_folder(&volume, &mut workspace, &mut root, now)?;
+        let mut folder = open_folder(volume, workspace, &mut root, now)?;
         for &ino in unconnected {
+            if ino == folder.ino() {
+                continue;
+            }
             let (mut map, _) = volume.open(ino, None)?;
             let name = format!("#{ino}");
-            volume.adopt(&mut workspace, &mut folder, name.as_bytes(), &mut map, now)?;
+            volume.adopt(workspace, &mut folder, name.as_bytes(), &mut map, now)?;
             named += 1;
         }
     }
-    let (mut free, mut inodes) = (0, 0);
-    for group in 0..volume.groups() {
-        let (group_free, group_inodes) = volume.count_group(group)?;
-        free += u64::from(group_free);
-        inodes += group_inodes;
-    }
-    let host = volume.unmount(free, inodes);
-    Ok((Outcome { named, finished }, host.into_medium()))
+    Ok(Reconnected { named, finished })
 }
 
-fn finish_all(volume: &FileVolume, workspace: &mut Workspace) -> Result<usize> {
+fn finish_all<P: Platform>(volume: &Volume<P>, workspace: &mut Workspace) -> Result<usize> {
     let mut finished = 0;
     for group in 0..volume.groups() {
         while let Some(ino) = volume.first_unfinished(group)? {
@@ -67,8 +65,8 @@ fn finish_all(volume: &FileVolume, workspace: &mut Workspace) -> Result<usize> {
     Ok(finished)
 }
 
-fn open_folder(
-    volume: &FileVolume,
+fn open_folder<P: Platform>(
+    volume: &Volume<P>,
     workspace: &mut Workspace,
     root: &mut MapState,
     now: Time,
