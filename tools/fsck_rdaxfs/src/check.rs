@@ -134,7 +134,8 @@ fn replay(medium: FileMedium, arguments: &Arguments, consent: Consent) -> Result
         Err(error) => bail!("the journal cannot be replayed: {error}"),
     }
     println!("the journal has a record that cannot be done; all records are dropped");
-    if !matches!(consent, Consent::Yes) && !(consent == Consent::Ask && ask("Mend")) {
+    let wanted = consent == Consent::Yes || consent == Consent::Ask && ask("Mend");
+    if !wanted {
         bail!("nothing can be judged while the journal has such a record; -y drops it");
     }
     // Nothing has been stored since it was opened.

@@ -138,7 +138,7 @@ fn unlink(session: &mut Session, dir: u64, name: &[u8], ino: u64) -> Result {
 
 fn file(session: &mut Session, dir: u64, name: &[u8], len: usize) -> Result<u64> {
     let ino = session.create(dir, name, &new(S_IFREG))?;
-    let bytes: Vec<u8> = (0..len).map(|at| (at as u64 * ino >> 3) as u8).collect();
+    let bytes: Vec<u8> = (0..len).map(|at| ((at as u64 * ino) >> 3) as u8).collect();
     session.write(ino, 0, &bytes)?;
     Ok(ino)
 }

@@ -22,7 +22,8 @@ pub enum Mended {
     /// Neither copy of the superblock is good, or the volume has features that nobody knows, so nothing
     /// can be done.
     NoSuperblock,
-    /// The core has refused to finish an orphan or to give a name, as it must not. Rare, and known.
+    /// The core has refused to finish an orphan or to give a name, as it must not: a bug of
+    /// the core's or of the survey's, which is counted until it has been found.
     Unfinished,
     /// The volume has no room for names that have to be given anew.
     NoRoom,

@@ -91,10 +91,7 @@ fn count_kept(base: &Base, damaged: &[u8], medium: &Memory, tally: &mut Tally) {
         let mut needs = known.needs.iter();
         needs.all(|range| base.bytes[range.clone()] == damaged[range.clone()])
     });
-    let mut session = match Session::mount(medium, Access::ReadOnly) {
-        Ok(session) => Some(session),
-        Err(_) => None,
-    };
+    let mut session = Session::mount(medium, Access::ReadOnly).ok();
     for known in untouched {
         tally.untouched += 1;
         let kept = session
