@@ -9,6 +9,7 @@ mod faults;
 mod full;
 mod leaves;
 mod many;
+mod medium;
 mod model;
 mod threads;
 mod trial;
