@@ -41,7 +41,7 @@ bench: ## instructions per call on rpmem, nd_pmem and brd; see bench/README.md
 	@bench/run
 
 .PHONY: test
-test: ## all tests: the host's and those in guests; T=PATTERN: those with such a name
+test: ## all tests: the host's, KUnit's and those in guests; T=PATTERN: those with such a name
 	@env -u KDIR scripts/test -- "$(T)"
 
 .PHONY: test-host
@@ -51,6 +51,10 @@ test-host: ## the tests that need no guest
 .PHONY: test-vm
 test-vm: ## the tests in guests
 	@env -u KDIR scripts/test --vm -- "$(T)"
+
+.PHONY: test-kunit
+test-kunit: ## the KUnit suites, by the kernel's kunit.py
+	@env -u KDIR scripts/test --kunit -- "$(T)"
 
 .PHONY: miri
 miri: ## readers beside writers in Miri, SEEDS=N ways; needs a nightly toolchain that has it

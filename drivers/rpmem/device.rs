@@ -10,8 +10,7 @@ use crate::{
 };
 use core::sync::atomic::{AtomicI32, Ordering};
 use kernel::{
-    device::Core,
-    new_mutex, platform,
+    device, new_mutex, platform,
     prelude::*,
     str::CString,
     sync::{Arc, Completion, Mutex},
@@ -35,14 +34,14 @@ use kernel_ext::mce;
 
 /// The errno of the probe that failed last, as the device core does not pass it on: the devices are
 /// registered one by one, and each is probed before its registration returns.
-static PROBE_ERRNO: AtomicI32 = AtomicI32::new(0);
+pub(crate) static PROBE_ERRNO: AtomicI32 = AtomicI32::new(0);
 
 /// How long the files of partition scans are waited for: they take a tick or two to be closed.
 const SCAN: Delta = Delta::from_millis(200);
 
 /// The properties of a device that say which region it is, in bytes.
-const START: &CStr = c"rpmem,start";
-const SIZE: &CStr = c"rpmem,size";
+pub(crate) const START: &CStr = c"rpmem,start";
+pub(crate) const SIZE: &CStr = c"rpmem,size";
 
 /// Registers a device for each region; the driver is bound to all of them afterwards.
 ///
@@ -137,7 +136,7 @@ impl platform::Driver for RpmemDriver {
     type Data<'bound> = Bound;
 
     fn probe<'bound>(
-        pdev: &'bound platform::Device<Core<'_>>,
+        pdev: &'bound platform::Device<device::Core<'_>>,
         _info: Option<&'bound ()>,
     ) -> impl PinInit<Bound, Error> + 'bound {
         Bound::new(pdev).inspect_err(|error| PROBE_ERRNO.store(error.to_errno(), Ordering::Relaxed))
@@ -145,11 +144,9 @@ impl platform::Driver for RpmemDriver {
 }
 
 impl Bound {
-    fn new(pdev: &platform::Device<Core<'_>>) -> Result<Self> {
+    fn new(pdev: &platform::Device<device::Core<'_>>) -> Result<Self> {
         let dev = pdev.as_ref();
         let number = id(pdev).ok_or(ENODEV)?;
-        let node = node_of(dev);
-
         // Only this module's own devices have them.
         let fwnode = dev.fwnode().ok_or(ENODEV)?;
         let range = PhysRange::new(
@@ -157,8 +154,25 @@ impl Bound {
             fwnode.property_read(SIZE).required_by(dev)?,
         )
         .ok_or(EINVAL)?;
+        Self::drive(dev, number, range, node_of(dev))
+    }
+
+    /// Makes a region the disk `rpmemNUMBER` below `dev`.
+    pub(crate) fn drive(
+        dev: &device::Device<device::Bound>,
+        number: u32,
+        range: PhysRange,
+        node: Node,
+    ) -> Result<Self> {
+        if !resource::is_addressable(range) {
+            return Err(EINVAL);
+        }
         let name = CString::try_from_fmt(fmt!("rpmem{number}"))?;
         let Some(claim) = resource::request_mem_region(range, name) else {
+            if !resource::is_busy(range) {
+                // There was no memory for the claim itself.
+                return Err(ENOMEM);
+            }
             let holder = resource::holder_name(range);
             dev_err!(
                 dev,
@@ -222,5 +236,10 @@ impl Bound {
             _machine_checks: machine_checks,
             _disk: disk,
         })
+    }
+
+    #[cfg(CONFIG_BLK_DEV_RPMEM_KUNIT_TEST)]
+    pub(crate) fn disk(&self) -> &GenDisk<Medium> {
+        &self._disk
     }
 }

@@ -127,7 +127,12 @@ impl Medium {
 
     /// Stores to `bytes` bytes from a sector on by the rule of [`crate::poison`].
     #[inline]
-    fn overwrite(&self, sector: u64, bytes: usize, store: impl FnOnce() -> Result) -> Result {
+    pub(crate) fn overwrite(
+        &self,
+        sector: u64,
+        bytes: usize,
+        store: impl FnOnce() -> Result,
+    ) -> Result {
         let sectors = (bytes / SECTOR_SIZE) as u64;
         self.poison.overwrite(&self.pages, sector, sectors, store)
     }

@@ -15,6 +15,7 @@
 //! | `block` | the disk's operations |
 //! | `dax` | the DAX device's operations |
 //! | `sysfs` | the disk's files |
+//! | `kunit` | the KUnit suites, in kernels that have them |
 //!
 //! There is no `unsafe` here: it is in `rust/`, behind `kernel_ext`.
 
@@ -26,6 +27,8 @@ use kernel_ext::platform::OwnedDevice;
 mod block;
 mod dax;
 mod device;
+#[cfg(CONFIG_BLK_DEV_RPMEM_KUNIT_TEST)]
+mod kunit;
 #[cfg(CONFIG_X86_MCE)]
 mod machine_check;
 mod medium;

@@ -7,12 +7,6 @@ void rust_helper_memcpy_flushcache(void *dst, const void *src, size_t cnt)
 	memcpy_flushcache(dst, src, cnt);
 }
 
-void rust_helper_wmb(void);
-void rust_helper_wmb(void)
-{
-	wmb();
-}
-
 int rust_helper_cond_resched(void);
 int rust_helper_cond_resched(void)
 {

@@ -2,6 +2,53 @@
 
 //! Devices whose memory file systems and processes access directly.
 //!
+//! # Examples
+//!
+//! A device without memory:
+//!
+//! ```
+//! use kernel::{iov::IovIterSource, sync::Arc};
+//! use kernel_ext::{
+//!     dax::{AccessError, AccessMode, Device, Operations},
+//!     pmem::Window,
+//! };
+//!
+//! struct Nothing;
+//!
+//! impl Operations for Nothing {
+//!     fn direct_access(
+//!         &self,
+//!         _pgoff: u64,
+//!         _nr_pages: usize,
+//!         _mode: AccessMode,
+//!     ) -> Result<Window<'_>, AccessError> {
+//!         Err(AccessError::OutOfRange)
+//!     }
+//!
+//!     fn zero_page_range(&self, _pgoff: u64, _nr_pages: usize) -> Result {
+//!         Err(EIO)
+//!     }
+//!
+//!     fn recovery_write(
+//!         &self,
+//!         _pgoff: u64,
+//!         _offset: usize,
+//!         _bytes: usize,
+//!         _iter: &mut IovIterSource<'_>,
+//!     ) -> usize {
+//!         0
+//!     }
+//! }
+//!
+//! let device = Device::new(Arc::new(Nothing, GFP_KERNEL)?)?;
+//! assert!(device.write_cache());
+//! // Whoever has the handle keeps the structure, not the device.
+//! let handle = device.handle();
+//! drop(device);
+//! drop(handle);
+//! # Ok::<(), Error>(())
+//! ```
+//!
 //! C header: [`include/linux/dax.h`](srctree/include/linux/dax.h)
 
 use crate::{pmem::Window, PAGE_SIZE};

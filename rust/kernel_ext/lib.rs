@@ -20,11 +20,15 @@
 //! | [`resource`] | `include/linux/ioport.h` |
 //! | [`sysfs`] | `include/linux/sysfs.h` |
 
+#![no_std]
+
 /// What the printing macros put in front of a message.
 const __LOG_PREFIX: &[u8] = b"rpmem\0";
 
 pub mod block;
 pub mod dax;
+#[cfg(CONFIG_BLK_DEV_RPMEM_KUNIT_TEST)]
+pub mod kunit;
 #[cfg(CONFIG_X86_MCE)]
 pub mod mce;
 pub mod memremap;

@@ -20,6 +20,15 @@ use kernel_bindings as bindings;
 
 /// Returns the alignment in bytes that start and size of a [`PageMap`] need: struct pages come in
 /// sub-sections of the memory map (2 MiB on x86-64).
+///
+/// # Examples
+///
+/// ```
+/// use kernel_ext::{memremap::compat_align, PAGE_SIZE};
+///
+/// assert!(compat_align().is_power_of_two());
+/// assert_eq!(compat_align() % PAGE_SIZE as u64, 0);
+/// ```
 pub fn compat_align() -> u64 {
     // SAFETY: Returns a constant of the architecture.
     unsafe { bindings::memremap_compat_align() as u64 }

@@ -8,7 +8,6 @@ use kernel::{
     prelude::*,
     time::{delay::fsleep, Delta},
 };
-use kernel_bindings as bindings;
 
 /// Waits, in a module's init function, until nobody but that function holds a reference to the
 /// module.
@@ -20,6 +19,16 @@ use kernel_bindings as bindings;
 /// showing one does, has to be done by another, such as a work item.
 ///
 /// May sleep.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::ModuleMetadata;
+/// use kernel_ext::module::wait_until_unreferenced;
+///
+/// // In code that is a part of the kernel, at once.
+/// wait_until_unreferenced(&crate::LocalModule::THIS_MODULE);
+/// ```
 pub fn wait_until_unreferenced(module: &ThisModule) {
     while !is_unreferenced_within(module, Delta::from_secs(1)) {}
 }
@@ -31,14 +40,11 @@ pub fn wait_until_unreferenced(module: &ThisModule) {
 ///
 /// May sleep.
 pub fn is_unreferenced_within(module: &ThisModule, time: Delta) -> bool {
-    /// The reference that is held while the init function runs.
-    const OWN: c_int = 1;
     const POLL: Delta = Delta::from_millis(1);
 
     let mut polls = time.as_millis();
     loop {
-        // SAFETY: The module exists, because its code runs.
-        if unsafe { bindings::module_refcount(module.as_ptr().cast()) } <= OWN {
+        if !is_referenced(module) {
             return true;
         }
         if polls <= 0 {
@@ -47,4 +53,20 @@ pub fn is_unreferenced_within(module: &ThisModule, time: Delta) -> bool {
         fsleep(POLL);
         polls -= 1;
     }
+}
+
+/// Whether somebody else than the module's init function, which runs, holds a reference to it.
+#[cfg(MODULE)]
+fn is_referenced(module: &ThisModule) -> bool {
+    /// The reference that is held while the init function runs.
+    const OWN: c_int = 1;
+
+    // SAFETY: The module exists, because its code runs.
+    unsafe { kernel_bindings::module_refcount(module.as_ptr().cast()) > OWN }
+}
+
+/// Nobody holds one to code that is a part of the kernel.
+#[cfg(not(MODULE))]
+fn is_referenced(_module: &ThisModule) -> bool {
+    false
 }

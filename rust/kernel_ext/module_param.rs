@@ -136,13 +136,16 @@ pub const fn modinfo<const LEN: usize>(text: &str) -> [u8; LEN] {
 ///
 /// # Examples
 ///
-/// ```ignore
-/// module_param! {
+/// ```
+/// kernel_ext::module_param! {
 ///     /// Bytes in a logical block.
-///     pub(crate) static LOGICAL_BLOCK_SIZE: u32 = 512;
-///     module: "rpmem", name: "logical_block_size", type: "uint",
+///     static LOGICAL_BLOCK_SIZE: u32 = 512;
+///     module: "example", name: "logical_block_size", type: "uint",
 ///     description: "Bytes in a logical block: 512 or 4096";
 /// }
+///
+/// // Nobody gave another on the command line.
+/// assert_eq!(LOGICAL_BLOCK_SIZE.get(), 512);
 /// ```
 #[macro_export]
 macro_rules! module_param {
@@ -178,7 +181,7 @@ macro_rules! module_param {
                     flags: 0,
                     __bindgen_anon_1: b::kernel_param__bindgen_ty_1 { arg: $ident.as_arg() },
                 });
-            const _: () = assert!(
+            const _: () = ::core::assert!(
                 ::kernel::str::CStr::to_bytes(::kernel::c_str!($type)).len()
                     == <$ty as $crate::module_param::ParamType>::TYPE_NAME.len()
             );

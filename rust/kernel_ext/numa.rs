@@ -7,6 +7,15 @@
 use kernel_bindings as bindings;
 
 /// A NUMA node's number, or [`Node::NONE`].
+///
+/// # Examples
+///
+/// ```
+/// use kernel_ext::numa::Node;
+///
+/// let node = Node::of_phys_addr(1 << 32);
+/// assert!(node == Node::NONE || node.as_raw() >= 0);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Node(i32);
 

@@ -5,6 +5,24 @@
 //! The kernel crate's [`kernel::platform`] has drivers for devices that others made. A driver for
 //! memory that no firmware table names has to make its devices too.
 //!
+//! # Examples
+//!
+//! ```
+//! use kernel_ext::{
+//!     numa::Node,
+//!     platform::{bound_driver, OwnedDevice},
+//! };
+//!
+//! // `example.3`, for whoever drives devices of that name: nobody.
+//! let properties = [(c"example,start", 1 << 32), (c"example,size", 2 << 20)];
+//! let device = OwnedDevice::register(c"example", 3, properties, Node::NONE)?;
+//! assert!(!device.is_bound());
+//! assert!(bound_driver(c"example.3").is_none());
+//! // There is one of a number.
+//! assert!(OwnedDevice::register(c"example", u32::MAX, properties, Node::NONE).is_err());
+//! # Ok::<(), Error>(())
+//! ```
+//!
 //! C header: [`include/linux/platform_device.h`](srctree/include/linux/platform_device.h)
 
 use crate::numa::Node;
@@ -48,6 +66,32 @@ impl OwnedDevice {
         node: Node,
     ) -> Result<Self> {
         let id = i32::try_from(id).map_err(|_| EINVAL)?;
+        Self::register_raw(name, id, properties, node)
+    }
+
+    /// Registers the device `NAME`, which [`id`] says nothing of.
+    ///
+    /// # Errors
+    ///
+    /// As [`OwnedDevice::register`].
+    #[cfg(CONFIG_BLK_DEV_RPMEM_KUNIT_TEST)]
+    pub fn register_without_number<const N: usize>(
+        name: &CStr,
+        properties: [(&'static CStr, u64); N],
+        node: Node,
+    ) -> Result<Self> {
+        /// `PLATFORM_DEVID_NONE`.
+        const NONE: i32 = -1;
+
+        Self::register_raw(name, NONE, properties, node)
+    }
+
+    fn register_raw<const N: usize>(
+        name: &CStr,
+        id: i32,
+        properties: [(&'static CStr, u64); N],
+        node: Node,
+    ) -> Result<Self> {
         // SAFETY: The name is NUL-terminated and copied.
         let pdev = NonNull::new(unsafe { bindings::platform_device_alloc(name.as_char_ptr(), id) })
             .ok_or(ENOMEM)?;
@@ -83,7 +127,7 @@ impl Drop for OwnedDevice {
     }
 }
 
-/// Gives a device integers that its driver reads by name.
+/// Gives a device integers that its driver reads by name; without any, it has no such node at all.
 ///
 /// # Safety
 ///
@@ -92,6 +136,9 @@ unsafe fn add_properties<const N: usize>(
     dev: *mut bindings::device,
     properties: [(&'static CStr, u64); N],
 ) -> Result {
+    if N == 0 {
+        return Ok(());
+    }
     let mut entries = KVec::with_capacity(N + 1, GFP_KERNEL)?;
     for (name, value) in properties {
         let mut entry = bindings::property_entry {

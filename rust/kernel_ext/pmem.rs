@@ -13,8 +13,16 @@
 
 use crate::{block::bio::Segment, SECTOR_SIZE};
 use core::{arch::asm, marker::PhantomData};
-use kernel::{iov::IovIterSource, prelude::*};
+use kernel::{iov::IovIterSource, prelude::*, sync::barrier};
 use kernel_bindings as bindings;
+
+/// Tells a test that listens of a store or a fence; nothing in a kernel without the tests.
+macro_rules! tell {
+    ($event:ident) => {
+        #[cfg(CONFIG_BLK_DEV_RPMEM_KUNIT_TEST)]
+        crate::kunit::trace::tell(crate::kunit::trace::Event::$event);
+    };
+}
 
 /// Orders every store to the medium before the call, cached or not, before every one after it.
 ///
@@ -22,8 +30,8 @@ use kernel_bindings as bindings;
 /// returns (the platform's power-fail domain begins at the memory controller).
 #[inline]
 pub fn fence() {
-    // SAFETY: A store fence has no requirement.
-    unsafe { bindings::wmb() };
+    barrier::mb(barrier::Write);
+    tell!(Fence);
 }
 
 /// A range of bytes of a mapped region, of which the front can be consumed.
@@ -108,6 +116,7 @@ impl<'a> Window<'a> {
                 dst.len,
             )
         };
+        tell!(Store);
         Ok(())
     }
 
@@ -159,6 +168,7 @@ impl<'a> Window<'a> {
             // SAFETY: By the type invariant `piece` is valid for writes; it consists of whole
             // sectors.
             unsafe { zero_nontemporal(piece.addr, piece.len) };
+            tell!(Store);
             // SAFETY: The caller may sleep.
             unsafe { bindings::cond_resched() };
         }
@@ -189,17 +199,20 @@ impl<'a> Window<'a> {
     ///
     /// Durable after the next [`fence`]. May sleep, and may run the fault handler of any mapping:
     /// hold no lock that one takes.
+    #[allow(clippy::let_and_return, reason = "tests are told in between")]
     pub fn copy_from_iter(self, iter: &mut IovIterSource<'_>) -> usize {
         // SAFETY: By the type invariant the destination is valid for `len` bytes; by that of
         // `IovIterSource` its pointer is a valid iterator over a source. Both declarations of
         // `struct iov_iter` are bindgen's of the same C type.
-        unsafe {
+        let copied = unsafe {
             bindings::_copy_from_iter_flushcache(
                 self.addr.cast(),
                 self.len,
                 iter.as_raw().cast::<bindings::iov_iter>(),
             )
-        }
+        };
+        tell!(Store);
+        copied
     }
 }
 

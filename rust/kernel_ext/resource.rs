@@ -5,6 +5,28 @@
 //! The kernel crate's [`kernel::io::resource`] claims ranges within a device's resource; this module
 //! claims those that no device has, and asks what a range is before it is claimed.
 //!
+//! # Examples
+//!
+//! ```
+//! use kernel::str::CString;
+//! use kernel_ext::resource::{self, Kind, PhysRange};
+//!
+//! // 2 MiB where this machine has nothing.
+//! let range = PhysRange::new(0x2f_0000_0000, 2 << 20).ok_or(EINVAL)?;
+//! assert!(resource::is_addressable(range) && !resource::overlaps_system_ram(range));
+//! assert!(!resource::is_wholly(Kind::PersistentMemory, range));
+//!
+//! let name = CString::try_from_fmt(fmt!("example"))?;
+//! let claim = resource::request_mem_region(range, name).ok_or(EBUSY)?;
+//! assert!(resource::is_busy(range));
+//! let holder = resource::holder_name(range);
+//! assert!(holder.is_none_or(|name| &*name == c"example"));
+//!
+//! drop(claim);
+//! assert!(!resource::is_busy(range));
+//! # Ok::<(), Error>(())
+//! ```
+//!
 //! C header: [`include/linux/ioport.h`](srctree/include/linux/ioport.h)
 
 use kernel::{
@@ -21,6 +43,18 @@ use kernel::{
 use kernel_bindings as bindings;
 
 /// A range of physical addresses, at least a byte long.
+///
+/// # Examples
+///
+/// ```
+/// use kernel_ext::resource::PhysRange;
+///
+/// let range = PhysRange::new(1 << 32, 2 << 20).ok_or(EINVAL)?;
+/// assert_eq!(range.last(), 0x1_001f_ffff);
+/// assert_eq!(PhysRange::new(1 << 32, 0), None);
+/// assert_eq!(PhysRange::new(1, u64::MAX), None);
+/// # Ok::<(), Error>(())
+/// ```
 ///
 /// # Invariants
 ///
@@ -134,6 +168,21 @@ fn intersects(range: PhysRange, flags: u32, desc: u32) -> bool {
 /// it returns an error.
 ///
 /// May call `f` with the same resource again in pieces if the resource tree changes meanwhile.
+///
+/// # Examples
+///
+/// ```
+/// use kernel_ext::resource::{for_each, Kind, PhysRange};
+///
+/// let mut bytes = 0;
+/// let everything = PhysRange::new(0, u64::MAX).ok_or(EINVAL)?;
+/// for_each(Kind::PersistentMemory, everything, |range| {
+///     bytes += range.size();
+///     Ok(())
+/// })?;
+/// pr_info!("{bytes} bytes of persistent memory\n");
+/// # Ok::<(), Error>(())
+/// ```
 pub fn for_each<F>(kind: Kind, range: PhysRange, mut f: F) -> Result
 where
     F: FnMut(PhysRange) -> Result,

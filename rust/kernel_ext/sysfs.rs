@@ -11,6 +11,39 @@ use kernel::{fmt, prelude::*, str::Formatter};
 use kernel_bindings as bindings;
 
 /// A text attribute of an object of type `O`: one value, at most a page.
+///
+/// # Examples
+///
+/// ```
+/// use core::sync::atomic::{AtomicU32, Ordering};
+/// use kernel::{fmt::Write, str::kstrtobool_bytes};
+/// use kernel_ext::sysfs::{Attribute, Page};
+///
+/// /// An object with a switch, and the file that shows and sets it.
+/// struct Lamp(AtomicU32);
+/// struct On;
+///
+/// impl Attribute<Lamp> for On {
+///     const GROUP: Option<&'static CStr> = None;
+///     const NAME: &'static CStr = c"on";
+///     const MODE: u16 = 0o644;
+///
+///     fn show(lamp: &Lamp, page: &mut Page<'_>) -> Result {
+///         writeln!(page, "{}", lamp.0.load(Ordering::Relaxed)).map_err(|_| EINVAL)
+///     }
+///
+///     fn store(lamp: &Lamp, text: &[u8]) -> Result {
+///         lamp.0.store(kstrtobool_bytes(text)?.into(), Ordering::Relaxed);
+///         Ok(())
+///     }
+/// }
+///
+/// let lamp = Lamp(AtomicU32::new(0));
+/// On::store(&lamp, b"1\n")?;
+/// assert_eq!(lamp.0.load(Ordering::Relaxed), 1);
+/// assert!(On::store(&lamp, b"maybe").is_err());
+/// # Ok::<(), Error>(())
+/// ```
 pub trait Attribute<O>: 'static {
     /// The group, a folder below the object's, or `None` for the object's own folder.
     const GROUP: Option<&'static CStr>;
@@ -55,6 +88,11 @@ pub struct OpenFile(u64);
 impl OpenFile {
     pub(crate) fn from_raw(file: *mut bindings::file) -> Self {
         OpenFile(file.addr() as u64)
+    }
+
+    #[cfg(CONFIG_BLK_DEV_RPMEM_KUNIT_TEST)]
+    pub(crate) fn from_cookie(number: u64) -> Self {
+        OpenFile(number)
     }
 
     /// Returns the number.

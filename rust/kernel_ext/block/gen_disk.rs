@@ -5,6 +5,56 @@
 //! A disk is made in two steps: [`NewDisk::new`] allocates it with its limits and what it works on,
 //! [`NewDisk::register`] shows it to the world, after which it is a [`GenDisk`] until it is dropped.
 //!
+//! # Examples
+//!
+//! A disk that takes everything and has nothing:
+//!
+//! ```
+//! use kernel::sync::Arc;
+//! use kernel_ext::{
+//!     block::{
+//!         bio::{Bio, BlkStatus, Op},
+//!         gen_disk::{DiskAttribute, Limits, NewDisk, Operations},
+//!     },
+//!     numa::Node,
+//! };
+//!
+//! struct Hole;
+//!
+//! impl Operations for Hole {
+//!     type Module = crate::LocalModule;
+//!
+//!     const ATTRIBUTES: &'static [DiskAttribute<Self>] = &[DiskAttribute::END];
+//!
+//!     fn submit_bio(&self, bio: Bio) {
+//!         let status = match bio.op() {
+//!             Op::Write | Op::WriteZeroes => Ok(()),
+//!             Op::Read | Op::Other => Err(BlkStatus::NotSupported),
+//!         };
+//!         bio.end(status);
+//!     }
+//! }
+//!
+//! let limits = Limits {
+//!     logical_block_size: 512,
+//!     physical_block_size: 4096,
+//!     capacity: 2048,
+//!     write_cache: false,
+//!     fua: false,
+//!     synchronous: true,
+//!     io_stat: true,
+//!     write_zeroes: true,
+//! };
+//! let hole = || Arc::new(Hole, GFP_KERNEL);
+//! // Allocated, and given back: nobody has seen it, for it was not registered.
+//! drop(NewDisk::new(fmt!("hole0"), limits, Node::NONE, hole()?, None)?);
+//!
+//! // Blocks are powers of two.
+//! let odd = Limits { logical_block_size: 1000, ..limits };
+//! assert!(NewDisk::new(fmt!("hole1"), odd, Node::NONE, hole()?, None).is_err());
+//! # Ok::<(), Error>(())
+//! ```
+//!
 //! C header: [`include/linux/blkdev.h`](srctree/include/linux/blkdev.h)
 
 use crate::{
@@ -145,6 +195,13 @@ impl<T: Operations> Disk<T> {
     unsafe fn from_device<'a>(dev: *mut bindings::device) -> &'a Self {
         // SAFETY: As the caller promises.
         unsafe { &*(*bindings::dev_to_disk(dev)).private_data.cast::<Self>() }
+    }
+
+    /// Returns the block device that is the whole disk, as the kernel crate has it.
+    #[cfg(CONFIG_BLK_DEV_RPMEM_KUNIT_TEST)]
+    pub(crate) fn whole(&self) -> *mut kernel::bindings::block_device {
+        // SAFETY: By the type invariant the gendisk is valid, and its whole device as long as it.
+        unsafe { (*self.gendisk.as_ptr()).part0.cast() }
     }
 
     /// Returns what the disk works on.

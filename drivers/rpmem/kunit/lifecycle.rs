@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Probe: every way that it fails, and nothing is left.
+
+#[kernel::macros::kunit_tests(rpmem_lifecycle)]
+mod tests {
+    use crate::{
+        device::{register_all, Bound, PROBE_ERRNO, SIZE as SIZE_PROPERTY, START},
+        kunit::rig::{blank, parent, pattern, spare, unused_number, with_rig, SIZE},
+        params,
+        poison::Poison,
+        regions::phys_range,
+        Rpmem,
+    };
+    use core::sync::atomic::Ordering;
+    use kernel::{faux, prelude::*, str::CString, sync::Arc, ModuleMetadata};
+    use kernel_ext::{
+        kunit::{fault, mark_skipped},
+        memremap::PageMap,
+        numa::Node,
+        platform::{bound_driver, OwnedDevice},
+        resource::{self, PhysRange},
+        PAGE_SIZE,
+    };
+    use rpmem_regions::{PhysAddr, Region, Regions};
+
+    /// Registers a device with these properties, and returns it with the errno of its probe.
+    fn register_with<const N: usize>(
+        number: Option<u32>,
+        properties: [(&'static CStr, u64); N],
+    ) -> Result<(OwnedDevice, c_int)> {
+        PROBE_ERRNO.store(0, Ordering::Relaxed);
+        let device = match number {
+            Some(number) => OwnedDevice::register(Rpmem::NAME, number, properties, Node::NONE)?,
+            None => OwnedDevice::register_without_number(Rpmem::NAME, properties, Node::NONE)?,
+        };
+        Ok((device, PROBE_ERRNO.load(Ordering::Relaxed)))
+    }
+
+    /// Registers a device for a range.
+    fn register(start: u64, size: u64) -> Result<(OwnedDevice, c_int)> {
+        let properties = [(START, start), (SIZE_PROPERTY, size)];
+        register_with(Some(unused_number()), properties)
+    }
+
+    /// Whether the probe of such a device fails with this errno, and leaves `range` alone.
+    fn fails(probed: Result<(OwnedDevice, c_int)>, errno: Error, range: PhysRange) -> bool {
+        let Ok((device, found)) = probed else {
+            return false;
+        };
+        let as_expected = !device.is_bound() && found == errno.to_errno();
+        drop(device);
+        as_expected && !resource::is_busy(range)
+    }
+
+    #[test]
+    fn regions_of_the_command_line() -> Result {
+        if params::REGIONS.get().is_none() {
+            mark_skipped("needs rpmem.regions= on the command line");
+            return Ok(());
+        }
+        let driver = bound_driver(c"rpmem.0").ok_or(ENODEV)?;
+        assert_eq!(&*driver, Rpmem::NAME);
+        Ok(())
+    }
+
+    #[test]
+    fn there_and_back() -> Result {
+        let Some([range]) = spare() else {
+            return Ok(());
+        };
+        for _ in 0..3 {
+            let (device, _) = register(range.start(), range.size())?;
+            assert!(device.is_bound());
+            assert!(resource::is_busy(range));
+            drop(device);
+            assert!(!resource::is_busy(range));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn data_outlives_the_disk() -> Result {
+        let Some([range]) = spare() else {
+            return Ok(());
+        };
+        let parent = parent()?;
+        let device: &faux::Device<kernel::device::Bound> = parent.as_ref();
+        for round in 0..3u8 {
+            use kernel_ext::kunit::bio::{Opf, TestBio};
+            let bound = Bound::drive(device.as_ref(), unused_number(), range, Node::NONE)?;
+            let mut found = blank(PAGE_SIZE)?;
+            TestBio::new(bound.disk(), Opf::READ, 80, [&mut found[..]])?.submit()?;
+            assert!(round == 0 || found[..] == pattern(round - 1, PAGE_SIZE)?[..]);
+            let mut data = pattern(round, PAGE_SIZE)?;
+            TestBio::new(bound.disk(), Opf::WRITE, 80, [&mut data[..]])?.submit()?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn devices_that_say_too_little() -> Result {
+        let Some([range]) = spare() else {
+            return Ok(());
+        };
+        let (start, size) = ((START, range.start()), (SIZE_PROPERTY, range.size()));
+        let number = || Some(unused_number());
+        // No properties at all.
+        assert!(fails(register_with(number(), []), ENODEV, range));
+        assert!(fails(register_with(number(), [start]), EINVAL, range));
+        assert!(fails(register_with(number(), [size]), EINVAL, range));
+        let named_otherwise = (c"rpmem,length", range.size());
+        assert!(fails(
+            register_with(number(), [start, named_otherwise]),
+            EINVAL,
+            range
+        ));
+        // No number.
+        assert!(fails(register_with(None, [start, size]), ENODEV, range));
+        Ok(())
+    }
+
+    #[test]
+    fn ranges_that_are_none() -> Result {
+        let Some([range]) = spare() else {
+            return Ok(());
+        };
+        // Empty; with an end that wraps.
+        assert!(fails(register(range.start(), 0), EINVAL, range));
+        assert!(fails(register(range.start(), u64::MAX), EINVAL, range));
+        assert!(fails(register(u64::MAX, 2), EINVAL, range));
+        // Beyond what the CPU addresses; ordinary memory.
+        assert!(fails(register(1 << 60, SIZE as u64), EINVAL, range));
+        assert!(fails(register(16 << 20, 2 << 20), EBUSY, range));
+        Ok(())
+    }
+
+    #[test]
+    fn ranges_that_are_misaligned() -> Result {
+        let Some([range]) = spare() else {
+            return Ok(());
+        };
+        let page = PAGE_SIZE as u64;
+        let half = range.size() / 2;
+        assert!(fails(register(range.start() + page, half), EINVAL, range));
+        assert!(fails(register(range.start(), half - page), EINVAL, range));
+        assert!(fails(register(range.start() + 512, half), EINVAL, range));
+        assert!(fails(register(range.start(), half + 1), EINVAL, range));
+        Ok(())
+    }
+
+    #[test]
+    fn ranges_that_are_taken() -> Result {
+        let Some([range]) = spare() else {
+            return Ok(());
+        };
+        let half = range.size() / 2;
+        let (first, _) = register(range.start() + half, half)?;
+        assert!(first.is_bound());
+        for (start, size) in [
+            (range.start() + half, half),
+            (range.start(), range.size()),
+            (range.start() + half, half / 2),
+        ] {
+            let (second, errno) = register(start, size)?;
+            assert!(!second.is_bound());
+            assert_eq!(errno, EBUSY.to_errno());
+        }
+        // Beside it there is room, and the first one has not noticed.
+        let (third, _) = register(range.start(), half)?;
+        assert!(third.is_bound() && first.is_bound());
+        drop((first, third));
+        assert!(!resource::is_busy(range));
+        Ok(())
+    }
+
+    #[test]
+    fn memory_that_another_driver_formatted() -> Result {
+        let Some([range]) = spare() else {
+            return Ok(());
+        };
+        for (sector, signature) in [
+            (0, b"BTT_ARENA_INFO\0\0"),
+            (8, b"BTT_ARENA_INFO\0\0"),
+            (8, b"NVDIMM_PFN_INFO\0"),
+            (8, b"NVDIMM_DAX_INFO\0"),
+        ] {
+            with_rig(|rig| {
+                let mut block = KVec::from_elem(0, 512, GFP_KERNEL)?;
+                block[..signature.len()].copy_from_slice(signature);
+                rig.write(sector, &mut block)
+            })?;
+            assert!(fails(register(range.start(), range.size()), EBUSY, range));
+
+            // It is as it was; then it goes, and the range is free to be taken.
+            let name = CString::try_from_fmt(kernel::prelude::fmt!("rpmem_kunit"))?;
+            let claim = resource::request_mem_region(range, name).ok_or(EBUSY)?;
+            let list = Arc::pin_init(Poison::new(0, range.size() / 512), GFP_KERNEL)?;
+            let pages = PageMap::new(claim, Node::NONE, list)?;
+            let mut found = [0; 16];
+            let window = |len| pages.window(sector as usize * 512, len).ok_or(EIO);
+            window(16)?.read(&mut found)?;
+            assert_eq!(&found, signature);
+            window(512)?.zero()?;
+            drop(pages);
+            let (device, _) = register(range.start(), range.size())?;
+            assert!(device.is_bound());
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_disk_of_that_name() -> Result {
+        let Some([first, second]) = spare() else {
+            return Ok(());
+        };
+        let parent = parent()?;
+        let device: &faux::Device<kernel::device::Bound> = parent.as_ref();
+        let number = unused_number();
+        let bound = Bound::drive(device.as_ref(), number, first, Node::NONE)?;
+        let properties = [(START, second.start()), (SIZE_PROPERTY, second.size())];
+        // The disk cannot be shown, after all else has been done.
+        assert!(fails(
+            register_with(Some(number), properties),
+            EEXIST,
+            second
+        ));
+        assert!(resource::is_busy(first));
+        drop(bound);
+        let (device, _) = register_with(Some(number), properties)?;
+        assert!(device.is_bound());
+        Ok(())
+    }
+
+    #[test]
+    fn a_device_of_that_number() -> Result {
+        static MODULE: ThisModule = Rpmem::THIS_MODULE;
+
+        let Some([range]) = spare() else {
+            return Ok(());
+        };
+        if bound_driver(c"rpmem.0").is_none() {
+            mark_skipped("needs rpmem.regions= on the command line");
+            return Ok(());
+        }
+        // What the module does when it is loaded; number 0 is in use.
+        let mut regions = Regions::new();
+        let region = Region::new(PhysAddr::new(range.start()), range.size()).map_err(|_| EINVAL)?;
+        assert_eq!(phys_range(region)?, range);
+        regions.push(region).map_err(|_| EINVAL)?;
+        let outcome = register_all(regions, &MODULE);
+        assert_eq!(outcome.err().map(Error::to_errno), Some(EEXIST.to_errno()));
+        assert!(!resource::is_busy(range));
+        assert!(bound_driver(c"rpmem.0").is_some());
+        Ok(())
+    }
+
+    /// Calls `attempt` with one allocation failing, the first, then the second and so on, until there
+    /// are no more.
+    fn with_each_allocation_failing(mut attempt: impl FnMut(u32) -> Result<bool>) -> Result<u32> {
+        const MOST: u32 = 5000;
+
+        fault::enable()?;
+        for nth in 1..MOST {
+            if !attempt(nth)? {
+                return Ok(nth - 1);
+            }
+        }
+        Err(E2BIG)
+    }
+
+    #[test]
+    fn every_allocation_of_probe_fails_once() -> Result {
+        let Some([range]) = spare() else {
+            return Ok(());
+        };
+        let (mut in_core, mut in_probe, mut bound) = (0, 0, 0);
+        let number = unused_number();
+        let properties = [(START, range.start()), (SIZE_PROPERTY, range.size())];
+        let injected = with_each_allocation_failing(|nth| {
+            let (probed, failed) =
+                fault::with_nth_failing(nth, || register_with(Some(number), properties));
+            match &probed {
+                // The device, or its way to the driver: not ours, whatever is said.
+                Err(_) => in_core += 1,
+                Ok((device, 0)) if !device.is_bound() => in_core += 1,
+                Ok((device, errno)) if !device.is_bound() => {
+                    // The block core has no name for a disk then, and says that.
+                    let of_the_disk = *errno == EINVAL.to_errno();
+                    assert!(*errno == ENOMEM.to_errno() || of_the_disk);
+                    in_probe += 1;
+                }
+                // What can be done without, such as an announcement to user space.
+                Ok(_) => bound += 1,
+            }
+            drop(probed);
+            // Nothing is left of it.
+            assert!(!resource::is_busy(range));
+            Ok(failed)
+        })?;
+        pr_info!(
+            "{injected} allocations failed: {in_core} in the device core, {in_probe} in probe, {bound} without harm\n"
+        );
+        // Name, list, index, struct pages, medium, DAX device, disk: each has several.
+        assert!(in_probe >= 20);
+        // The last attempt met no failure.
+        assert!(bound >= 1);
+        let (device, _) = register_with(Some(number), properties)?;
+        assert!(device.is_bound());
+        Ok(())
+    }
+
+    #[test]
+    fn every_allocation_of_a_list_fails_once() -> Result {
+        let injected = with_each_allocation_failing(|nth| {
+            let (list, failed) =
+                fault::with_nth_failing(nth, || Arc::pin_init(Poison::new(0, 4096), GFP_KERNEL));
+            if !failed {
+                assert!(list.is_ok());
+            } else if let Err(error) = list {
+                assert_eq!(error, ENOMEM);
+            }
+            Ok(failed)
+        })?;
+        // The bitmap, the index and the list itself.
+        assert!(injected >= 3);
+        Ok(())
+    }
+}
