@@ -56,6 +56,10 @@ test-vm: ## the tests in guests
 test-kunit: ## the KUnit suites, by the kernel's kunit.py
 	@env -u KDIR scripts/test --kunit -- "$(T)"
 
+.PHONY: test-crash
+test-crash: ## every crash of rdaxfs within wider bounds, with the counts of states; SEED=N for other lots
+	@RPMEM_CRASH=long RPMEM_CRASH_SEED=$(or $(SEED),1) scripts/cargo test --locked -p rdaxfs_crash --test rdaxfs -- --nocapture
+
 .PHONY: miri
 miri: ## readers beside writers in Miri, SEEDS=N ways; needs a nightly toolchain that has it
 	@scripts/miri $(SEEDS)

@@ -8,6 +8,7 @@ use std::fmt;
 use std::panic::Location;
 
 use crate::image::Image;
+use crate::persistence::Persistence;
 
 /// The place in the source that called the medium.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -91,13 +92,22 @@ pub struct Event {
 /// All that happened to a medium, in the order in which all CPUs see it.
 #[derive(Clone, Debug)]
 pub struct Log {
-    /// The contents before; all of it durable.
-    pub base: Image,
+    /// The medium before.
+    pub base: Persistence,
     /// What happened then.
     pub events: Vec<Event>,
 }
 
 impl Log {
+    /// What happens to a medium with these contents, all of them durable.
+    #[must_use]
+    pub fn new(base: Image, events: Vec<Event>) -> Self {
+        Self {
+            base: Persistence::new(base),
+            events,
+        }
+    }
+
     /// The log of a medium on which the calls at `site` do not flush and do not fence: a test that
     /// passes with it does not need them, or does not test them.
     #[must_use]
@@ -138,7 +148,8 @@ thread_local! {
 }
 
 /// The logical CPU of the calling thread: 0 outside of [`on_cpu`].
-pub(crate) fn this_cpu() -> u32 {
+#[must_use]
+pub fn this_cpu() -> u32 {
     CPU.get()
 }
 

@@ -15,7 +15,7 @@ use crate::event::{EventKind, Log, Step};
 use crate::failure::{self, Failure};
 use crate::image::LINE_WORDS;
 use crate::oracle::{Choice, Policy, Target};
-use crate::persistence::{Persistence, Undecided};
+use crate::persistence::Undecided;
 use crate::recorder::{Known, Recorder};
 
 /// Where in a log the crash is.
@@ -102,14 +102,14 @@ impl fmt::Display for Tally {
 /// can tell apart: words that it does not read, or overwrites first, do not count. That is all that there is to try
 /// of them: whether they are old or new, it would do the same.
 ///
-/// Which points there are, and why these are enough, is said at [`Persistence`].
+/// Which points there are, and why these are enough, is said at [`Persistence`](crate::Persistence).
 ///
 /// # Errors
 ///
 /// The first state with which the check fails or panics, or uses the medium as it must not be.
 pub fn explore(log: &Log, budget: &Budget, check: &Check<'_>) -> Result<Tally, Box<Failure>> {
     let mut tally = Tally::default();
-    let mut persistence = Persistence::new(log.base.clone());
+    let mut persistence = log.base.clone();
     let mut point = Point::default();
     // Whether there may be states that have not been looked at since the last point.
     let mut grown = true;

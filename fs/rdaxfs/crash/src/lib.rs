@@ -7,7 +7,7 @@
 //!    the place in the source that issued it.
 //! 2. [`Persistence`] follows such a log and knows which contents each cache line of the medium
 //!    may have. Its documentation is the memory model.
-//! 3. [`explore()`] gives the states to a check: all that the check can tell apart, up to a
+//! 3. [`explore`] gives the states to a check: all that the check can tell apart, up to a
 //!    bound, and above it samples. A state that fails is made small and explained.
 //! 4. [`Schedules`] runs two operations on two logical CPUs in each order of their steps.
 //! 5. [`spec`] is a file system in a few maps: what the tree has to be before and after an operation.
@@ -28,7 +28,7 @@ mod recorder;
 mod schedule;
 pub mod spec;
 
-pub use event::{on_cpu, Event, EventKind, Log, Site, Step};
+pub use event::{on_cpu, this_cpu, Event, EventKind, Log, Site, Step};
 pub use explore::{explore, Budget, Check, Point, Tally};
 pub use failure::{Failure, LostWord};
 pub use image::{Image, LINE_BYTES, LINE_WORDS, WORD_BYTES};

@@ -77,6 +77,10 @@ impl Line {
         &self.base
     }
 
+    pub(crate) fn set_base(&mut self, word: usize, value: u64) {
+        self.base[word] = value;
+    }
+
     /// What the line may hold.
     pub(crate) fn states(&self) -> LineStates {
         let cached: Vec<usize> = self

@@ -89,6 +89,11 @@ impl Oracle {
         &self.choices
     }
 
+    /// Whether anything of a line is, or was, undecided.
+    pub(crate) fn concerns(&self, line: u64) -> bool {
+        self.lines.contains_key(&line)
+    }
+
     /// Somebody looks at a word: its value, if that was not known before.
     pub(crate) fn look(&mut self, word: u64) -> Option<u64> {
         let number = word / LINE_WORDS as u64;

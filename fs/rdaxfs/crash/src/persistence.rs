@@ -154,6 +154,20 @@ impl Persistence {
         }
     }
 
+    /// The medium without all that may not have arrived.
+    #[must_use]
+    pub fn settled(&self) -> &Image {
+        &self.settled
+    }
+
+    /// A word of which nobody knew what it was before: the medium is one after a crash.
+    pub(crate) fn decide(&mut self, word: u64, value: u64) {
+        self.settled.set_word(word, value);
+        if let Some(line) = self.lines.get_mut(&(word / LINE_WORDS as u64)) {
+            line.set_base((word % LINE_WORDS as u64) as usize, value);
+        }
+    }
+
     /// What a crash here may leave.
     #[must_use]
     pub fn undecided(&self) -> Undecided {

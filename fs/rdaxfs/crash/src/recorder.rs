@@ -5,10 +5,11 @@
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::event::{this_cpu, Event, EventKind, Log, Site, Step};
-use crate::image::{Image, LINE_BYTES, LINE_WORDS, WORD_BYTES};
+use crate::image::{Image, LINE_BYTES, WORD_BYTES};
 use crate::oracle::{Choice, Oracle, Policy};
 use crate::persistence::Undecided;
 use crate::schedule;
@@ -67,10 +68,7 @@ impl Recorder {
     fn with(image: Image, oracle: Option<Oracle>, known: Option<Arc<Known>>) -> Self {
         let len = image.len();
         let lines = (len / LINE_BYTES).div_ceil(u64::from(u64::BITS));
-        let log = Log {
-            base: image.clone(),
-            events: Vec::new(),
-        };
+        let log = Log::new(image.clone(), Vec::new());
         let state = State {
             image,
             log,
@@ -112,8 +110,10 @@ impl Recorder {
             return;
         }
         let end = offset + into.len() as u64;
-        for word in offset / WORD_BYTES..end.div_ceil(WORD_BYTES) {
-            state.look(word);
+        for line in offset / LINE_BYTES..end.div_ceil(LINE_BYTES) {
+            let first = offset.max(line * LINE_BYTES) / WORD_BYTES;
+            let last = end.min((line + 1) * LINE_BYTES).div_ceil(WORD_BYTES);
+            state.look(line, first..last);
         }
         state.image.read(offset, into);
     }
@@ -192,10 +192,19 @@ impl Recorder {
         let mut log = state.log.clone();
         if let Some(oracle) = &state.oracle {
             for (word, value) in oracle.settled() {
-                log.base.set_word(word, value);
+                log.base.decide(word, value);
             }
         }
         log
+    }
+
+    /// Begins a new log. What has happened so far is the past, in which nothing crashes any more; what of it
+    /// may not have arrived still may not.
+    pub fn forget(&self) {
+        let mut state = self.state();
+        for event in std::mem::take(&mut state.log.events) {
+            state.log.base.apply(&event);
+        }
     }
 
     /// The newest contents; of words that nobody has read since a crash, old ones.
@@ -255,20 +264,29 @@ impl Recorder {
 }
 
 impl State {
-    fn look(&mut self, word: u64) {
-        let line = word / LINE_WORDS as u64;
+    /// Somebody looks at words of a line.
+    fn look(&mut self, line: u64, words: Range<u64>) {
         self.lines_read[(line / 64) as usize] |= 1 << (line % 64);
-        if let Some(value) = self.oracle.as_mut().and_then(|oracle| oracle.look(word)) {
-            self.image.set_word(word, value);
-            self.log.base.set_word(word, value);
+        if let Some(oracle) = self.oracle.as_mut().filter(|oracle| oracle.concerns(line)) {
+            for word in words.clone() {
+                if let Some(value) = oracle.look(word) {
+                    self.image.set_word(word, value);
+                    self.log.base.decide(word, value);
+                }
+            }
         }
-        match self.unfenced.get(&word) {
-            Some(&owner) if owner != this_cpu() => self.faults.push(format!(
-                "CPU {} reads {:#x}, which CPU {owner} has stored to past the cache and not fenced",
-                this_cpu(),
-                word * WORD_BYTES
-            )),
-            _ => {}
+        if self.unfenced.is_empty() {
+            return;
+        }
+        for word in words {
+            match self.unfenced.get(&word) {
+                Some(&owner) if owner != this_cpu() => self.faults.push(format!(
+                    "CPU {} reads {:#x}, which CPU {owner} has stored to past the cache and not fenced",
+                    this_cpu(),
+                    word * WORD_BYTES
+                )),
+                _ => {}
+            }
         }
     }
 

@@ -97,7 +97,7 @@ impl Machine {
 
 /// All contents that the medium of such a machine may have after the log.
 fn machine_states(log: &Log) -> BTreeSet<Words> {
-    let base = |word| (word, (0, log.base.word(word)));
+    let base = |word| (word, (0, log.base.settled().word(word)));
     let medium: Timed = touched(log).into_iter().map(base).collect();
     let mut machines = closure(BTreeSet::from([Machine {
         medium,

@@ -2,6 +2,8 @@
 
 //! Which trees a crash may show.
 
+use std::ops::Range;
+
 use super::{Difference, Entry, Op, Snapshot, View};
 
 /// The tree before an operation and after it, and how much of it may be in between.
@@ -11,9 +13,8 @@ pub struct Expectation {
     pub before: Snapshot,
     /// After.
     pub after: Snapshot,
-    /// The path of the file whose data may be partly written, and the first byte behind what the
-    /// operation writes to it.
-    partly: Option<(Vec<u8>, u64)>,
+    /// The path of the file whose data may be partly written, and which bytes the operation writes.
+    partly: Option<(Vec<u8>, Range<u64>)>,
 }
 
 impl Expectation {
@@ -23,10 +24,10 @@ impl Expectation {
         let partly = match op {
             Op::Write {
                 path, offset, len, ..
-            } => Some((path.clone().into_bytes(), offset + len)),
-            Op::Fallocate {
+            }
+            | Op::Fallocate {
                 path, offset, len, ..
-            } => Some((path.clone().into_bytes(), offset + len)),
+            } => Some((path.clone().into_bytes(), *offset..offset + len)),
             _ => None,
         };
         Self {
@@ -49,8 +50,9 @@ impl Expectation {
     /// Whether a crash may show `found`.
     ///
     /// Before or after, all of it. Of what changes a file's data (write and fallocate) also what POSIX
-    /// allows: each 8-byte word of the data old or new, the times old or new, and a size in
-    /// between with the new data up to there.
+    /// allows: each 8-byte word of the data old or new (of words that are written in part, each byte: no
+    /// copy to persistent memory promises more), the times old or new, and a size in between with the
+    /// new data up to there.
     ///
     /// # Errors
     ///
@@ -75,7 +77,7 @@ impl Expectation {
     }
 
     fn is_partly(&self, found: &Snapshot) -> bool {
-        let Some((path, end)) = &self.partly else {
+        let Some((path, range)) = &self.partly else {
             return false;
         };
         let entry = |snapshot: &Snapshot| snapshot.entries.get(path).cloned();
@@ -84,7 +86,7 @@ impl Expectation {
         else {
             return false;
         };
-        if !is_mixed(&before, &after, &mixed, *end) {
+        if !is_mixed(&before, &after, &mixed, range) {
             return false;
         }
         // All names of the file show the same; everything else is as before.
@@ -103,7 +105,7 @@ impl Expectation {
     }
 }
 
-fn is_mixed(before: &Entry, after: &Entry, found: &Entry, end: u64) -> bool {
+fn is_mixed(before: &Entry, after: &Entry, found: &Entry, range: &Range<u64>) -> bool {
     let (View::File(old), View::File(new), View::File(bytes)) =
         (&before.view, &after.view, &found.view)
     else {
@@ -128,13 +130,19 @@ fn is_mixed(before: &Entry, after: &Entry, found: &Entry, end: u64) -> bool {
         return false;
     }
     // Where the file has grown, it has the new data up to its end; beyond the end it has nothing.
-    let grown = |at: u64| size > least && at >= least.min(end) && at < size;
+    let grown = |at: u64| size > least && at >= least.min(range.end) && at < size;
     old.differences(bytes)
         .chain(new.differences(bytes))
         .all(|at| {
-            let word = (at & !7)..(at & !7) + 8;
+            let first = at & !7;
+            let whole = range.start <= first && first + 8 <= range.end;
+            let unit = if whole {
+                first..(first + 8).min(size)
+            } else {
+                at..at + 1
+            };
             let is = |content: &super::Content| {
-                word.clone().all(|at| content.byte(at) == bytes.byte(at))
+                unit.clone().all(|at| content.byte(at) == bytes.byte(at))
             };
             if at >= size {
                 bytes.byte(at) == 0

@@ -27,6 +27,20 @@ impl Errno {
     pub const ENOSPC: Self = Self(28);
 }
 
+impl Op {
+    /// Whether it is one that a full volume must not keep from succeeding: it gives space back.
+    #[must_use]
+    pub fn frees(&self) -> bool {
+        use FallocateMode::PunchHole;
+        match self {
+            Self::Unlink { .. } | Self::Rmdir { .. } | Self::Truncate { .. } => true,
+            Self::RemoveXattr { .. } => true,
+            Self::Fallocate { mode, .. } => *mode == PunchHole,
+            _ => false,
+        }
+    }
+}
+
 /// What `mknod` makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceKind {

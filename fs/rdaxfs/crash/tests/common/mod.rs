@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rdaxfs_crash::{Event, EventKind, Image, Log, Persistence, Site, Undecided};
+use rdaxfs_crash::{Event, EventKind, Image, Log, Site, Undecided};
 
 /// Values of the words that a test looks at.
 pub(crate) type Words = BTreeMap<u64, u64>;
@@ -37,15 +37,12 @@ pub(crate) fn log(events: &[(u32, EventKind)]) -> Log {
         kind,
         site: Site::caller(),
     };
-    Log {
-        base: Image::zeroed(4096),
-        events: events.iter().map(event).collect(),
-    }
+    Log::new(Image::zeroed(4096), events.iter().map(event).collect())
 }
 
 /// All states after the log, as the words that it changes.
 pub(crate) fn states(log: &Log) -> BTreeSet<Words> {
-    let mut persistence = Persistence::new(log.base.clone());
+    let mut persistence = log.base.clone();
     log.events.iter().for_each(|event| persistence.apply(event));
     product(&persistence.undecided(), &touched(log))
 }

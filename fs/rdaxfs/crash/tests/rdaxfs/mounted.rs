@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A mounted volume, and the operations of the model on it, as a VFS would call the core.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use rdaxfs_core::file::{Fallocate, FallocateRange};
+use rdaxfs_core::format::Time;
+use rdaxfs_core::inode::{Change, MapState};
+use rdaxfs_core::volume::{Access, Volume};
+use rdaxfs_core::workspace::Workspace;
+use rdaxfs_core::xattr::{NewXattr, SetMode};
+use rdaxfs_core::{Error, Result};
+use rdaxfs_crash::spec::{pattern, Errno, FallocateMode, Op, XattrMode};
+use rdaxfs_crash::{Lock, Recorder};
+
+use crate::inodes::{Inode, Inodes};
+use crate::platform::{Machine, Pmem};
+use crate::xattrs::xattr_name;
+
+/// A volume in use.
+pub(crate) struct Mounted<'m> {
+    pub(crate) volume: Volume<Machine<'m>>,
+    pub(crate) inodes: Mutex<Inodes>,
+    handles: Mutex<BTreeMap<u32, u64>>,
+    /// Only one rename moves directories about.
+    pub(crate) renames: Lock<()>,
+}
+
+impl<'m> Mounted<'m> {
+    pub(crate) fn mount(medium: &'m Recorder, now: u64) -> Result<Self> {
+        let superblock = Volume::<Machine<'m>>::probe(&Pmem(medium))?;
+        let machine = Machine::new(medium, &superblock);
+        let mut workspace = Box::new(Workspace::new());
+        let volume = Volume::mount(machine, Access::ReadWrite, Time(now), &mut workspace)?;
+        Ok(Self {
+            volume,
+            inodes: Mutex::default(),
+            handles: Mutex::default(),
+            renames: Lock::new(()),
+        })
+    }
+
+    /// Finishes what a crash has left: orphans and intents.
+    pub(crate) fn finish_all(&self) -> Result {
+        for group in 0..self.volume.groups() {
+            while let Some(ino) = self.volume.first_unfinished(group)? {
+                let (mut map, _) = self.volume.open(ino, None)?;
+                self.volume.finish(&mut self.workspace(), &mut map)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn unmount(self) -> Result<&'m Recorder> {
+        let (mut free, mut inodes) = (0, 0);
+        for group in 0..self.volume.groups() {
+            let (blocks, count) = self.volume.count_group(group)?;
+            free += u64::from(blocks);
+            inodes += count;
+        }
+        Ok(self.volume.unmount(free, inodes).recorder())
+    }
+
+    pub(crate) fn workspace(&self) -> Box<Workspace> {
+        Box::new(Workspace::new())
+    }
+
+    pub(crate) fn handles(&self) -> MutexGuard<'_, BTreeMap<u32, u64>> {
+        self.handles
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Does an operation of the model.
+    pub(crate) fn apply(&self, op: &Op, now: u64) -> std::result::Result<(), Errno> {
+        // Names may come to stand for something else between the look-up and the locks.
+        for _ in 0..100 {
+            match self.attempt(op, Time(now)) {
+                Err(Error::Stale) => {}
+                result => return result.map_err(|error| Errno(error.errno())),
+            }
+        }
+        panic!("{op:?} finds no end of names that have changed");
+    }
+
+    fn attempt(&self, op: &Op, now: Time) -> Result {
+        match op {
+            Op::Truncate { path, size } => self.with(path, |inode| {
+                self.file(&inode.map)?;
+                self.volume
+                    .truncate(&mut self.workspace(), &mut inode.map, *size, now)
+            }),
+            Op::Write {
+                path,
+                offset,
+                len,
+                seed,
+            } => self.with(path, |inode| {
+                self.file(&inode.map)?;
+                let bytes = pattern(*seed, *offset, *len);
+                let workspace = &mut self.workspace();
+                let done =
+                    self.volume
+                        .write_file(workspace, &mut inode.map, *offset, &bytes, now)?;
+                // A short write tells its caller that the volume is full with the next call.
+                if (done as u64) < *len {
+                    return Err(Error::NoSpace);
+                }
+                Ok(())
+            }),
+            Op::Fallocate {
+                path,
+                mode,
+                offset,
+                len,
+            } => self.with(path, |inode| {
+                self.file(&inode.map)?;
+                let range = fallocate_range(*mode, *offset, *len);
+                self.volume
+                    .fallocate(&mut self.workspace(), &mut inode.map, &range, now)
+            }),
+            Op::SetXattr {
+                path,
+                name,
+                value,
+                mode,
+            } => self.with(path, |inode| {
+                let mode = match mode {
+                    XattrMode::Set => SetMode::Any,
+                    XattrMode::Create => SetMode::Create,
+                    XattrMode::Replace => SetMode::Replace,
+                };
+                let xattr = NewXattr {
+                    name: xattr_name(name)?,
+                    value,
+                };
+                let (workspace, Inode { map, xattrs }) = (&mut self.workspace(), inode);
+                self.volume
+                    .set_xattr(workspace, xattrs, map, &xattr, mode, now)
+            }),
+            Op::RemoveXattr { path, name } => self.with(path, |inode| {
+                let (workspace, Inode { map, xattrs }) = (&mut self.workspace(), inode);
+                self.volume
+                    .remove_xattr(workspace, xattrs, map, xattr_name(name)?, now)
+            }),
+            Op::SetAttributes { path, change } => {
+                let change = Change {
+                    permissions: change.mode,
+                    uid: change.uid,
+                    gid: change.gid,
+                    atime: change.accessed.map(Time),
+                    mtime: change.modified.map(Time),
+                    ..Change::default()
+                };
+                self.change(path, change, now)
+            }
+            Op::SetFlags { path, flags } => self.change(
+                path,
+                Change {
+                    flags: Some(*flags),
+                    ..Change::default()
+                },
+                now,
+            ),
+            Op::SetProject { path, project } => self.change(
+                path,
+                Change {
+                    project: Some(*project),
+                    ..Change::default()
+                },
+                now,
+            ),
+            _ => self.attempt_name(op, now),
+        }
+    }
+
+    fn change(&self, path: &str, change: Change, now: Time) -> Result {
+        let change = Change {
+            ctime: Some(now),
+            ..change
+        };
+        self.with(path, |inode| {
+            self.volume
+                .change(&mut self.workspace(), &mut inode.map, &change)
+        })
+    }
+
+    /// Does something with the inode of a path, under its lock.
+    fn with(&self, path: &str, body: impl FnOnce(&mut Inode) -> Result) -> Result {
+        let ino = self.find(path)?;
+        let inode: Arc<Lock<Inode>> = self.get(ino)?;
+        let result = body(&mut inode.lock());
+        self.put(Inodes::from([(ino, inode)]))?;
+        result
+    }
+
+    /// Fails unless it is a file, as write(2) does.
+    fn file(&self, map: &MapState) -> Result {
+        let attributes = self.volume.attributes(map)?;
+        if attributes.links == 0 && !self.handles().values().any(|&open| open == map.ino()) {
+            return Err(Error::Stale);
+        }
+        match (attributes.is_file(), attributes.is_directory()) {
+            (true, _) => Ok(()),
+            (_, true) => Err(Error::IsDirectory),
+            _ => Err(Error::Invalid),
+        }
+    }
+}
+
+fn fallocate_range(mode: FallocateMode, offset: u64, len: u64) -> FallocateRange {
+    let (mode, keep_size) = match mode {
+        FallocateMode::Allocate => (Fallocate::Allocate, false),
+        FallocateMode::KeepSize => (Fallocate::Allocate, true),
+        FallocateMode::PunchHole => (Fallocate::PunchHole, true),
+        FallocateMode::ZeroRange => (Fallocate::ZeroRange, false),
+        FallocateMode::ZeroKeepSize => (Fallocate::ZeroRange, true),
+    };
+    FallocateRange {
+        mode,
+        keep_size,
+        offset,
+        len,
+    }
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the core needs of its caller, on a medium that records.
+
+use std::sync::atomic::AtomicU64;
+
+use rdaxfs_core::alloc::GroupState;
+use rdaxfs_core::format::{groups_of, Superblock};
+use rdaxfs_core::journal::SlotState;
+use rdaxfs_core::platform::{Digest, Locks, Medium};
+use rdaxfs_core::Result;
+use rdaxfs_crash::{this_cpu, Held, Lock, Recorder};
+
+/// The recorder as the core sees it.
+#[derive(Clone, Copy)]
+pub(crate) struct Pmem<'m>(pub(crate) &'m Recorder);
+
+impl Medium for Pmem<'_> {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, into: &mut [u8]) -> Result {
+        self.0.read(offset, into);
+        Ok(())
+    }
+
+    #[track_caller]
+    fn store_u64(&self, offset: u64, value: u64) {
+        self.0.store(offset, value);
+    }
+
+    #[track_caller]
+    fn copy_nt(&self, offset: u64, bytes: &[u8]) -> Result {
+        self.0.stream(offset, bytes);
+        Ok(())
+    }
+
+    #[track_caller]
+    fn zero_nt(&self, offset: u64, len: u64) -> Result {
+        self.0.stream_zeros(offset, len);
+        Ok(())
+    }
+
+    #[track_caller]
+    fn flush(&self, offset: u64, len: u64) {
+        self.0.flush(offset, len);
+    }
+
+    #[track_caller]
+    fn fence(&self) {
+        self.0.fence();
+    }
+}
+
+impl Digest for Pmem<'_> {
+    fn crc32c(&self, crc: u32, bytes: &[u8]) -> u32 {
+        rdaxfs_host::crc32c(crc, bytes)
+    }
+
+    fn siphash(&self, key: &[u64; 2], bytes: &[u8]) -> u64 {
+        rdaxfs_host::siphash(key, bytes)
+    }
+}
+
+/// The recorder with the locks of the volume on it, which take part in a schedule.
+pub(crate) struct Machine<'m> {
+    medium: Pmem<'m>,
+    groups: Vec<Lock<GroupState>>,
+    hints: Vec<AtomicU64>,
+    slots: Vec<Lock<SlotState>>,
+}
+
+impl<'m> Machine<'m> {
+    pub(crate) fn new(medium: &'m Recorder, superblock: &Superblock) -> Self {
+        let groups = groups_of(superblock.blocks.get());
+        let slots = superblock.slots.get();
+        Self {
+            medium: Pmem(medium),
+            groups: (0..groups).map(|_| Lock::new(GroupState::new())).collect(),
+            hints: (0..groups).map(|_| AtomicU64::new(u64::MAX)).collect(),
+            slots: (0..slots)
+                .map(|slot| Lock::new(SlotState::new(slot)))
+                .collect(),
+        }
+    }
+
+    pub(crate) fn recorder(&self) -> &'m Recorder {
+        self.medium.0
+    }
+}
+
+impl Medium for Machine<'_> {
+    fn len(&self) -> u64 {
+        self.medium.len()
+    }
+
+    fn read(&self, offset: u64, into: &mut [u8]) -> Result {
+        self.medium.read(offset, into)
+    }
+
+    #[track_caller]
+    fn store_u64(&self, offset: u64, value: u64) {
+        self.medium.store_u64(offset, value);
+    }
+
+    #[track_caller]
+    fn copy_nt(&self, offset: u64, bytes: &[u8]) -> Result {
+        self.medium.copy_nt(offset, bytes)
+    }
+
+    #[track_caller]
+    fn zero_nt(&self, offset: u64, len: u64) -> Result {
+        self.medium.zero_nt(offset, len)
+    }
+
+    #[track_caller]
+    fn flush(&self, offset: u64, len: u64) {
+        self.medium.flush(offset, len);
+    }
+
+    #[track_caller]
+    fn fence(&self) {
+        self.medium.fence();
+    }
+}
+
+impl Digest for Machine<'_> {
+    fn crc32c(&self, crc: u32, bytes: &[u8]) -> u32 {
+        self.medium.crc32c(crc, bytes)
+    }
+
+    fn siphash(&self, key: &[u64; 2], bytes: &[u8]) -> u64 {
+        self.medium.siphash(key, bytes)
+    }
+}
+
+impl Locks for Machine<'_> {
+    type Group<'a>
+        = Held<'a, GroupState>
+    where
+        Self: 'a;
+
+    type Slot<'a>
+        = Held<'a, SlotState>
+    where
+        Self: 'a;
+
+    fn lock_group(&self, group: u32) -> Self::Group<'_> {
+        self.groups[group as usize].lock()
+    }
+
+    fn try_lock_group(&self, group: u32) -> Option<Self::Group<'_>> {
+        self.groups[group as usize].try_lock()
+    }
+
+    fn lock_slot(&self) -> Self::Slot<'_> {
+        Lock::lock_any(&self.slots, this_cpu() as usize)
+    }
+
+    fn hint(&self, group: u32) -> &AtomicU64 {
+        &self.hints[group as usize]
+    }
+
+    fn cpu(&self) -> u32 {
+        this_cpu()
+    }
+}
