@@ -95,7 +95,8 @@ impl Options {
     }
 }
 
-/// Makes an empty volume, and returns its superblock. Until the last fence the medium holds no volume at all.
+/// Makes an empty volume, and returns its superblock. Until all of it is on the medium there is no
+/// good copy of the superblock; the last fence makes the first copy durable.
 ///
 /// # Errors
 ///
@@ -125,11 +126,23 @@ pub fn make(medium: &(impl Medium + Digest), options: &Options) -> Result<Superb
     medium.fence();
 
     let superblock = superblock(medium, options, root, free);
-    medium.copy_nt(block_offset(last), superblock.as_bytes())?;
-    medium.fence();
-    medium.copy_nt(0, superblock.as_bytes())?;
-    medium.fence();
+    write_superblock(medium, last, &superblock)?;
+    write_superblock(medium, 0, &superblock)?;
     Ok(superblock)
+}
+
+/// Writes a copy of the superblock: first what its checksum does not cover, so that a copy which is
+/// good is whole.
+fn write_superblock(medium: &impl Medium, block: u64, superblock: &Superblock) -> Result {
+    let (covered, rest) = superblock
+        .as_bytes()
+        .split_at_checked(SUPER_CRC.end)
+        .ok_or(Error::Invalid)?;
+    medium.copy_nt(block_offset(block) + SUPER_CRC.end as u64, rest)?;
+    medium.fence();
+    medium.copy_nt(block_offset(block), covered)?;
+    medium.fence();
+    Ok(())
 }
 
 fn superblock(digest: &impl Digest, options: &Options, root: u64, free: u64) -> Superblock {
