@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{anyhow, bail, Context, Result};
 use rdaxfs_check::{discard_records, reconnect, survey, Finding, Fix, Image, Reconnected, Survey};
 use rdaxfs_core::format::{Superblock, Time, STATE_CLEAN, STATE_DAMAGED};
-use rdaxfs_core::platform::Medium;
+use rdaxfs_core::platform::{Medium, Stores};
 use rdaxfs_core::volume::{Access, Volume};
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::Error;

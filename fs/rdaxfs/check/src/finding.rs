@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use rdaxfs_core::platform::Medium;
+use rdaxfs_core::platform::Stores;
 
 /// A word to store: byte offset and value.
 pub type Word = (u64, u64);
@@ -182,7 +182,7 @@ impl Finding {
     }
 
     /// Stores the words that mend it, durably. Returns whether there were any.
-    pub fn apply(&self, medium: &impl Medium) -> bool {
+    pub fn apply(&self, medium: &impl Stores) -> bool {
         let Fix::Words(words) = &self.fix else {
             return false;
         };

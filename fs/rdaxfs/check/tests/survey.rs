@@ -5,7 +5,7 @@
 use rdaxfs_check::{survey, Fix, Image, Survey};
 use rdaxfs_core::format::Time;
 use rdaxfs_core::make::{make, Options};
-use rdaxfs_core::platform::Medium;
+use rdaxfs_core::platform::{Medium, Stores};
 use rdaxfs_core::volume::{Access, Volume};
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_host::{Dram, Host};

@@ -11,7 +11,7 @@ use crate::format::{
     CHUNK_BLOCKS, GROUP_BLOCKS, GROUP_CHUNKS, GROUP_CRC, GROUP_MAGIC, INODE_CHUNK_MAGIC, INODE_CRC,
     INODE_MAGIC, MAX_BLOCKS, MAX_SLOTS, MIN_BLOCKS, STATE_CLEAN, SUPER_CRC, SUPER_MAGIC, S_IFDIR,
 };
-use crate::platform::{Digest, Medium};
+use crate::platform::{Digest, Stores};
 use crate::{Error, Result};
 
 /// What kind of volume to make.
@@ -102,7 +102,7 @@ impl Options {
 ///
 /// [`Error::Invalid`] if `options` are out of range or the medium is shorter than the volume,
 /// [`Error::Io`] where it cannot be written.
-pub fn make(medium: &(impl Medium + Digest), options: &Options) -> Result<Superblock> {
+pub fn make(medium: &(impl Stores + Digest), options: &Options) -> Result<Superblock> {
     options.check()?;
     if medium.len() / BLOCK_SIZE < options.blocks {
         return Err(Error::Invalid);
@@ -133,7 +133,7 @@ pub fn make(medium: &(impl Medium + Digest), options: &Options) -> Result<Superb
 
 /// Writes a copy of the superblock: first what its checksum does not cover, so that a copy which is
 /// good is whole.
-fn write_superblock(medium: &impl Medium, block: u64, superblock: &Superblock) -> Result {
+fn write_superblock(medium: &impl Stores, block: u64, superblock: &Superblock) -> Result {
     let (covered, rest) = superblock
         .as_bytes()
         .split_at_checked(SUPER_CRC.end)
@@ -171,7 +171,7 @@ fn root_block(options: &Options) -> u64 {
 }
 
 /// Writes a group's head; returns its free blocks.
-fn make_group(medium: &(impl Medium + Digest), options: &Options, group: u32) -> Result<u32> {
+fn make_group(medium: &(impl Stores + Digest), options: &Options, group: u32) -> Result<u32> {
     let start = group_start(group);
     let body = if group == 0 {
         root_block(options) + 1
@@ -215,7 +215,7 @@ fn make_group(medium: &(impl Medium + Digest), options: &Options, group: u32) ->
 
 /// Sets the bits `first` to before `end` of a bitmap; all bits of a word are written by one call at most, except
 /// where the ends of two calls share a word.
-fn set_bits(medium: &impl Medium, bitmap: u64, first: u64, end: u64) -> Result {
+fn set_bits(medium: &impl Stores, bitmap: u64, first: u64, end: u64) -> Result {
     let mut word = first / 64;
     while word * 64 < end {
         let offset = block_offset(bitmap) + word * 8;
@@ -231,7 +231,7 @@ fn set_bits(medium: &impl Medium, bitmap: u64, first: u64, end: u64) -> Result {
 }
 
 /// Writes the root directory and the chunk that it is in; returns its number.
-fn make_root(medium: &(impl Medium + Digest), options: &Options) -> Result<u64> {
+fn make_root(medium: &(impl Stores + Digest), options: &Options) -> Result<u64> {
     let block = root_block(options);
     let ino = inode_number(block, 1);
     medium.zero_nt(block_offset(block), BLOCK_SIZE)?;

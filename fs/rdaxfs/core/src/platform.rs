@@ -6,20 +6,13 @@ use core::ops::DerefMut;
 use core::sync::atomic::AtomicU64;
 
 use crate::alloc::GroupState;
-use crate::journal::SlotState;
+use crate::journal::{Permit, SlotState};
 use crate::Result;
 
-/// Persistent memory, addressed by bytes from the volume's start.
+/// Persistent memory as it is read, addressed by bytes from the volume's start.
 ///
 /// The core never passes a range that ends beyond [`len`](Self::len); an implementation that is
-/// given one must not touch other memory. Words are little-endian on the medium, and their offsets
-/// are multiples of 8.
-///
-/// The order in which stores become durable is that of x86 with `clwb` and `sfence`: a store with
-/// [`store_u64`](Self::store_u64) is durable once its line has been [`flush`](Self::flush)ed and a
-/// [`fence`](Self::fence) of the same CPU has followed; [`copy_nt`](Self::copy_nt) and
-/// [`zero_nt`](Self::zero_nt) need the fence only. Before that, any of them may be durable or not, in
-/// units of 8 bytes.
+/// given one must not touch other memory.
 pub trait Medium {
     /// The length of the volume's device in bytes.
     fn len(&self) -> u64;
@@ -35,7 +28,17 @@ pub trait Medium {
     ///
     /// [`Error::Io`](crate::Error::Io) where the medium is poisoned.
     fn read(&self, offset: u64, into: &mut [u8]) -> Result;
+}
 
+/// A medium that can be stored to, within its length as well. Words are little-endian, and their
+/// offsets are multiples of 8.
+///
+/// The order in which stores become durable is that of x86 with `clwb` and `sfence`: a store with
+/// [`store_u64`](Self::store_u64) is durable once its line has been [`flush`](Self::flush)ed and a
+/// [`fence`](Self::fence) of the same CPU has followed; [`copy_nt`](Self::copy_nt) and
+/// [`zero_nt`](Self::zero_nt) need the fence only. Before that, any of them may be durable or not, in
+/// units of 8 bytes.
+pub trait Stores: Medium {
     /// Stores a word through the cache. The core has read the line before, so that it is known to
     /// be free of poison.
     fn store_u64(&self, offset: u64, value: u64);
@@ -122,7 +125,18 @@ pub trait Locks {
     fn cpu(&self) -> u32;
 }
 
-/// All that the core needs of its caller.
-pub trait Platform: Medium + Digest + Locks {}
+/// All that the core needs of its caller, which provides it by implementing [`Stores`], [`Digest`] and
+/// [`Locks`].
+///
+/// What is generic over this can read, and take locks. It cannot store: only the journal has the
+/// [`Permit`] for that.
+pub trait Platform: Medium + Digest + Locks {
+    /// The side that stores.
+    fn stores(&self, permit: Permit) -> &impl Stores;
+}
 
-impl<T: Medium + Digest + Locks> Platform for T {}
+impl<T: Stores + Digest + Locks> Platform for T {
+    fn stores(&self, _permit: Permit) -> &impl Stores {
+        self
+    }
+}

@@ -8,8 +8,8 @@ use zerocopy::IntoBytes;
 
 use crate::format::{
     block_offset, group_body, group_of, groups_of, inode_block, inode_slot, Superblock, Time,
-    BLOCK_SIZE, CHUNK_BLOCKS, GROUP_BLOCKS, MAX_BLOCKS, MAX_SLOTS, MIN_BLOCKS, STATE_CLEAN,
-    STATE_MOUNTED, SUPER_CRC, SUPER_MAGIC,
+    BLOCK_SIZE, CHUNK_BLOCKS, GROUP_BLOCKS, MAX_BLOCKS, MAX_SLOTS, MIN_BLOCKS, SUPER_CRC,
+    SUPER_MAGIC,
 };
 use crate::journal;
 use crate::platform::{Digest, Medium, Platform};
@@ -115,11 +115,7 @@ impl<P: Platform> Volume<P> {
             volume.superblock = Self::probe(&volume.platform)?;
         }
         if access == Access::ReadWrite {
-            volume.store_super(core::mem::offset_of!(Superblock, mounts), mounts);
-            volume.store_super(core::mem::offset_of!(Superblock, mounted), now.0);
-            volume.store_super(core::mem::offset_of!(Superblock, state), STATE_MOUNTED);
-            volume.platform.flush(0, BLOCK_SIZE);
-            volume.platform.fence();
+            journal::mark_mounted(&volume, mounts, now);
         }
         Ok(volume)
     }
@@ -128,21 +124,9 @@ impl<P: Platform> Volume<P> {
     /// caller sees to it that no operation runs or comes.
     pub fn unmount(self, free_blocks: u64, inodes: u64) -> P {
         if self.writable {
-            journal::retire_all(&self);
-            self.store_super(core::mem::offset_of!(Superblock, free_blocks), free_blocks);
-            self.store_super(core::mem::offset_of!(Superblock, inodes), inodes);
-            self.platform.flush(0, BLOCK_SIZE);
-            self.platform.fence();
-            self.store_super(core::mem::offset_of!(Superblock, state), STATE_CLEAN);
-            self.platform.flush(0, BLOCK_SIZE);
-            self.platform.fence();
+            journal::mark_clean(&self, free_blocks, inodes);
         }
         self.platform
-    }
-
-    /// Stores a word of the superblock's last line, which no transaction has.
-    fn store_super(&self, offset: usize, value: u64) {
-        self.platform.store_u64(offset as u64, value);
     }
 
     /// The caller's side.

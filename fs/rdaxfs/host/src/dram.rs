@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use rdaxfs_core::format::BLOCK_SIZE;
-use rdaxfs_core::platform::{Digest, Medium};
+use rdaxfs_core::platform::{Digest, Medium, Stores};
 use rdaxfs_core::{Error, Result};
 
 use crate::digest;
@@ -71,7 +71,9 @@ impl Medium for Dram {
         }
         Ok(())
     }
+}
 
+impl Stores for Dram {
     fn store_u64(&self, offset: u64, value: u64) {
         self.words(offset, 8)
             .expect("the core stores within the volume")[0]

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rdaxfs_core::format::{block_offset, BLOCK_BYTES, BLOCK_SHIFT, BLOCK_SIZE};
-use rdaxfs_core::platform::{Digest, Medium};
+use rdaxfs_core::platform::{Digest, Medium, Stores};
 use rdaxfs_core::{Error, Result};
 use rustix::fs::{fallocate, FallocateFlags, OFlags};
 
@@ -33,7 +33,7 @@ struct Cached {
 /// A block device is opened for direct I/O, so that its page cache neither hides nor keeps anything, and
 /// exclusively: one that is mounted or in use otherwise is `EBUSY`.
 ///
-/// Blocks are cached. What was stored is written at a [`fence`](Medium::fence), and durable after
+/// Blocks are cached. What was stored is written at a [`fence`](Stores::fence), and durable after
 /// [`sync`](Self::sync). Opened for reading only, what is stored stays in memory: so a repair can be
 /// tried.
 pub struct FileMedium {
@@ -176,7 +176,9 @@ impl Medium for FileMedium {
             into[at..at + range.len()].copy_from_slice(&cached.block.0[range]);
         })
     }
+}
 
+impl Stores for FileMedium {
     fn store_u64(&self, offset: u64, value: u64) {
         if self.copy_nt(offset, &value.to_le_bytes()).is_err() {
             let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);

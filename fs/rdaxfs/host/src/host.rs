@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use rdaxfs_core::alloc::GroupState;
 use rdaxfs_core::format::{groups_of, Superblock};
 use rdaxfs_core::journal::SlotState;
-use rdaxfs_core::platform::{Digest, Locks, Medium};
+use rdaxfs_core::platform::{Digest, Locks, Medium, Stores};
 use rdaxfs_core::Result;
 
 /// A medium, and the locks of the volume on it.
@@ -57,7 +57,9 @@ impl<M: Medium> Medium for Host<M> {
     fn read(&self, offset: u64, into: &mut [u8]) -> Result {
         self.medium.read(offset, into)
     }
+}
 
+impl<M: Stores> Stores for Host<M> {
     fn store_u64(&self, offset: u64, value: u64) {
         self.medium.store_u64(offset, value);
     }

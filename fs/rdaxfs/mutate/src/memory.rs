@@ -5,7 +5,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use rdaxfs_core::platform::{Digest, Medium};
+use rdaxfs_core::platform::{Digest, Medium, Stores};
 use rdaxfs_core::Result;
 use rdaxfs_host::{crc32c, siphash};
 
@@ -92,7 +92,9 @@ impl Medium for Memory {
         into.copy_from_slice(&self.0.bytes.borrow()[range]);
         Ok(())
     }
+}
 
+impl Stores for Memory {
     fn store_u64(&self, offset: u64, value: u64) {
         let range = self.write(offset, 8);
         self.0.bytes.borrow_mut()[range].copy_from_slice(&value.to_le_bytes());

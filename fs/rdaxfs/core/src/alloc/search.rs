@@ -97,7 +97,7 @@ pub(crate) fn allocate<P: Platform>(
             match allocate_in(tx, group as u32, request, pass) {
                 Ok(Some((run, own))) => {
                     if request.exact {
-                        mend(tx.volume(), &run)?;
+                        mend(tx, &run)?;
                     }
                     return Ok((run, own));
                 }
@@ -116,13 +116,13 @@ pub(crate) fn allocate<P: Platform>(
 
 /// Clears poison from blocks for a structure: what is written there does not fill them, and is read
 /// before it is changed. Those for pages are zeroed as a whole.
-fn mend<P: Platform>(volume: &Volume<P>, run: &Run) -> Result {
+fn mend<P: Platform>(tx: &mut Transaction<'_, P>, run: &Run) -> Result {
     let mut probe = [0; 64];
     for block in run.block..run.block.saturating_add(run.count) {
         let lines = (block_offset(block)..block_offset(block + 1)).step_by(probe.len());
         for line in lines {
-            if volume.read(line, &mut probe).is_err() {
-                volume.platform().zero_nt(block_offset(block), BLOCK_SIZE)?;
+            if tx.volume().read(line, &mut probe).is_err() {
+                tx.bulk_zero(block_offset(block), BLOCK_SIZE)?;
                 break;
             }
         }

@@ -12,6 +12,7 @@ use super::{page_of, State};
 use crate::extents::MAX_PAGES;
 use crate::format::{block_offset, BLOCK_SIZE};
 use crate::inode::MapState;
+use crate::journal::Data;
 use crate::platform::Platform;
 use crate::source::Source;
 use crate::volume::Volume;
@@ -51,7 +52,9 @@ impl<P: Platform> Volume<P> {
     ///
     /// [`Error::Io`](crate::Error::Io) where part of a page changes that is poisoned.
     pub(super) fn zero_bytes(&self, map: &MapState, bytes: Range<u64>) -> Result {
-        self.each_written(map, bytes, |offset, len| self.put(offset, len, Fill::Zeros))
+        self.each_written(map, bytes, |offset, len| {
+            self.put(map, offset, len, Fill::Zeros)
+        })
     }
 
     /// Fails where [`zero_bytes`](Self::zero_bytes) would, and changes nothing.
@@ -62,8 +65,8 @@ impl<P: Platform> Volume<P> {
     }
 
     /// Copies bytes to a place of the medium that belongs to the file.
-    pub(super) fn put_bytes(&self, offset: u64, bytes: &[u8]) -> Result {
-        self.put(offset, bytes.len() as u64, Fill::Bytes(bytes))
+    pub(super) fn put_bytes(&self, map: &MapState, offset: u64, bytes: &[u8]) -> Result {
+        self.put(map, offset, bytes.len() as u64, Fill::Bytes(bytes))
     }
 
     /// Calls `then` with the offset on the medium and the length of each part of the range that has
@@ -86,47 +89,18 @@ impl<P: Platform> Volume<P> {
         Ok(())
     }
 
-    fn put(&self, offset: u64, len: u64, fill: Fill<'_>) -> Result {
+    fn put(&self, map: &MapState, offset: u64, len: u64, fill: Fill<'_>) -> Result {
         self.check_range(offset, len)?;
+        let data = self.data(map);
         each_piece(offset, len, |at, len| {
             let fill = fill.part(at - offset, at - offset + len);
             if len == BLOCK_SIZE {
-                self.put_page(at, fill)
+                put_page(&data, at, fill)
             } else {
                 self.check_piece(at, len)?;
-                self.put_part(at, len, fill)
+                put_part(&data, at, len, fill)
             }
         })
-    }
-
-    fn put_page(&self, offset: u64, fill: Fill<'_>) -> Result {
-        match fill {
-            Fill::Zeros => self.platform().zero_nt(offset, BLOCK_SIZE),
-            Fill::Bytes(bytes) => self.platform().copy_nt(offset, bytes).or_else(|_| {
-                self.platform().zero_nt(offset, BLOCK_SIZE)?;
-                self.platform().copy_nt(offset, bytes)
-            }),
-        }
-    }
-
-    /// Part of a page, of which words at both ends may keep some of their bytes.
-    fn put_part(&self, offset: u64, len: u64, fill: Fill<'_>) -> Result {
-        let end = offset + len;
-        let from = offset.next_multiple_of(8).min(end);
-        let to = (end & !7).max(from);
-        for range in [offset..from, to..end] {
-            for at in range.clone() {
-                self.platform().store_u8(at, fill.byte(at - offset));
-            }
-            if !range.is_empty() {
-                self.platform().flush(range.start, range.end - range.start);
-            }
-        }
-        match fill.part(from - offset, to - offset) {
-            _ if from == to => Ok(()),
-            Fill::Zeros => self.platform().zero_nt(from, to - from),
-            Fill::Bytes(bytes) => self.platform().copy_nt(from, bytes),
-        }
     }
 
     /// Reads what is in part of a page.
@@ -141,6 +115,35 @@ impl<P: Platform> Volume<P> {
             at += PROBE;
         }
         Ok(())
+    }
+}
+
+fn put_page<P: Platform>(data: &Data<'_, P>, offset: u64, fill: Fill<'_>) -> Result {
+    match fill {
+        Fill::Zeros => data.zero_nt(offset, BLOCK_SIZE),
+        Fill::Bytes(bytes) => data.copy_nt(offset, bytes).or_else(|_| {
+            data.zero_nt(offset, BLOCK_SIZE)?;
+            data.copy_nt(offset, bytes)
+        }),
+    }
+}
+
+/// Part of a page, of which words at both ends may keep some of their bytes.
+fn put_part<P: Platform>(data: &Data<'_, P>, offset: u64, len: u64, fill: Fill<'_>) -> Result {
+    let end = offset + len;
+    let from = offset.next_multiple_of(8).min(end);
+    let to = (end & !7).max(from);
+    for range in [offset..from, to..end] {
+        let bytes = 0..(range.end - range.start) as usize;
+        data.store(
+            range.start,
+            bytes.map(|at| fill.byte(range.start - offset + at as u64)),
+        );
+    }
+    match fill.part(from - offset, to - offset) {
+        _ if from == to => Ok(()),
+        Fill::Zeros => data.zero_nt(from, to - from),
+        Fill::Bytes(bytes) => data.copy_nt(from, bytes),
     }
 }
 

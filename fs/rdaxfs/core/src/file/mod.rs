@@ -81,11 +81,6 @@ impl<P: Platform> Volume<P> {
         }
         Ok(size)
     }
-
-    /// Waits until data is durable that this CPU has stored past the cache, or stored and flushed.
-    pub fn fence_data(&self) {
-        self.platform().fence();
-    }
 }
 
 /// The extents of an inode.

@@ -47,7 +47,7 @@ impl<P: Platform> Volume<P> {
             let until = block_offset(mapping.page + mapping.count).min(end);
             let piece = (at - offset) as usize..(until - offset) as usize;
             let piece = bytes.get(piece).ok_or(Error::Invalid)?;
-            self.put_bytes(block_offset(block) + at % BLOCK_SIZE, piece)?;
+            self.put_bytes(map, block_offset(block) + at % BLOCK_SIZE, piece)?;
             at = until;
         }
         if at > offset {

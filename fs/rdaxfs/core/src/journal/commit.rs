@@ -4,10 +4,18 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
+#[cfg(misuse)]
+use super::Stamp;
 use super::Transaction;
 use crate::format::RECORD_HEADER;
-use crate::platform::Platform;
+use crate::platform::{Platform, Stores as _};
 use crate::Result;
+
+// Below this module, because it breaks what is private here.
+#[cfg(misuse)]
+#[allow(dead_code)]
+#[path = "misuse.rs"]
+mod misuse;
 
 /// A line's length in bytes, less 1.
 const LINE_MASK: u64 = 63;
@@ -52,7 +60,7 @@ impl<'t, P: Platform> Transaction<'t, P> {
         while slots != 0 {
             let slot = slots.trailing_zeros();
             let header = self.volume.slot_offset(slot);
-            self.volume.platform().flush(header, RECORD_HEADER as u64);
+            self.volume.stores().flush(header, RECORD_HEADER as u64);
             slots &= slots - 1;
         }
         any
@@ -62,23 +70,23 @@ impl<'t, P: Platform> Transaction<'t, P> {
     fn fence_before_store(self) -> Ready<'t, P> {
         let marks = self.flush_marks(None);
         if marks || self.bulk {
-            self.volume.platform().fence();
+            self.volume.stores().fence();
         }
         Ready(self)
     }
 
     /// Writes the record, past the cache.
     fn write_record(self) -> Result<Written<'t, P>> {
-        let platform = self.volume.platform();
+        let (platform, medium) = (self.volume.platform(), self.volume.stores());
         let slot = platform.lock_slot();
         self.flush_marks(Some(slot.slot()));
         if self.bulk {
             // The record must not be found before what it does not vouch for is there.
-            platform.fence();
+            medium.fence();
         }
         let sequence = self.volume.next_sequence.fetch_add(1, Relaxed);
         let record = self.log.record(platform, sequence);
-        platform.copy_nt(self.volume.slot_offset(slot.slot()), record)?;
+        medium.copy_nt(self.volume.slot_offset(slot.slot()), record)?;
         Ok(Written {
             transaction: self,
             slot,
@@ -105,9 +113,9 @@ struct Ready<'t, P: Platform>(Transaction<'t, P>);
 
 impl<'t, P: Platform> Ready<'t, P> {
     fn store(self, offset: u64, value: u64) -> Flushed<'t, P> {
-        let platform = self.0.volume.platform();
-        platform.store_u64(offset, value);
-        platform.flush(offset, 8);
+        let medium = self.0.volume.stores();
+        medium.store_u64(offset, value);
+        medium.flush(offset, 8);
         Flushed(self.0)
     }
 }
@@ -117,7 +125,7 @@ struct Flushed<'t, P: Platform>(Transaction<'t, P>);
 
 impl<'t, P: Platform> Flushed<'t, P> {
     fn fence(self) -> Stored<'t, P> {
-        self.0.volume.platform().fence();
+        self.0.volume.stores().fence();
         Stored(self.0)
     }
 }
@@ -139,7 +147,7 @@ struct Written<'t, P: Platform> {
 
 impl<'t, P: Platform> Written<'t, P> {
     fn fence(self) -> Committed<'t, P> {
-        self.transaction.volume.platform().fence();
+        self.transaction.volume.stores().fence();
         Committed(self)
     }
 }
@@ -150,17 +158,17 @@ struct Committed<'t, P: Platform>(Written<'t, P>);
 impl<'t, P: Platform> Committed<'t, P> {
     /// Stores the words in place and starts them on their way to the medium.
     fn store_words(self) -> InPlace<'t, P> {
-        let platform = self.0.transaction.volume.platform();
+        let medium = self.0.transaction.volume.stores();
         let log = &self.0.transaction.log;
         for (offset, value) in log.stores() {
-            platform.store_u64(offset, value);
+            medium.store_u64(offset, value);
         }
         // Words of one line mostly come one after the other: it is flushed once for them.
         let mut flushed = u64::MAX;
         for (offset, _) in log.stores() {
             let line = offset & !LINE_MASK;
             if line != flushed {
-                platform.flush(line, LINE_MASK + 1);
+                medium.flush(line, LINE_MASK + 1);
                 flushed = line;
             }
         }
@@ -173,7 +181,7 @@ struct InPlace<'t, P: Platform>(Written<'t, P>);
 
 impl<'t, P: Platform> InPlace<'t, P> {
     fn fence(self) -> Applied<'t, P> {
-        self.0.transaction.volume.platform().fence();
+        self.0.transaction.volume.stores().fence();
         Applied(self.0)
     }
 }
@@ -191,7 +199,7 @@ impl<P: Platform> Applied<'_, P> {
         } = self.0;
         let volume = transaction.volume;
         volume
-            .platform()
+            .stores()
             .store_u64(volume.slot_offset(slot.slot()), 0);
         transaction.stamp(Some(slot.slot()));
     }

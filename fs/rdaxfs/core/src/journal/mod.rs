@@ -31,14 +31,76 @@
 //!
 //! A transaction that changes one word, and has no fresh bytes, needs no record: the word is stored
 //! in place, which is atomic.
+//!
+//! # What the types see to
+//!
+//! The stages of a commit can only be gone through in order, and a transaction borrows the stamps of its
+//! locks to its end: `misuse.rs` has what does not compile for that. What changes an inode wants the lock's
+//! state for itself:
+//!
+//! ```
+//! # use rdaxfs_core::{format::Time, inode::MapState, platform::Platform, volume::Volume, workspace::Workspace, Result};
+//! fn empty<P: Platform>(volume: &Volume<P>, workspace: &mut Workspace, map: &mut MapState) -> Result {
+//!     volume.truncate(workspace, map, 0, Time::new(0, 0))
+//! }
+//! ```
+//!
+//! A lock that is held shared will not do:
+//!
+//! ```compile_fail,E0308
+//! # use rdaxfs_core::{format::Time, inode::MapState, platform::Platform, volume::Volume, workspace::Workspace, Result};
+//! fn empty<P: Platform>(volume: &Volume<P>, workspace: &mut Workspace, map: &MapState) -> Result {
+//!     volume.truncate(workspace, map, 0, Time::new(0, 0))
+//! }
+//! ```
+//!
+//! Nobody outside this crate makes a transaction:
+//!
+//! ```compile_fail,E0624
+//! # use rdaxfs_core::{journal::{Log, Transaction}, platform::Platform, volume::Volume, Result};
+//! fn commit<P: Platform>(volume: &Volume<P>, log: &mut Log) -> Result {
+//!     Transaction::new(volume, log).commit()
+//! }
+//! ```
+//!
+//! Whoever has a volume can read from its platform, and not store:
+//!
+//! ```
+//! # use rdaxfs_core::{platform::{Medium, Platform}, volume::Volume};
+//! fn length<P: Platform>(volume: &Volume<P>) -> u64 {
+//!     volume.platform().len()
+//! }
+//! ```
+//!
+//! ```compile_fail,E0599
+//! # use rdaxfs_core::{platform::{Platform, Stores}, volume::Volume};
+//! fn store<P: Platform>(volume: &Volume<P>) {
+//!     volume.platform().store_u64(0, 0)
+//! }
+//! ```
+//!
+//! The side that stores is for the journal, which alone can make a [`Permit`]:
+//!
+//! ```compile_fail,E0423
+//! # use rdaxfs_core::{journal::Permit, platform::{Platform, Stores}, volume::Volume};
+//! fn store<P: Platform>(volume: &Volume<P>) {
+//!     volume.platform().stores(Permit(())).store_u64(0, 0)
+//! }
+//! ```
 
 mod commit;
+mod data;
 mod log;
+mod permit;
 mod replay;
 mod stamp;
+mod state;
 mod transaction;
 
+pub(crate) use data::Data;
 pub use log::Log;
-pub(crate) use replay::{any_record, replay, retire_all};
+pub use permit::Permit;
+pub(crate) use replay::{any_record, replay};
 pub use stamp::{SlotState, Stamp};
+pub(crate) use state::{mark_clean, mark_mounted};
 pub use transaction::Transaction;

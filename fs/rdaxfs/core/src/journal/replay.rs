@@ -6,7 +6,7 @@
 use super::log::Entry;
 use super::Log;
 use crate::format::{MAX_SLOTS, RECORD_HEADER};
-use crate::platform::Platform;
+use crate::platform::{Platform, Stores as _};
 use crate::source::Source;
 use crate::volume::Volume;
 use crate::{Error, Result};
@@ -34,41 +34,40 @@ pub(crate) fn replay<P: Platform>(volume: &Volume<P>, log: &mut Log) -> Result<u
         return Ok(0);
     }
 
-    let platform = volume.platform();
+    let medium = volume.stores();
     let mut last = 0;
     while let Some((slot, sequence)) = next_after(&sequences, last) {
         read_slot(volume, log, slot)?;
         for entry in log.entries() {
             if let Entry::Store { offset, value } = entry {
-                platform.store_u64(offset, value);
-                platform.flush(offset, 8);
+                medium.store_u64(offset, value);
+                medium.flush(offset, 8);
             }
         }
         last = sequence;
     }
-    platform.fence();
+    medium.fence();
 
     // In order too: were a later record cleared before an earlier one, another replay would do
     // the earlier one alone.
     let mut last = 0;
     while let Some((slot, sequence)) = next_after(&sequences, last) {
         let header = volume.slot_offset(slot);
-        platform.store_u64(header, 0);
-        platform.flush(header, RECORD_HEADER as u64);
-        platform.fence();
+        medium.store_u64(header, 0);
+        medium.flush(header, RECORD_HEADER as u64);
+        medium.fence();
         last = sequence;
     }
     Ok(found)
 }
 
-/// Makes the marks of all records durable, as at an unmount.
-pub(crate) fn retire_all<P: Platform>(volume: &Volume<P>) {
+/// Starts the marks of all records on their way to the medium, so that after an unmount there is none
+/// left to do: a mount that may not store would have to refuse the volume.
+pub(super) fn flush_marks<P: Platform>(volume: &Volume<P>) {
     for slot in 0..volume.slots() {
-        volume
-            .platform()
-            .flush(volume.slot_offset(slot), RECORD_HEADER as u64);
+        let header = volume.slot_offset(slot);
+        volume.stores().flush(header, RECORD_HEADER as u64);
     }
-    volume.platform().fence();
 }
 
 /// Whether there is a record that is whole.

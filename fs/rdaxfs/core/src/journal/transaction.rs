@@ -7,7 +7,7 @@ use core::ops::DerefMut;
 use super::log::Entry;
 use super::{Log, Stamp};
 use crate::alloc::GroupState;
-use crate::platform::Platform;
+use crate::platform::{Platform, Stores as _};
 use crate::source::Source;
 use crate::volume::Volume;
 use crate::{Error, Result};
@@ -203,7 +203,7 @@ impl<'t, P: Platform> Transaction<'t, P> {
     /// `offset` and the length are multiples of 8.
     pub(crate) fn fresh(&mut self, offset: u64, bytes: &[u8]) -> Result {
         self.volume.check_range(offset, bytes.len() as u64)?;
-        self.volume.platform().copy_nt(offset, bytes)?;
+        self.volume.stores().copy_nt(offset, bytes)?;
         self.log.check(self.volume.platform(), offset, bytes)
     }
 
@@ -211,7 +211,7 @@ impl<'t, P: Platform> Transaction<'t, P> {
     pub(crate) fn bulk_zero(&mut self, offset: u64, len: u64) -> Result {
         self.volume.check_range(offset, len)?;
         self.bulk = true;
-        self.volume.platform().zero_nt(offset, len)
+        self.volume.stores().zero_nt(offset, len)
     }
 }
 

@@ -11,7 +11,7 @@ use rdaxfs_core::format::{
 };
 use rdaxfs_core::inode::MapState;
 use rdaxfs_core::name::NewInode;
-use rdaxfs_core::platform::Medium;
+use rdaxfs_core::platform::{Medium, Stores};
 use rdaxfs_core::volume::Volume;
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::Result;

@@ -5,7 +5,7 @@
 use rdaxfs_core::file::{Fallocate, FallocateRange, State};
 use rdaxfs_core::format::BLOCK_SIZE;
 use rdaxfs_core::inode::MapState;
-use rdaxfs_core::platform::Medium;
+use rdaxfs_core::platform::Stores;
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::Error;
 

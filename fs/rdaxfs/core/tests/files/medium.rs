@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use rdaxfs_core::format::{Time, BLOCK_SIZE};
 use rdaxfs_core::make::{make, Options};
-use rdaxfs_core::platform::{Digest, Medium};
+use rdaxfs_core::platform::{Digest, Medium, Stores};
 use rdaxfs_core::volume::{Access, Volume};
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::{Error, Result};
@@ -54,7 +54,9 @@ impl Medium for Flaky {
         }
         self.dram.read(offset, into)
     }
+}
 
+impl Stores for Flaky {
     fn store_u64(&self, offset: u64, value: u64) {
         self.dram.store_u64(offset, value);
     }

@@ -7,7 +7,7 @@ use rdaxfs_core::file::{Fallocate, FallocateRange, State};
 use rdaxfs_core::format::{BLOCK_SIZE, S_IFREG};
 use rdaxfs_core::inode::MapState;
 use rdaxfs_core::name::NewInode;
-use rdaxfs_core::platform::Medium;
+use rdaxfs_core::platform::{Medium, Stores};
 use rdaxfs_core::workspace::Workspace;
 
 use crate::common::{root, volume, DramVolume};

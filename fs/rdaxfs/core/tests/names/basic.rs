@@ -9,7 +9,7 @@ use rdaxfs_core::format::{
 };
 use rdaxfs_core::inode::XattrState;
 use rdaxfs_core::name::{NewInode, RenameMode};
-use rdaxfs_core::platform::Medium;
+use rdaxfs_core::platform::Stores;
 use rdaxfs_core::xattr::{NewXattr, XattrName};
 use rdaxfs_core::Error;
 

@@ -9,7 +9,7 @@ use rdaxfs_core::format::{
     inode_offset, NodeHeader, BLOCK_SIZE, DIRECTORY_LEAF_MAGIC, INNER_MAGIC,
 };
 use rdaxfs_core::name::RenameMode;
-use rdaxfs_core::platform::Medium;
+use rdaxfs_core::platform::{Medium, Stores};
 use rdaxfs_core::Error;
 
 use crate::trial::{file, Fs};

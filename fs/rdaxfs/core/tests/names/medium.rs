@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use rdaxfs_core::format::BLOCK_SIZE;
-use rdaxfs_core::platform::{Digest, Medium};
+use rdaxfs_core::platform::{Digest, Medium, Stores};
 use rdaxfs_core::{Error, Result};
 use rdaxfs_host::Dram;
 
@@ -75,7 +75,9 @@ impl Medium for Trial {
         self.read_bytes.fetch_add(into.len() as u64, Relaxed);
         self.dram.read(offset, into)
     }
+}
 
+impl Stores for Trial {
     fn store_u64(&self, offset: u64, value: u64) {
         self.written_bytes.fetch_add(8, Relaxed);
         self.dram.store_u64(offset, value);

@@ -10,6 +10,7 @@ mod mounted;
 mod names;
 mod platform;
 mod recovery;
+mod recovery_bites;
 mod singles;
 mod subject;
 mod walk;

@@ -53,13 +53,19 @@ impl<'m> Mounted<'m> {
         Ok(())
     }
 
-    pub(crate) fn unmount(self) -> Result<&'m Recorder> {
+    /// The free blocks and the inodes in use.
+    pub(crate) fn totals(&self) -> Result<(u64, u64)> {
         let (mut free, mut inodes) = (0, 0);
         for group in 0..self.volume.groups() {
             let (blocks, count) = self.volume.count_group(group)?;
             free += u64::from(blocks);
             inodes += count;
         }
+        Ok((free, inodes))
+    }
+
+    pub(crate) fn unmount(self) -> Result<&'m Recorder> {
+        let (free, inodes) = self.totals()?;
         Ok(self.volume.unmount(free, inodes).recorder())
     }
 

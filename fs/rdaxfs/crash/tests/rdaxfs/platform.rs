@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 use rdaxfs_core::alloc::GroupState;
 use rdaxfs_core::format::{groups_of, Superblock};
 use rdaxfs_core::journal::SlotState;
-use rdaxfs_core::platform::{Digest, Locks, Medium};
+use rdaxfs_core::platform::{Digest, Locks, Medium, Stores};
 use rdaxfs_core::Result;
 use rdaxfs_crash::{this_cpu, Held, Lock, Recorder};
 
@@ -24,7 +24,9 @@ impl Medium for Pmem<'_> {
         self.0.read(offset, into);
         Ok(())
     }
+}
 
+impl Stores for Pmem<'_> {
     #[track_caller]
     fn store_u64(&self, offset: u64, value: u64) {
         self.0.store(offset, value);
@@ -98,7 +100,9 @@ impl Medium for Machine<'_> {
     fn read(&self, offset: u64, into: &mut [u8]) -> Result {
         self.medium.read(offset, into)
     }
+}
 
+impl Stores for Machine<'_> {
     #[track_caller]
     fn store_u64(&self, offset: u64, value: u64) {
         self.medium.store_u64(offset, value);

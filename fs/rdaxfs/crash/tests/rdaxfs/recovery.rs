@@ -40,7 +40,7 @@ fn cases() -> Vec<Case> {
 
 /// The recoveries of a case that differ in what they do, with the point of the crash before. Recoveries that read different
 /// words and then do the same are taken for one.
-fn recoveries(case: &Case, tally: &mut Tally) -> Vec<(Point, Log)> {
+pub(crate) fn recoveries(case: &Case, tally: &mut Tally) -> Vec<(Point, Log)> {
     let seen = RefCell::new((HashSet::new(), Vec::new()));
     let check = |medium: &Recorder, point: &Point| {
         let mounted = Mounted::mount(medium, time(1000)).map_err(|error| error.to_string())?;
@@ -66,8 +66,13 @@ fn recoveries(case: &Case, tally: &mut Tally) -> Vec<(Point, Log)> {
     seen.into_inner().1
 }
 
-fn check_recovery(case: &Case, point: &Point, log: &Log) -> Result<Tally, String> {
-    let found = explore(log, &BUDGET, &|medium, _| case.check(medium, point));
+pub(crate) fn check_recovery(
+    case: &Case,
+    point: &Point,
+    log: &Log,
+    budget: &Budget,
+) -> Result<Tally, String> {
+    let found = explore(log, budget, &|medium, _| case.check(medium, point));
     found.map_err(|failure| format!("{} {point:?}, in recovery: {failure}", case.name))
 }
 
@@ -78,7 +83,7 @@ fn a_crash_of_the_recovery_from_a_crash_changes_nothing() {
     for case in cases() {
         for (point, log) in recoveries(&case, &mut outer) {
             count += 1;
-            match check_recovery(&case, &point, &log) {
+            match check_recovery(&case, &point, &log, &BUDGET) {
                 Ok(more) => inner += more,
                 Err(said) => failures.push(said),
             }
@@ -94,7 +99,7 @@ fn a_crash_of_the_recovery_from_a_crash_changes_nothing() {
 }
 
 /// A volume with something on it, and what can be seen of it.
-fn furnished(medium: &Recorder) -> (Mounted<'_>, Snapshot) {
+pub(crate) fn furnished(medium: &Recorder) -> (Mounted<'_>, Snapshot) {
     let mounted = Mounted::mount(medium, time(0)).unwrap();
     let mut tree = tree();
     do_both(&mounted, &mut tree, &prepared()[0].ops, 1);

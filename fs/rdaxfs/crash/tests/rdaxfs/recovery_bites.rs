@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Each flush and each fence of a mount, of its replay and of an unmount is needed: without it a test
+//! fails.
+
+use std::collections::BTreeMap;
+
+use rdaxfs_core::format::{Time, STATE_CLEAN, STATE_MOUNTED};
+use rdaxfs_core::volume::{Access, Volume};
+use rdaxfs_core::workspace::Workspace;
+use rdaxfs_crash::spec::{prepared, Op, Snapshot};
+use rdaxfs_crash::{explore, Budget, Log, Point, Recorder, Site, Step, Tally};
+
+use crate::case::{Case, Setting, BLOCKS};
+use crate::mounted::Mounted;
+use crate::platform::{Machine, Pmem};
+use crate::recovery::{check_recovery, furnished, recoveries};
+use crate::subject::{made, recover, time};
+
+const BUDGET: Budget = Budget {
+    exhaustive: 512,
+    samples: 64,
+    seed: 1,
+};
+
+/// Says what a crash of a log shows that it must not.
+type Judge<'t> = dyn Fn(&Log) -> Result<Tally, String> + 't;
+
+struct Trial<'t> {
+    log: Log,
+    judge: Box<Judge<'t>>,
+}
+
+impl<'t> Trial<'t> {
+    fn new(log: Log, check: impl Fn(&Recorder, &Point) -> Result<(), String> + 't) -> Self {
+        let judge =
+            move |log: &Log| explore(log, &BUDGET, &check).map_err(|failure| failure.to_string());
+        Self {
+            log,
+            judge: Box::new(judge),
+        }
+    }
+}
+
+/// A mount says that the volume is in use, for one more time than before, when it returns.
+fn mount() -> Trial<'static> {
+    let medium = made(BLOCKS);
+    let (mounted, expected) = furnished(&medium);
+    mounted.unmount().unwrap();
+    medium.forget();
+    medium.step(Step::Begin(0));
+    Mounted::mount(&medium, time(600)).unwrap();
+    medium.step(Step::End(0));
+    Trial::new(medium.log(), move |medium, point| {
+        let superblock =
+            Volume::<Machine<'_>>::probe(&Pmem(medium)).map_err(|error| error.to_string())?;
+        let (state, mounts) = (superblock.state.get(), superblock.mounts.get());
+        match (point.done.is_empty(), state) {
+            (false, STATE_MOUNTED) if mounts == 2 => {}
+            (true, STATE_CLEAN) if mounts == 1 || mounts == 2 => {}
+            (true, STATE_MOUNTED) if mounts == 2 => {}
+            _ => return Err(format!("state {state}, mounted {mounts} times")),
+        }
+        shows(medium, &expected)
+    })
+}
+
+/// A volume that says it is clean has nothing to recover, and the right totals; it says so when the
+/// unmount returns.
+fn unmount() -> Trial<'static> {
+    let medium = made(BLOCKS);
+    let (mounted, expected) = furnished(&medium);
+    mounted.finish_all().unwrap();
+    let totals = mounted.totals().unwrap();
+    medium.forget();
+    medium.step(Step::Begin(0));
+    mounted.unmount().unwrap();
+    medium.step(Step::End(0));
+    Trial::new(medium.log(), move |medium, point| {
+        let superblock =
+            Volume::<Machine<'_>>::probe(&Pmem(medium)).map_err(|error| error.to_string())?;
+        if superblock.state.get() == STATE_CLEAN {
+            if (superblock.free_blocks.get(), superblock.inodes.get()) != totals {
+                return Err("the totals are not those of the volume".into());
+            }
+            let machine = Machine::new(medium, &superblock);
+            Volume::mount(
+                machine,
+                Access::NoStores,
+                Time(time(601)),
+                &mut Workspace::new(),
+            )
+            .map_err(|error| format!("a clean volume cannot be read: {error}"))?;
+        } else if !point.done.is_empty() {
+            return Err("the volume is not clean after the unmount".into());
+        }
+        shows(medium, &expected)
+    })
+}
+
+fn shows(medium: &Recorder, expected: &Snapshot) -> Result<(), String> {
+    match recover(medium)? {
+        Some(found) if found != *expected => Err("the tree has changed".into()),
+        _ => Ok(()),
+    }
+}
+
+/// Recoveries of two records, whose words are in part the same.
+fn replay(case: &Case) -> Vec<Trial<'_>> {
+    let recoveries = recoveries(case, &mut Tally::default()).into_iter();
+    let trials = recoveries.map(|(point, log)| Trial {
+        log,
+        judge: Box::new(move |log| check_recovery(case, &point, log, &BUDGET)),
+    });
+    trials.collect()
+}
+
+#[test]
+fn each_flush_and_each_fence_around_a_mount_is_needed() {
+    let states = prepared();
+    let before = Op::Unlink {
+        path: "A/bar".into(),
+    };
+    let setting = Setting {
+        name: "small",
+        ops: &states[0].ops,
+        then: &[(1, &before)],
+        full: false,
+    };
+    let op = Op::Create {
+        path: "A/new".into(),
+        mode: 0o644,
+    };
+    let case = Case::record(&setting, &op).unwrap();
+    let mut trials = replay(&case);
+    trials.extend([mount(), unmount()]);
+
+    let mut sites: BTreeMap<Site, Vec<&Trial<'_>>> = BTreeMap::new();
+    for trial in &trials {
+        (trial.judge)(&trial.log).unwrap_or_else(|said| panic!("{said}"));
+        // What finishing an orphan needs, the operations show.
+        let ordering = trial.log.ordering_sites().into_iter();
+        for site in ordering.filter(|site| !site.file.ends_with("commit.rs")) {
+            sites.entry(site).or_default().push(trial);
+        }
+    }
+    let mut needless = Vec::new();
+    for (site, trials) in &sites {
+        let bite = trials
+            .iter()
+            .find_map(|trial| (trial.judge)(&trial.log.without(*site)).err());
+        match bite {
+            Some(said) => println!("without {site}: {}", said.lines().next().unwrap_or("")),
+            None => needless.push(format!("{site} ({} logs)", trials.len())),
+        }
+    }
+    assert!(sites.len() >= 8, "{sites:?}", sites = sites.keys());
+    assert!(
+        needless.is_empty(),
+        "nothing fails without: {}",
+        needless.join(", ")
+    );
+}
