@@ -28,6 +28,25 @@ pub trait Medium {
     ///
     /// [`Error::Io`](crate::Error::Io) where the medium is poisoned.
     fn read(&self, offset: u64, into: &mut [u8]) -> Result;
+
+    /// Fails where [`read`](Self::read) would. What is there does not matter.
+    ///
+    /// # Errors
+    ///
+    /// As for `read`.
+    fn check_poison(&self, offset: u64, len: u64) -> Result {
+        let mut piece = [0; 64];
+        let mut done = 0;
+        while done < len {
+            let now = (len - done).min(piece.len() as u64);
+            self.read(
+                offset.saturating_add(done),
+                piece.get_mut(..now as usize).unwrap_or(&mut []),
+            )?;
+            done += now;
+        }
+        Ok(())
+    }
 }
 
 /// A medium that can be stored to, within its length as well. Words are little-endian, and their

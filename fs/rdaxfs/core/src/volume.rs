@@ -213,6 +213,12 @@ impl<P: Platform> Volume<P> {
         Ok(())
     }
 
+    /// Fails where a read of the range would.
+    pub(crate) fn check_poison(&self, offset: u64, len: u64) -> Result {
+        self.check_range(offset, len)?;
+        self.platform.check_poison(offset, len)
+    }
+
     /// A range of bytes within the volume.
     pub(crate) fn check_range(&self, offset: u64, len: u64) -> Result {
         match offset.checked_add(len) {

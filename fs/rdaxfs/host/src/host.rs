@@ -57,6 +57,10 @@ impl<M: Medium> Medium for Host<M> {
     fn read(&self, offset: u64, into: &mut [u8]) -> Result {
         self.medium.read(offset, into)
     }
+
+    fn check_poison(&self, offset: u64, len: u64) -> Result {
+        self.medium.check_poison(offset, len)
+    }
 }
 
 impl<M: Stores> Stores for Host<M> {

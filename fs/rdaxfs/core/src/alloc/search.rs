@@ -11,7 +11,6 @@ use crate::format::{
 };
 use crate::journal::Transaction;
 use crate::platform::Platform;
-use crate::source::Source;
 use crate::volume::Volume;
 use crate::{Error, Result};
 
@@ -117,14 +116,10 @@ pub(crate) fn allocate<P: Platform>(
 /// Clears poison from blocks for a structure: what is written there does not fill them, and is read
 /// before it is changed. Those for pages are zeroed as a whole.
 fn mend<P: Platform>(tx: &mut Transaction<'_, P>, run: &Run) -> Result {
-    let mut probe = [0; 64];
     for block in run.block..run.block.saturating_add(run.count) {
-        let lines = (block_offset(block)..block_offset(block + 1)).step_by(probe.len());
-        for line in lines {
-            if tx.volume().read(line, &mut probe).is_err() {
-                tx.bulk_zero(block_offset(block), BLOCK_SIZE)?;
-                break;
-            }
+        let offset = block_offset(block);
+        if tx.volume().check_poison(offset, BLOCK_SIZE).is_err() {
+            tx.bulk_zero(offset, BLOCK_SIZE)?;
         }
     }
     Ok(())

@@ -14,12 +14,11 @@ use crate::format::{block_offset, BLOCK_SIZE};
 use crate::inode::MapState;
 use crate::journal::Data;
 use crate::platform::Platform;
-use crate::source::Source;
 use crate::volume::Volume;
 use crate::Result;
 
-/// What is read at once to find poison.
-const PROBE: u64 = 64;
+/// A line's length in bytes, less 1.
+const LINE_MASK: u64 = 63;
 
 /// What to put somewhere.
 #[derive(Clone, Copy)]
@@ -108,13 +107,9 @@ impl<P: Platform> Volume<P> {
         if len == BLOCK_SIZE {
             return Ok(());
         }
-        let mut probe = [0; PROBE as usize];
-        let mut at = offset & !(PROBE - 1);
-        while at < offset + len {
-            self.read(at, &mut probe)?;
-            at += PROBE;
-        }
-        Ok(())
+        let first = offset & !LINE_MASK;
+        let end = (offset + len).next_multiple_of(LINE_MASK + 1);
+        self.check_poison(first, end - first)
     }
 }
 

@@ -109,8 +109,8 @@ fn judge<P: Platform>(volume: &Volume<P>, log: &mut Log, slot: u32) -> Result<Op
                 if offset % 8 != 0 {
                     return Err(Error::Corrupt);
                 }
-                // Also reads the line: poison is met before anything is stored.
-                volume.word(offset)?;
+                // Poison is met before anything is stored.
+                volume.check_poison(offset, 8)?;
             }
             Entry::Check { offset, len, crc } => {
                 if checksum(volume, offset, len)? != crc {

@@ -24,6 +24,11 @@ impl Medium for Pmem<'_> {
         self.0.read(offset, into);
         Ok(())
     }
+
+    // Nothing is poisoned, and to read would be to decide what is there.
+    fn check_poison(&self, _offset: u64, _len: u64) -> Result {
+        Ok(())
+    }
 }
 
 impl Stores for Pmem<'_> {
@@ -99,6 +104,10 @@ impl Medium for Machine<'_> {
 
     fn read(&self, offset: u64, into: &mut [u8]) -> Result {
         self.medium.read(offset, into)
+    }
+
+    fn check_poison(&self, offset: u64, len: u64) -> Result {
+        self.medium.check_poison(offset, len)
     }
 }
 
