@@ -160,7 +160,7 @@ pub(crate) fn budget() -> (Budget, bool) {
         .ok()
         .and_then(|seed| seed.parse().ok())
         .unwrap_or(1);
-    let (exhaustive, samples) = if long { (4096, 256) } else { (128, 16) };
+    let (exhaustive, samples) = if long { (512, 32) } else { (128, 16) };
     (
         Budget {
             exhaustive,

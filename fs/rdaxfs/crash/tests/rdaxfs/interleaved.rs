@@ -6,8 +6,9 @@ use std::collections::hash_map::DefaultHasher;
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 
+use rdaxfs_core::format::GROUP_BLOCKS;
 use rdaxfs_crash::spec::{
-    operations, prepared, Difference, Errno, Expectation, Op, Snapshot, Tree,
+    operations, prepared, Difference, Errno, Expectation, FallocateMode, Op, Snapshot, Tree,
 };
 use rdaxfs_crash::{explore, Body, Bounds, Budget, Point, Recorder, Schedules, Step, Tally};
 
@@ -99,11 +100,22 @@ fn looked_up(before: &Tree, now: &Tree, op: &Op) -> Option<Op> {
 struct Pair<'a> {
     ops: [&'a Op; 2],
     setup: &'a [Op],
+    blocks: u64,
+    /// Crash only in orders in which one wanted a group that the other held.
+    contended: bool,
+}
+
+/// What the orders of a pair came to.
+#[derive(Default)]
+struct Seen {
+    /// Orders that differed.
+    orders: usize,
+    tally: Tally,
 }
 
 impl Pair<'_> {
-    /// Both in all orders; how many orders differed, and what was tried.
-    fn check(&self, bounds: Bounds, budget: &Budget) -> Result<(usize, Tally), String> {
+    /// Both in all orders.
+    fn check(&self, bounds: Bounds, budget: &Budget) -> Result<Seen, String> {
         let mut model = tree();
         for (number, op) in (1..).zip(self.setup) {
             model
@@ -116,9 +128,9 @@ impl Pair<'_> {
             .filter_map(|(first, early)| Order::new(&model, self.ops, first, early))
             .collect();
         let mut schedules = Schedules::new(bounds);
-        let (mut known, mut tally) = (HashSet::new(), Tally::default());
+        let (mut known, mut seen) = (HashSet::new(), Seen::default());
         while let Some(schedule) = schedules.next_schedule() {
-            let medium = made(BLOCKS);
+            let medium = made(self.blocks);
             let mounted = Mounted::mount(&medium, time(0)).map_err(|error| error.to_string())?;
             do_both(&mounted, &mut tree(), self.setup, 1);
             medium.forget();
@@ -145,11 +157,13 @@ impl Pair<'_> {
             log.events
                 .iter()
                 .for_each(|event| (event.cpu, event.kind).hash(&mut hasher));
-            if known.insert(hasher.finish()) {
-                tally += self.crash(&log, &orders, outcomes, budget)?;
+            let contended = mounted.volume.platform().contended();
+            if (contended > 0 || !self.contended) && known.insert(hasher.finish()) {
+                seen.tally += self.crash(&log, &orders, outcomes, budget)?;
             }
         }
-        Ok((known.len(), tally))
+        seen.orders = known.len();
+        Ok(seen)
     }
 
     fn crash(
@@ -195,40 +209,124 @@ fn two_operations_at_once_are_one_after_the_other() {
     let (_, long) = budget();
     let ops = operations(true);
     let budget = Budget {
-        exhaustive: if long { 512 } else { 32 },
-        samples: if long { 64 } else { 6 },
+        exhaustive: if long { 64 } else { 32 },
+        samples: if long { 8 } else { 6 },
         seed: 1,
     };
+    // One CPU goes on at each of the other's fences and locks, once.
     let bounds = Bounds {
-        preemptions: if long { 2 } else { 1 },
+        preemptions: 1,
         schedules: if long { 2000 } else { 60 },
     };
-    let (mut tally, mut orders, mut pairs) = (Tally::default(), 0, 0);
-    let mut failures = Vec::new();
+    let mut pairs = Vec::new();
     for (first, one) in ops.iter().enumerate() {
         for (second, other) in ops.iter().enumerate().skip(first) {
             if !long && (first * 7 + second) % 23 != 0 {
                 continue;
             }
-            pairs += 1;
-            let pair = Pair {
+            pairs.push(Pair {
                 ops: [one, other],
                 setup: &states[0].ops,
-            };
-            match pair.check(bounds, &budget) {
-                Ok((more, states)) => {
-                    orders += more;
-                    tally += states;
-                }
-                Err(said) => failures.push(format!("{one:?} and {other:?}: {said}")),
-            }
+                blocks: BLOCKS,
+                contended: false,
+            });
         }
     }
-    println!("two at once: {pairs} pairs, {orders} orders, {tally}");
+    check_all("two at once", &pairs, bounds, &budget);
+}
+
+fn check_all(what: &str, pairs: &[Pair<'_>], bounds: Bounds, budget: &Budget) -> Seen {
+    let (mut all, mut failures) = (Seen::default(), Vec::new());
+    for pair in pairs {
+        match pair.check(bounds, budget) {
+            Ok(seen) => {
+                all.orders += seen.orders;
+                all.tally += seen.tally;
+            }
+            Err(said) => failures.push(format!("{:?}: {said}", pair.ops)),
+        }
+    }
+    let Seen { orders, tally, .. } = &all;
+    println!("{what}: {} pairs, {orders} orders, {tally}", pairs.len());
     assert!(
         failures.is_empty(),
         "{} failures:\n{}",
         failures.len(),
         failures.join("\n")
     );
+    all
+}
+
+/// Two operations of which one needs two groups, and the other the second of these: whoever has to wait
+/// with a group in hand gives it back and starts again.
+#[test]
+fn two_operations_that_want_the_same_groups_are_one_after_the_other() {
+    const TWO_GROUPS: u64 = GROUP_BLOCKS + 256;
+    const PAGE: u64 = 4096;
+    let fallocate = |mode, page: u64, pages: u64| Op::Fallocate {
+        path: "fill".into(),
+        mode,
+        offset: page * PAGE,
+        len: pages * PAGE,
+    };
+    let write = |path: &str, page: u64, pages: u64| Op::Write {
+        path: path.into(),
+        offset: page * PAGE,
+        len: pages * PAGE,
+        seed: 7,
+    };
+    let truncate = |path: &str| Op::Truncate {
+        path: path.into(),
+        size: 100,
+    };
+    let unlink = |path: &str| Op::Unlink { path: path.into() };
+    let mut setup = prepared()[0].ops.clone();
+    setup.push(Op::Create {
+        path: "fill".into(),
+        mode: 0o600,
+    });
+    let room = free_after(&setup, TWO_GROUPS) - 160;
+    setup.extend([
+        fallocate(FallocateMode::KeepSize, 0, room),
+        // The first group is full, so that this is in the second.
+        write("A/bar", 0, 4),
+        // And this in what is free in the first then, and in the second.
+        fallocate(FallocateMode::PunchHole, 0, 8),
+        write("foo", 4, 24),
+    ]);
+
+    let (one, other, third) = (truncate("foo"), truncate("A/bar"), write("A/bar", 4, 3));
+    let (gone, last) = (unlink("foo"), write("foo", 28, 2));
+    let ops = [
+        [&one, &other],
+        [&one, &third],
+        [&gone, &other],
+        [&gone, &third],
+        [&last, &one],
+    ];
+    let pairs = ops.map(|ops| Pair {
+        ops,
+        setup: &setup,
+        blocks: TWO_GROUPS,
+        contended: true,
+    });
+    let bounds = Bounds {
+        preemptions: 1,
+        schedules: 60,
+    };
+    let budget = Budget {
+        exhaustive: 16,
+        samples: 4,
+        seed: 1,
+    };
+    let seen = check_all("two at once in two groups", &pairs, bounds, &budget);
+    assert!(seen.orders > 0, "nobody had to wait for a group");
+}
+
+/// The free blocks when those operations have been done.
+fn free_after(ops: &[Op], blocks: u64) -> u64 {
+    let medium = made(blocks);
+    let mounted = Mounted::mount(&medium, time(0)).unwrap();
+    do_both(&mounted, &mut tree(), ops, 1);
+    mounted.totals().unwrap().0
 }

@@ -2,7 +2,7 @@
 
 //! What the core needs of its caller, on a medium that records.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use rdaxfs_core::alloc::GroupState;
 use rdaxfs_core::format::{groups_of, Superblock};
@@ -76,6 +76,7 @@ pub(crate) struct Machine<'m> {
     groups: Vec<Lock<GroupState>>,
     hints: Vec<AtomicU64>,
     slots: Vec<Lock<SlotState>>,
+    contended: AtomicU64,
 }
 
 impl<'m> Machine<'m> {
@@ -89,7 +90,13 @@ impl<'m> Machine<'m> {
             slots: (0..slots)
                 .map(|slot| Lock::new(SlotState::new(slot)))
                 .collect(),
+            contended: AtomicU64::new(0),
         }
+    }
+
+    /// How often a group was tried that was held.
+    pub(crate) fn contended(&self) -> u64 {
+        self.contended.load(Relaxed)
     }
 
     pub(crate) fn recorder(&self) -> &'m Recorder {
@@ -164,7 +171,9 @@ impl Locks for Machine<'_> {
     }
 
     fn try_lock_group(&self, group: u32) -> Option<Self::Group<'_>> {
-        self.groups[group as usize].try_lock()
+        let held = self.groups[group as usize].try_lock();
+        self.contended.fetch_add(u64::from(held.is_none()), Relaxed);
+        held
     }
 
     fn lock_slot(&self) -> Self::Slot<'_> {

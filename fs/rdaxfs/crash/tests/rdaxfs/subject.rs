@@ -2,6 +2,8 @@
 
 //! A volume and the model of it, side by side.
 
+use std::sync::{Mutex, PoisonError};
+
 use rdaxfs_check::{self as check, survey};
 use rdaxfs_core::format::Time;
 use rdaxfs_core::make::{make, Options};
@@ -18,9 +20,19 @@ pub(crate) fn time(operation: usize) -> u64 {
     Time::new(1_700_000_000 + operation as i64, 5).0
 }
 
+/// A medium's contents before a volume is made, which for a large one take a while to think up.
+fn foreign(blocks: u64) -> Image {
+    static LAST: Mutex<Option<Image>> = Mutex::new(None);
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*last {
+        Some(image) if image.len() == blocks * 4096 => image.clone(),
+        _ => last.insert(Image::foreign(blocks * 4096)).clone(),
+    }
+}
+
 /// A medium with an empty volume of so many blocks; all else is foreign data.
 pub(crate) fn made(blocks: u64) -> Recorder {
-    let medium = Recorder::new(Image::foreign(blocks * 4096));
+    let medium = Recorder::new(foreign(blocks));
     let options = Options {
         slots: 2,
         uuid: *b"a crashed volume",
