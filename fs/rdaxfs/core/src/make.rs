@@ -96,7 +96,7 @@ impl Options {
 }
 
 /// Makes an empty volume, and returns its superblock. Until all of it is on the medium there is no
-/// good copy of the superblock; the last fence makes the first copy durable.
+/// good copy of the superblock; the last fence makes both durable.
 ///
 /// # Errors
 ///
@@ -107,10 +107,11 @@ pub fn make(medium: &(impl Stores + Digest), options: &Options) -> Result<Superb
     if medium.len() / BLOCK_SIZE < options.blocks {
         return Err(Error::Invalid);
     }
-    // Whoever looks for a file system here finds none until all is there.
-    medium.zero_nt(0, BLOCK_SIZE)?;
+    // Whoever looks for a file system here finds none until all is there, nor an earlier, longer one.
     let last = options.blocks - 1;
-    medium.zero_nt(block_offset(last), BLOCK_SIZE)?;
+    for block in [0, last, medium.len() / BLOCK_SIZE - 1] {
+        medium.zero_nt(block_offset(block), BLOCK_SIZE)?;
+    }
     medium.fence();
 
     let groups = groups_of(options.blocks);
@@ -123,26 +124,22 @@ pub fn make(medium: &(impl Stores + Digest), options: &Options) -> Result<Superb
         block_offset(group_body(0)),
         u64::from(options.slots) * BLOCK_SIZE,
     )?;
-    medium.fence();
 
     let superblock = superblock(medium, options, root, free);
-    write_superblock(medium, last, &superblock)?;
-    write_superblock(medium, 0, &superblock)?;
-    Ok(superblock)
-}
-
-/// Writes a copy of the superblock: first what its checksum does not cover, so that a copy which is
-/// good is whole.
-fn write_superblock(medium: &impl Stores, block: u64, superblock: &Superblock) -> Result {
     let (covered, rest) = superblock
         .as_bytes()
         .split_at_checked(SUPER_CRC.end)
         .ok_or(Error::Invalid)?;
-    medium.copy_nt(block_offset(block) + SUPER_CRC.end as u64, rest)?;
+    // What no checksum covers is there, with the rest of the volume, before a copy can be good.
+    for block in [last, 0] {
+        medium.copy_nt(block_offset(block) + SUPER_CRC.end as u64, rest)?;
+    }
     medium.fence();
-    medium.copy_nt(block_offset(block), covered)?;
+    for block in [last, 0] {
+        medium.copy_nt(block_offset(block), covered)?;
+    }
     medium.fence();
-    Ok(())
+    Ok(superblock)
 }
 
 fn superblock(digest: &impl Digest, options: &Options, root: u64, free: u64) -> Superblock {

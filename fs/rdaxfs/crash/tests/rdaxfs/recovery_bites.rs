@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Each flush and each fence of a mount, of its replay and of an unmount is needed: without it a test
-//! fails.
+//! Each flush and each fence of a mount, of its replay, of an unmount and of mkfs is needed: without it a
+//! test fails.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +14,8 @@ use rdaxfs_crash::{explore, Budget, Log, Point, Recorder, Site, Step, Tally};
 use crate::case::{Case, Setting, BLOCKS};
 use crate::mounted::Mounted;
 use crate::platform::{Machine, Pmem};
-use crate::recovery::{check_recovery, furnished, recoveries};
-use crate::subject::{made, recover, time};
+use crate::recovery::{check_recovery, furnished, none_or_whole, recoveries};
+use crate::subject::{fsck, made, make_on, recover, time};
 
 const BUDGET: Budget = Budget {
     exhaustive: 512,
@@ -98,6 +98,31 @@ fn unmount() -> Trial<'static> {
     })
 }
 
+/// The medium had another volume before, which was larger: as long as it is found, it has lost no more
+/// than a copy of its superblock.
+fn making() -> Trial<'static> {
+    let medium = made(96);
+    medium.forget();
+    medium.step(Step::Begin(0));
+    make_on(&medium, 64);
+    medium.step(Step::End(0));
+    Trial::new(
+        medium.log(),
+        |medium, point| match Volume::<Machine<'_>>::probe(&Pmem(medium)) {
+            Ok(superblock) if superblock.blocks.get() == 96 && point.done.is_empty() => {
+                let said = fsck(medium).err().unwrap_or_default();
+                let mut said = said.trim_start_matches("fsck: ").split("; ");
+                if said.all(|said| said.is_empty() || said.starts_with("superblock at block")) {
+                    Ok(())
+                } else {
+                    Err("the old volume is found, and broken".into())
+                }
+            }
+            _ => none_or_whole(medium, point),
+        },
+    )
+}
+
 fn shows(medium: &Recorder, expected: &Snapshot) -> Result<(), String> {
     match recover(medium)? {
         Some(found) if found != *expected => Err("the tree has changed".into()),
@@ -133,7 +158,7 @@ fn each_flush_and_each_fence_around_a_mount_is_needed() {
     };
     let case = Case::record(&setting, &op).unwrap();
     let mut trials = replay(&case);
-    trials.extend([mount(), unmount()]);
+    trials.extend([mount(), unmount(), making()]);
 
     let mut sites: BTreeMap<Site, Vec<&Trial<'_>>> = BTreeMap::new();
     for trial in &trials {

@@ -33,6 +33,12 @@ fn foreign(blocks: u64) -> Image {
 /// A medium with an empty volume of so many blocks; all else is foreign data.
 pub(crate) fn made(blocks: u64) -> Recorder {
     let medium = Recorder::new(foreign(blocks));
+    make_on(&medium, blocks);
+    medium
+}
+
+/// Makes an empty volume of so many blocks.
+pub(crate) fn make_on(medium: &Recorder, blocks: u64) {
     let options = Options {
         slots: 2,
         uuid: *b"a crashed volume",
@@ -40,8 +46,7 @@ pub(crate) fn made(blocks: u64) -> Recorder {
         now: Time(time(0)),
         ..Options::new(blocks)
     };
-    make(&Pmem(&medium), &options).expect("a volume can be made");
-    medium
+    make(&Pmem(medium), &options).expect("a volume can be made");
 }
 
 /// The model of an empty volume.
