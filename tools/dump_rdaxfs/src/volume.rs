@@ -28,7 +28,7 @@ pub(crate) struct VolumeInfo {
     journal_block: u64,
     align_offset: u32,
     created: String,
-    mounted: String,
+    mounted: Option<String>,
     mounts: u64,
     compat: u32,
     ro_compat: u32,
@@ -81,7 +81,8 @@ impl VolumeInfo {
             journal_block: superblock.slots_at.get(),
             align_offset: superblock.align_offset.get(),
             created: text::time(Time(superblock.created.get())),
-            mounted: text::time(Time(superblock.mounted.get())),
+            mounted: (superblock.mounts.get() > 0)
+                .then(|| text::time(Time(superblock.mounted.get()))),
             mounts: superblock.mounts.get(),
             compat: superblock.compat.get(),
             ro_compat: superblock.ro_compat.get(),
@@ -109,11 +110,10 @@ impl fmt::Display for VolumeInfo {
         )?;
         writeln!(f, "huge pages:    from block {} on", self.align_offset)?;
         writeln!(f, "created:       {}", self.created)?;
-        writeln!(
-            f,
-            "mounted:       {} times, last {}",
-            self.mounts, self.mounted
-        )?;
+        match &self.mounted {
+            Some(last) => writeln!(f, "mounted:       {} times, last {last}", self.mounts)?,
+            None => writeln!(f, "mounted:       never")?,
+        }
         writeln!(
             f,
             "features:      compat {:#x}, ro_compat {:#x}, incompat {:#x}",

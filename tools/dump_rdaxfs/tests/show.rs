@@ -85,8 +85,8 @@ fn what_is_where_and_whose_a_block_is() {
     assert_eq!(volume["state"], "mounted");
     assert_eq!(volume["inodes"], 3);
     assert_eq!(volume["blocks"], 2048);
-    assert_eq!(volume["created"], "0.000000000");
-    assert_eq!(volume["mounted"], "1000.000000005");
+    assert_eq!(volume["created"], "1970-01-01T00:00:00.000000000Z");
+    assert_eq!(volume["mounted"], "1970-01-01T00:16:40.000000005Z");
 
     let file = json(&[], &path, &["/folder/file"]);
     assert_eq!(file["kind"], "file");

@@ -106,7 +106,7 @@ fn report(arguments: &Arguments, options: &Options) {
         "has"
     };
     println!(
-        "{} {would} {} blocks of 4096 bytes in {} groups, {} journal slots",
+        "{} {would} {} blocks of 4096 bytes, groups: {}, journal slots: {}",
         arguments.path.display(),
         options.blocks,
         rdaxfs_core::format::groups_of(options.blocks),
