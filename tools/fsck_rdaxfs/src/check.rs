@@ -8,7 +8,9 @@ use std::mem::offset_of;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{anyhow, bail, Context, Result};
-use rdaxfs_check::{discard_records, reconnect, survey, Finding, Fix, Image, Reconnected, Survey};
+use rdaxfs_check::{
+    discard_records, heads_agree, reconnect, survey, Finding, Fix, Image, Reconnected, Survey,
+};
 use rdaxfs_core::format::{Superblock, Time, STATE_CLEAN, STATE_DAMAGED};
 use rdaxfs_core::platform::{Medium, Stores};
 use rdaxfs_core::volume::{Access, Volume};
@@ -44,7 +46,10 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         }
         error => anyhow!("{shown}: {error}: no copy of the superblock is good"),
     })?;
-    if !arguments.force && is_clean(&medium, &superblock) {
+    if !arguments.force
+        && is_clean(&medium, &superblock)
+        && heads_agree(&Image::new(&medium, superblock))
+    {
         println!(
             "{shown}: clean, {} inodes, {} of {} blocks free",
             superblock.inodes, superblock.free_blocks, superblock.blocks

@@ -3,12 +3,14 @@
 //! The program as it is called, on files.
 
 use std::fs::{self, File};
+use std::mem::offset_of;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use rdaxfs_core::format::{
-    block_offset, group_bitmap, inode_offset, Inode, Superblock, Time, S_IFDIR, S_IFREG,
+    block_offset, group_bitmap, group_header, inode_offset, GroupHeader, Inode, Superblock, Time,
+    S_IFDIR, S_IFREG,
 };
 use rdaxfs_core::make::{make, Options};
 use rdaxfs_core::name::NewInode;
@@ -251,5 +253,24 @@ fn bad_arguments_are_named() {
         let output = fsck(arguments, path);
         assert_eq!(code(&output), status, "{arguments:?}: {}", said(&output));
         assert!(said(&output).contains(message), "{}", said(&output));
+    }
+}
+
+/// Without -f a volume that says it is clean is believed, unless a look at its heads speaks against it.
+#[test]
+fn a_clean_volume_is_believed_if_its_heads_agree() {
+    let image = Image::new();
+    assert_eq!(code(&image.fsck(&["-n"])), 0);
+    let free = offset_of!(GroupHeader, free) as u64;
+    for offset in [
+        block_offset(2047) + 100,
+        block_offset(group_header(0)),
+        block_offset(group_header(0)) + free,
+    ] {
+        let image = Image::new();
+        image.store(offset, &[0x55; 4]);
+        assert_eq!(code(&image.fsck(&["-n"])), 4, "{offset:#x}");
+        assert_eq!(code(&image.fsck(&["-p"])), 1, "{offset:#x}");
+        assert_eq!(code(&image.fsck(&["-n"])), 0, "{offset:#x}");
     }
 }

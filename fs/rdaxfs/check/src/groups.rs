@@ -54,7 +54,7 @@ pub(crate) fn judge<M: Medium + Digest>(
 }
 
 /// The header, or, if it is none, a mended one.
-fn judge_header<M: Medium + Digest>(
+pub(crate) fn judge_header<M: Medium + Digest>(
     image: &Image<'_, M>,
     survey: &mut Survey,
     group: u32,

@@ -19,6 +19,7 @@ mod directory;
 mod extents;
 mod finding;
 mod groups;
+mod heads;
 mod image;
 mod inodes;
 mod links;
@@ -30,6 +31,7 @@ mod survey;
 mod xattrs;
 
 pub use finding::{Finding, Fix, Problem, Word};
+pub use heads::heads_agree;
 pub use image::Image;
 pub use names::{reconnect, Reconnected};
 pub use records::discard_records;
