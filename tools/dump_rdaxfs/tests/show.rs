@@ -2,16 +2,13 @@
 
 //! The program as it is called, on a file.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use rdaxfs_core::format::{Time, S_IFDIR, S_IFREG};
-use rdaxfs_core::make::{make, Options};
 use rdaxfs_core::name::NewInode;
-use rdaxfs_core::volume::{Access, Volume};
-use rdaxfs_core::workspace::Workspace;
-use rdaxfs_host::{FileMedium, Host};
+use rdaxfs_host::{FileMedium, Mounted};
 use serde_json::Value;
 
 const NOW: Time = Time::new(1000, 5);
@@ -19,19 +16,12 @@ const NOW: Time = Time::new(1000, 5);
 /// A volume with `/folder/file`, of which a page has data, that was never unmounted.
 fn made(folder: &tempfile::TempDir) -> PathBuf {
     let path = folder.path().join("volume");
-    File::create(&path)
-        .and_then(|file| file.set_len(8 << 20))
-        .expect("a file can be made");
-    let medium = FileMedium::open(&path, true).expect("the file can be opened");
-    let options = Options {
-        uuid: [9; 16],
-        hash_key: [1, 2],
-        ..Options::new(2048)
-    };
-    let superblock = make(&medium, &options).expect("a volume can be made");
-    let mut workspace = Box::new(Workspace::new());
-    let host = Host::new(medium, &superblock);
-    let volume = Volume::mount(host, Access::ReadWrite, NOW, &mut workspace).unwrap();
+    let medium = FileMedium::create(&path, 8 << 20).expect("a file can be made");
+    let made = Mounted::make(medium, NOW).expect("a volume can be made");
+    let Mounted {
+        volume,
+        mut workspace,
+    } = made;
     let (mut root, _) = volume.open(volume.root(), None).unwrap();
     let folder = NewInode {
         mode: S_IFDIR | 0o755,
@@ -85,7 +75,7 @@ fn what_is_where_and_whose_a_block_is() {
     assert_eq!(volume["state"], "mounted");
     assert_eq!(volume["inodes"], 3);
     assert_eq!(volume["blocks"], 2048);
-    assert_eq!(volume["created"], "1970-01-01T00:00:00.000000000Z");
+    assert_eq!(volume["created"], "1970-01-01T00:16:40.000000005Z");
     assert_eq!(volume["mounted"], "1970-01-01T00:16:40.000000005Z");
 
     let file = json(&[], &path, &["/folder/file"]);

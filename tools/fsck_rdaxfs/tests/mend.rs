@@ -9,14 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use rdaxfs_core::format::{
-    block_offset, group_bitmap, group_header, inode_offset, GroupHeader, Inode, Superblock, Time,
-    S_IFDIR, S_IFREG,
+    block_offset, group_bitmap, group_header, inode_offset, GroupHeader, Inode, Time, S_IFDIR,
+    S_IFREG,
 };
-use rdaxfs_core::make::{make, Options};
 use rdaxfs_core::name::NewInode;
 use rdaxfs_core::volume::{Access, Volume};
 use rdaxfs_core::workspace::Workspace;
-use rdaxfs_host::{FileMedium, Host};
+use rdaxfs_host::{FileMedium, Host, Mounted};
 
 const NOW: Time = Time::new(1000, 0);
 
@@ -31,16 +30,9 @@ impl Image {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let path = folder.path().join("volume");
-        File::create(&path)
-            .and_then(|file| file.set_len(8 << 20))
-            .expect("a file can be made");
-        let medium = FileMedium::open(&path, true).expect("the file can be opened");
-        let options = Options {
-            uuid: [9; 16],
-            hash_key: [1, 2],
-            ..Options::new(2048)
-        };
-        make(&medium, &options).expect("a volume can be made");
+        let medium = FileMedium::create(&path, 8 << 20).expect("a file can be made");
+        let made = Mounted::make(medium, NOW).expect("a volume can be made");
+        made.unmount().expect("a new volume can be unmounted");
         Self {
             path,
             _folder: folder,
@@ -49,13 +41,9 @@ impl Image {
 
     fn with<R>(&self, use_it: impl FnOnce(&FileVolume, &mut Workspace) -> R) -> R {
         let medium = FileMedium::open(&self.path, true).unwrap();
-        let superblock = FileVolume::probe(&medium).unwrap();
-        let mut workspace = Box::new(Workspace::new());
-        let host = Host::new(medium, &superblock);
-        let volume = Volume::mount(host, Access::ReadWrite, NOW, &mut workspace).unwrap();
-        let result = use_it(&volume, &mut workspace);
-        let (free, inodes) = volume.count_group(0).unwrap();
-        volume.unmount(u64::from(free), inodes);
+        let mut mounted = Mounted::mount(medium, Access::ReadWrite, NOW).unwrap();
+        let result = use_it(&mounted.volume, &mut mounted.workspace);
+        mounted.unmount().unwrap();
         result
     }
 
@@ -211,10 +199,10 @@ fn a_crash_leaves_nothing_for_preening_but_orphans() {
     fill(&image);
     // Mounted, a name removed, and never unmounted.
     let medium = FileMedium::open(&image.path, true).unwrap();
-    let superblock: Superblock = FileVolume::probe(&medium).unwrap();
-    let mut workspace = Box::new(Workspace::new());
-    let host = Host::new(medium, &superblock);
-    let volume = Volume::mount(host, Access::ReadWrite, NOW, &mut workspace).unwrap();
+    let Mounted {
+        volume,
+        mut workspace,
+    } = Mounted::mount(medium, Access::ReadWrite, NOW).unwrap();
     let (mut root, _) = volume.open(volume.root(), None).unwrap();
     let ino = volume.lookup(&root, b"file").unwrap().ino;
     let (mut file, _) = volume.open(ino, None).unwrap();

@@ -75,6 +75,16 @@ impl FileMedium {
         })
     }
 
+    /// Makes a file of so many bytes, all zero, and opens it.
+    ///
+    /// # Errors
+    ///
+    /// Those of open(2), with `O_EXCL`, and of ftruncate(2).
+    pub fn create(path: &Path, len: u64) -> io::Result<Self> {
+        File::create_new(path)?.set_len(len)?;
+        Self::open(path, true)
+    }
+
     /// Makes all that was stored durable.
     ///
     /// # Errors

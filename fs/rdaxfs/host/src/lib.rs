@@ -5,17 +5,14 @@
 //! # Examples
 //!
 //! ```
-//! use rdaxfs_core::{format::Time, make::{make, Options}, volume::{Access, Volume}, workspace::Workspace};
-//! use rdaxfs_host::{Dram, Host};
+//! use rdaxfs_core::{format::Time, volume::Access};
+//! use rdaxfs_host::{Dram, Mounted};
 //!
-//! let medium = Dram::new(4 << 20);
-//! let options = Options { slots: 2, ..Options::new(medium.blocks()) };
-//! let superblock = make(&medium, &options).unwrap();
+//! let mounted = Mounted::make(Dram::new(4 << 20), Time::new(0, 0)).unwrap();
+//! let medium = mounted.unmount().unwrap();
 //!
-//! let mut workspace = Workspace::new();
-//! let host = Host::new(medium, &superblock);
-//! let volume = Volume::mount(host, Access::ReadWrite, Time::new(0, 0), &mut workspace).unwrap();
-//! let (_, root) = volume.open(volume.root(), None).unwrap();
+//! let mounted = Mounted::mount(medium, Access::ReadOnly, Time::new(1, 0)).unwrap();
+//! let (_, root) = mounted.volume.open(mounted.volume.root(), None).unwrap();
 //! assert!(root.is_directory());
 //! ```
 
@@ -26,8 +23,10 @@ mod digest;
 mod dram;
 mod file;
 mod host;
+mod mounted;
 
 pub use digest::{crc32c, siphash};
 pub use dram::Dram;
 pub use file::FileMedium;
 pub use host::Host;
+pub use mounted::{totals, Mounted};

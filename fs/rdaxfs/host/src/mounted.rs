@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A mounted volume with what its operations want.
+
+use rdaxfs_core::format::{Time, BLOCK_SIZE};
+use rdaxfs_core::make::{make, Options};
+use rdaxfs_core::platform::{Digest, Medium, Platform, Stores};
+use rdaxfs_core::volume::{Access, Volume};
+use rdaxfs_core::workspace::Workspace;
+use rdaxfs_core::Result;
+
+use crate::Host;
+
+/// The free blocks and the inodes of a volume, as its groups count them: what
+/// [`Volume::unmount`] wants to know.
+///
+/// # Errors
+///
+/// Those of [`Volume::count_group`].
+pub fn totals<P: Platform>(volume: &Volume<P>) -> Result<(u64, u64)> {
+    let (mut free, mut inodes) = (0, 0_u64);
+    for group in 0..volume.groups() {
+        let (blocks, count) = volume.count_group(group)?;
+        free += u64::from(blocks);
+        // What a damaged group counts is any number.
+        inodes = inodes.saturating_add(count);
+    }
+    Ok((free, inodes))
+}
+
+/// A mounted volume and its memory to work in, for one thread.
+pub struct Mounted<M> {
+    /// The volume.
+    pub volume: Volume<Host<M>>,
+    /// What its operations work in.
+    pub workspace: Box<Workspace>,
+}
+
+impl<M: Medium + Stores + Digest> Mounted<M> {
+    /// Makes a volume that fills the medium, the same each time, and mounts it for writing.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`make`] and [`Volume::mount`].
+    pub fn make(medium: M, now: Time) -> Result<Self> {
+        let options = Options {
+            uuid: [9; 16],
+            hash_key: [1, 2],
+            now,
+            ..Options::new(medium.len() / BLOCK_SIZE)
+        };
+        make(&medium, &options)?;
+        Self::mount(medium, Access::ReadWrite, now)
+    }
+
+    /// Mounts what is there.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Volume::probe`] and [`Volume::mount`].
+    pub fn mount(medium: M, access: Access, now: Time) -> Result<Self> {
+        let superblock = Volume::<Host<M>>::probe(&medium)?;
+        let mut workspace = Box::new(Workspace::new());
+        let host = Host::new(medium, &superblock);
+        let volume = Volume::mount(host, access, now, &mut workspace)?;
+        Ok(Self { volume, workspace })
+    }
+
+    /// Unmounts it as clean, and returns the medium.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`totals`].
+    pub fn unmount(self) -> Result<M> {
+        let (free, inodes) = totals(&self.volume)?;
+        Ok(self.volume.unmount(free, inodes).into_medium())
+    }
+}
