@@ -235,8 +235,12 @@ impl<P: Platform> Source for Volume<P> {
     }
 }
 
-/// Reads and judges the superblock at a block.
-fn read_superblock(medium: &(impl Medium + Digest), block: u64) -> Result<Superblock> {
+/// Reads and judges the superblock at a block: the first one, or the last one of a volume.
+///
+/// # Errors
+///
+/// As [`Volume::probe`].
+pub fn read_superblock(medium: &(impl Medium + Digest), block: u64) -> Result<Superblock> {
     let mut superblock: Superblock = zerocopy::FromZeros::new_zeroed();
     let offset = block_offset(block);
     if medium.len() < offset.saturating_add(size_of::<Superblock>() as u64) {
@@ -267,7 +271,7 @@ fn judge(superblock: &Superblock, len: u64) -> Result {
         && blocks <= len / BLOCK_SIZE
         && (1..=u64::from(MAX_SLOTS)).contains(&slots)
         && slots_at >= group_body(0)
-        && slots_end <= blocks.min(GROUP_BLOCKS)
+        && slots_end <= (blocks - 1).min(GROUP_BLOCKS)
         && is_inode_number(superblock.root.get(), blocks)
         && !(slots_at..slots_end).contains(&inode_block(superblock.root.get()))
         && u64::from(superblock.align_offset.get()) < CHUNK_BLOCKS;
@@ -278,12 +282,13 @@ fn judge(superblock: &Superblock, len: u64) -> Result {
     }
 }
 
-/// Whether a number can be an inode's of a volume of so many blocks.
+/// Whether a number can be an inode's of a volume of so many blocks, of which the last one is the copy of the
+/// superblock.
 fn is_inode_number(ino: u64, blocks: u64) -> bool {
     let block = inode_block(ino);
     let group = group_of(block);
     inode_slot(ino) != 0
-        && block < blocks
+        && block < blocks - 1
         && group < groups_of(blocks)
         && block >= group_body(group)
 }

@@ -95,6 +95,7 @@ fn the_documentation_has_the_constants() {
     assert_eq!(INODE_CRC, 8..56);
     assert_eq!(NODE_CRC, 8..40);
     assert_eq!((MAX_ENTRIES, MAX_CHILDREN, MAX_EXTENTS), (255, 252, 236));
+    assert_eq!(MAX_CHECKED, 262_144);
     assert_eq!((EXTENT_ORDER, EXTENT_PLACES), (64, 320));
     assert_eq!((INLINE_EXTENTS, INLINE_BYTES), (6, 96));
     assert_eq!(

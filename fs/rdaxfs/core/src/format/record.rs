@@ -5,7 +5,7 @@
 use zerocopy::little_endian::{U32, U64};
 use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::BLOCK_BYTES;
+use super::{BLOCK_BYTES, BLOCK_SIZE};
 
 /// The head of a record. The slot holds no record if `sequence` is 0 or `crc` is wrong.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -36,6 +36,9 @@ pub const RECORD_HEADER: usize = size_of::<RecordHeader>();
 pub const RECORD_ENTRY: usize = size_of::<RecordEntry>();
 /// The most entries of a record.
 pub const MAX_ENTRIES: usize = (BLOCK_BYTES - RECORD_HEADER) / RECORD_ENTRY;
+/// The most bytes that a record vouches for: more than any operation writes, so that a mount does not
+/// read for hours what a damaged record names.
+pub const MAX_CHECKED: u64 = 64 * BLOCK_SIZE;
 /// [`RecordEntry::offset`]: bytes to check, not a word to store.
 pub const ENTRY_CHECK: u64 = 1;
 

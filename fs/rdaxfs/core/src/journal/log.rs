@@ -7,7 +7,7 @@ use zerocopy::IntoBytes as _;
 use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::format::{
-    RecordEntry, RecordHeader, ENTRY_CHECK, MAX_ENTRIES, RECORD_ENTRY, RECORD_HEADER,
+    RecordEntry, RecordHeader, ENTRY_CHECK, MAX_CHECKED, MAX_ENTRIES, RECORD_ENTRY, RECORD_HEADER,
 };
 use crate::platform::Digest;
 use crate::{Error, Result};
@@ -45,6 +45,14 @@ impl Entry {
 }
 
 impl Entry {
+    /// How many bytes it vouches for.
+    pub(super) const fn checked(self) -> u64 {
+        match self {
+            Self::Store { .. } => 0,
+            Self::Check { len, .. } => len,
+        }
+    }
+
     /// Whether bytes that are vouched for are among those of a range.
     fn overlaps(self, offset: u64, len: u64) -> bool {
         match self {
@@ -124,6 +132,13 @@ impl Log {
         {
             return Err(Error::Invalid);
         }
+        let checked = self
+            .entries()
+            .map(Entry::checked)
+            .fold(len, u64::saturating_add);
+        if checked > MAX_CHECKED {
+            return Err(Error::TooBig);
+        }
         let last = self
             .count()
             .checked_sub(1)
@@ -135,7 +150,7 @@ impl Log {
                 crc,
             } = Entry::of(raw)
             {
-                if start.saturating_add(before) == offset && before + len <= u64::from(u32::MAX) {
+                if start.saturating_add(before) == offset {
                     let crc = digest.crc32c(crc, bytes);
                     raw.value.set(u64::from(crc) | (before + len) << 32);
                     return Ok(());

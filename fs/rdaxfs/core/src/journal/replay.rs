@@ -5,16 +5,17 @@
 
 use super::log::Entry;
 use super::Log;
-use crate::format::{MAX_SLOTS, RECORD_HEADER};
+use crate::format::{MAX_CHECKED, MAX_SLOTS, RECORD_HEADER};
 use crate::platform::{Platform, Stores as _};
 use crate::source::Source;
 use crate::volume::Volume;
 use crate::{Error, Result};
 
 /// Does what the records say that are whole, in their order, and clears them. A crash in between
-/// leaves what another replay completes.
+/// leaves what another replay completes. Those that are not whole are cleared too: what they vouch for may
+/// come to be as they say, when fsck mends it.
 ///
-/// Returns how many there were.
+/// Returns how many were done.
 ///
 /// # Errors
 ///
@@ -22,13 +23,20 @@ use crate::{Error, Result};
 /// volume does not have. Nothing has been changed then.
 pub(crate) fn replay<P: Platform>(volume: &Volume<P>, log: &mut Log) -> Result<u32> {
     let mut sequences = [0_u64; MAX_SLOTS as usize];
-    let mut found = 0;
+    let (mut found, mut torn) = (0, 0_u64);
     // All are judged before any is done: doing one could change what another vouches for.
     for (slot, sequence) in (0..volume.slots()).zip(&mut sequences) {
-        if let Some(valid) = judge(volume, log, slot)? {
-            *sequence = valid;
-            found += 1;
+        match judge(volume, log, slot)? {
+            Slot::Empty => {}
+            Slot::Torn => torn |= 1 << slot,
+            Slot::Whole(number) => {
+                *sequence = number;
+                found += 1;
+            }
         }
+    }
+    for slot in (0..volume.slots()).filter(|slot| torn >> slot & 1 == 1) {
+        clear(volume, slot);
     }
     if found == 0 {
         return Ok(0);
@@ -52,13 +60,18 @@ pub(crate) fn replay<P: Platform>(volume: &Volume<P>, log: &mut Log) -> Result<u
     // the earlier one alone.
     let mut last = 0;
     while let Some((slot, sequence)) = next_after(&sequences, last) {
-        let header = volume.slot_offset(slot);
-        medium.store_u64(header, 0);
-        medium.flush(header, RECORD_HEADER as u64);
+        clear(volume, slot);
         medium.fence();
         last = sequence;
     }
     Ok(found)
+}
+
+/// Starts to make a slot empty.
+fn clear<P: Platform>(volume: &Volume<P>, slot: u32) {
+    let header = volume.slot_offset(slot);
+    volume.stores().store_u64(header, 0);
+    volume.stores().flush(header, RECORD_HEADER as u64);
 }
 
 /// Starts the marks of all records on their way to the medium, so that after an unmount there is none
@@ -73,7 +86,7 @@ pub(super) fn flush_marks<P: Platform>(volume: &Volume<P>) {
 /// Whether there is a record that is whole.
 pub(crate) fn any_record<P: Platform>(volume: &Volume<P>, log: &mut Log) -> Result<bool> {
     for slot in 0..volume.slots() {
-        if judge(volume, log, slot)?.is_some() {
+        if matches!(judge(volume, log, slot)?, Slot::Whole(_)) {
             return Ok(true);
         }
     }
@@ -94,15 +107,27 @@ fn read_slot<P: Platform>(volume: &Volume<P>, log: &mut Log, slot: u32) -> Resul
     )
 }
 
-/// The record's number, if the slot has one that is whole.
-fn judge<P: Platform>(volume: &Volume<P>, log: &mut Log, slot: u32) -> Result<Option<u64>> {
+/// What a slot has.
+enum Slot {
+    Empty,
+    /// A record, or bytes, that are not whole.
+    Torn,
+    /// A record with that number.
+    Whole(u64),
+}
+
+fn judge<P: Platform>(volume: &Volume<P>, log: &mut Log, slot: u32) -> Result<Slot> {
     if volume.word(volume.slot_offset(slot))? == 0 {
-        return Ok(None);
+        return Ok(Slot::Empty);
     }
     read_slot(volume, log, slot)?;
     let Some(sequence) = log.valid_record(volume.platform()) else {
-        return Ok(None);
+        return Ok(Slot::Torn);
     };
+    let checked = log.entries().map(Entry::checked);
+    if checked.fold(0, u64::saturating_add) > MAX_CHECKED {
+        return Err(Error::Corrupt);
+    }
     for entry in log.entries() {
         match entry {
             Entry::Store { offset, .. } => {
@@ -114,12 +139,12 @@ fn judge<P: Platform>(volume: &Volume<P>, log: &mut Log, slot: u32) -> Result<Op
             }
             Entry::Check { offset, len, crc } => {
                 if checksum(volume, offset, len)? != crc {
-                    return Ok(None);
+                    return Ok(Slot::Torn);
                 }
             }
         }
     }
-    Ok(Some(sequence))
+    Ok(Slot::Whole(sequence))
 }
 
 fn checksum<P: Platform>(volume: &Volume<P>, offset: u64, len: u64) -> Result<u32> {

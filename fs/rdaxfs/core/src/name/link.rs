@@ -35,7 +35,7 @@ impl<P: Platform> Volume<P> {
         if is_directory(self, inode)? {
             return Err(Error::IsDirectory);
         }
-        self.add_name(workspace, map, name, inode, now, |tx, ino| {
+        self.add_name(workspace, (map, name), inode, now, false, |tx, ino| {
             let intent = tx.word(inode_word(ino, offset_of!(Inode, intent)))?;
             if links(tx, ino)? == 0 && intent == 0 {
                 if !is_listed(tx, ino)? {
@@ -62,7 +62,8 @@ impl<P: Platform> Volume<P> {
     ) -> Result {
         let parent = map.ino;
         let directory = is_directory(self, inode)?;
-        self.add_name(workspace, map, name, inode, now, |tx, ino| {
+        // What is mended must not fail for lack of space, as far as that can be.
+        self.add_name(workspace, (map, name), inode, now, true, |tx, ino| {
             if directory {
                 tx.set(inode_word(ino, offset_of!(Inode, parent)), parent)?;
                 return add_links(tx, parent, 1);
@@ -71,14 +72,15 @@ impl<P: Platform> Volume<P> {
         })
     }
 
-    /// Adds an entry for an inode, together with what `counted` changes of it.
+    /// Adds an entry for an inode, together with what `counted` changes of it; `reserve`: from the last blocks
+    /// too.
     fn add_name(
         &self,
         workspace: &mut Workspace,
-        map: &mut MapState,
-        name: &[u8],
+        (map, name): (&mut MapState, &[u8]),
         inode: &mut MapState,
         now: Time,
+        reserve: bool,
         mut counted: impl FnMut(&mut Transaction<'_, P>, u64) -> Result,
     ) -> Result {
         self.check_writable()?;
@@ -98,7 +100,7 @@ impl<P: Platform> Volume<P> {
         tx.join(&mut map.stamp)?;
         tx.join(&mut inode.stamp)?;
         tx.attempt(|tx| {
-            let mut blocks = NodeBlocks::new(directory.ino, false);
+            let mut blocks = NodeBlocks::new(directory.ino, reserve);
             insert(
                 tx,
                 &mut scratch,

@@ -115,11 +115,9 @@ impl<P: Platform> Volume<P> {
                 free_run(tx, blob.root.block, before, false)?;
             }
             let blocks_at = inode_word(ino, offset_of!(Inode, blocks));
-            let blocks = tx
-                .word(blocks_at)?
-                .checked_sub(before)
-                .ok_or(Error::Corrupt)?;
-            tx.set(blocks_at, blocks + count)?;
+            let blocks = tx.word(blocks_at)?.checked_sub(before);
+            let blocks = blocks.and_then(|blocks| blocks.checked_add(count));
+            tx.set(blocks_at, blocks.ok_or(Error::Corrupt)?)?;
             tx.set(inode_word(ino, offset_of!(Inode, ctime)), now.0)
         })?;
         tx.commit()
