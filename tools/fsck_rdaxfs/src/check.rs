@@ -9,14 +9,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{anyhow, bail, Context, Result};
 use rdaxfs_check::{
-    discard_records, heads_agree, reconnect, survey, Finding, Fix, Image, Reconnected, Survey,
+    choose_superblock, discard_records, heads_agree, reconnect, survey, Finding, Fix, Image,
+    Reconnected, Survey,
 };
 use rdaxfs_core::format::{Superblock, Time, STATE_CLEAN, STATE_DAMAGED};
 use rdaxfs_core::platform::{Medium, Stores};
 use rdaxfs_core::volume::{Access, Volume};
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::Error;
-use rdaxfs_host::{FileMedium, Host};
+use rdaxfs_host::{totals, FileMedium, Host};
 use zerocopy::IntoBytes;
 
 use crate::cli::Arguments;
@@ -37,7 +38,7 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     let mut meter = Meter::of(arguments)?;
     let shown = arguments.path.display();
     let medium = open(arguments)?;
-    let superblock = Volume::<Host<FileMedium>>::probe(&medium).map_err(|error| match error {
+    let (superblock, wrong) = choose_superblock(&medium).map_err(|error| match error {
         Error::Invalid => {
             anyhow!("{shown} is no volume of rdaxfs: neither copy of the superblock is there")
         }
@@ -60,10 +61,15 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     if superblock.ro_compat.get() != 0 {
         bail!("{shown} has features that this fsck.rdaxfs does not know; use a newer one");
     }
-    let medium = replay(medium, arguments, consent)?;
     let mut mended = 0;
+    // By the first copy the journal is found.
+    let is_lost = match &wrong {
+        None => false,
+        Some(wrong) => !mend_superblock(wrong, &medium, consent, &mut mended)?,
+    };
+    let medium = replay(medium, arguments, consent)?;
     let (found, refused) = mend(&medium, consent, &mut meter, &mut mended)?;
-    if refused {
+    if refused || is_lost {
         medium
             .sync()
             .with_context(|| format!("{shown} cannot be written"))?;
@@ -79,7 +85,7 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         return Ok(Status::CLEAN);
     }
     let unconnected: Vec<u64> = found.unconnected().collect();
-    let (outcome, medium) = give_names(medium, &superblock, &unconnected)
+    let (outcome, medium) = give_names(medium, &unconnected)
         .map_err(|error| anyhow!("{shown}: lost names cannot be given anew: {error}"))?;
     mended += outcome.named;
     if outcome.finished > 0 {
@@ -127,6 +133,25 @@ fn is_clean(medium: &FileMedium, superblock: &Superblock) -> bool {
         && superblock.state.get() == STATE_CLEAN
 }
 
+/// Mends the first copy of the superblock. Returns whether it is mended on the medium too: when nothing may be
+/// changed, it is in memory.
+fn mend_superblock(
+    wrong: &Finding,
+    medium: &FileMedium,
+    consent: Consent,
+    mended: &mut usize,
+) -> Result<bool> {
+    println!("{}", wrong.problem);
+    if consent.to(&wrong.problem) {
+        return Ok(apply(wrong, medium, mended));
+    }
+    if consent != Consent::No {
+        bail!("nothing can be judged without a good superblock");
+    }
+    wrong.apply(medium);
+    Ok(false)
+}
+
 /// Does what the journal's records say. If one of them cannot be done, they are dropped where that is
 /// wanted.
 fn replay(medium: FileMedium, arguments: &Arguments, consent: Consent) -> Result<FileMedium> {
@@ -152,19 +177,16 @@ fn replay(medium: FileMedium, arguments: &Arguments, consent: Consent) -> Result
 /// Gives names to what has none, and unmounts the volume as clean.
 fn give_names(
     medium: FileMedium,
-    superblock: &Superblock,
     unconnected: &[u64],
 ) -> rdaxfs_core::Result<(Reconnected, FileMedium)> {
-    let host = Host::new(medium, superblock);
+    let superblock = Volume::<Host<FileMedium>>::probe(&medium)?;
+    // What a record has changed may be where the journal is: what is there was not looked at, and is out of date.
+    discard_records(&medium, &superblock);
+    let host = Host::new(medium, &superblock);
     let mut workspace = Box::new(Workspace::new());
     let volume = Volume::mount(host, Access::ReadWrite, now(), &mut workspace)?;
     let outcome = reconnect(&volume, &mut workspace, unconnected, now())?;
-    let (mut free, mut inodes) = (0, 0);
-    for group in 0..volume.groups() {
-        let (group_free, group_inodes) = volume.count_group(group)?;
-        free += u64::from(group_free);
-        inodes += group_inodes;
-    }
+    let (free, inodes) = totals(&volume)?;
     Ok((outcome, volume.unmount(free, inodes).into_medium()))
 }
 
@@ -214,8 +236,8 @@ fn apply(finding: &Finding, medium: &FileMedium, mended: &mut usize) -> bool {
 }
 
 fn look(medium: &FileMedium, meter: &mut Meter) -> Result<Survey> {
-    let superblock = Volume::<Host<FileMedium>>::probe(medium)
-        .map_err(|error| anyhow!("the superblock is lost: {error}"))?;
+    let (superblock, _) =
+        choose_superblock(medium).map_err(|error| anyhow!("the superblock is lost: {error}"))?;
     let found = survey(&Image::new(medium, superblock), |progress| {
         meter.show(progress)
     });

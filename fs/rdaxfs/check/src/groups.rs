@@ -92,8 +92,10 @@ pub(crate) fn judge_header<M: Medium + Digest>(
 fn expected_bits<M: Medium + Digest>(image: &Image<'_, M>, survey: &Survey, group: u32) -> Bits {
     let mut bits = survey.claims.group(group);
     let end = (image.blocks() - group_start(group)).min(GROUP_BLOCKS);
-    for place in end..GROUP_BLOCKS {
-        bits.used[(place / 64) as usize] |= 1 << (place % 64);
+    for (word, first) in bits.used.iter_mut().zip((0..GROUP_BLOCKS).step_by(64)) {
+        // The word's bits from the volume's end on.
+        let within = end.saturating_sub(first).min(64) as u32;
+        *word |= u64::MAX.checked_shl(within).unwrap_or(0);
     }
     bits
 }

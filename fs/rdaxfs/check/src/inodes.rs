@@ -83,11 +83,12 @@ fn marked_metadata<M: Medium + Digest>(image: &Image<'_, M>, group: u32) -> Vec<
 
 /// Whether a block has an inode of its own, whatever its head says.
 fn has_inode<M: Medium + Digest>(image: &Image<'_, M>, block: u64) -> bool {
-    image.is_run(block, 1)
-        && (1..CHUNK_SLOTS).any(|slot| {
-            let ino = inode_number(block, slot);
-            matches!(read_inode(image, ino), Ok((_, None)))
-        })
+    (1..CHUNK_SLOTS).any(|slot| is_whole(image, inode_number(block, slot)))
+}
+
+/// Whether an inode's bytes are all as they must be, where one can be.
+fn is_whole<M: Medium + Digest>(image: &Image<'_, M>, ino: u64) -> bool {
+    image.is_run(inode_block(ino), 1) && matches!(read_inode(image, ino), Ok((_, None)))
 }
 
 /// Claims a chunk, and adds its inodes.
@@ -102,17 +103,45 @@ fn add_chunk<M: Medium + Digest>(image: &Image<'_, M>, survey: &mut Survey, bloc
     }
 }
 
-/// An inode that a name leads to, but no bitmap: returns whether it is one after all.
+/// An inode that a name of that type (`DT_*`) leads to, but no bitmap: returns whether it is one after all.
 pub(crate) fn find_by_name<M: Medium + Digest>(
     image: &Image<'_, M>,
     survey: &mut Survey,
     ino: u64,
+    kind: u8,
 ) -> bool {
     let block = inode_block(ino);
-    if is_chunk(image, block) && !survey.claims.is_claimed(block) {
+    // One whose head is damaged may have the inode all the same.
+    let is_chunk = is_chunk(image, block) || is_whole(image, ino);
+    if is_chunk && !survey.claims.is_claimed(block) {
         add_chunk(image, survey, block);
     }
+    if !survey.inodes.contains_key(&ino) {
+        revive(image, survey, ino, kind);
+    }
     survey.inodes.contains_key(&ino)
+}
+
+/// Takes an inode for one in use that its chunk says is free, if it is whole and has links: those that were
+/// freed have none.
+fn revive<M: Medium + Digest>(image: &Image<'_, M>, survey: &mut Survey, ino: u64, kind: u8) {
+    let (block, slot) = (inode_block(ino), inode_slot(ino));
+    let Some(used) = survey.chunks.get_mut(&block) else {
+        return;
+    };
+    let Ok((inode, None)) = read_inode(image, ino) else {
+        return;
+    };
+    let is_free = slot != 0 && *used >> slot & 1 == 0;
+    if !is_free || inode.links.get() == 0 || entry_type(inode.mode.get()) != kind {
+        return;
+    }
+    *used |= 1 << slot;
+    let used_at = block_offset(block) + offset_of!(InodeChunk, used) as u64;
+    let words = vec![(used_at, *used)];
+    let what = "has a name and links, but is marked free; it is kept";
+    survey.add(Finding::words(Problem::Inode { ino, what }, words));
+    add_inode(image, survey, inode);
 }
 
 /// Whether a block says that it is an inode chunk, and which.
@@ -153,7 +182,7 @@ fn read_chunk<M: Medium + Digest>(
     if used & !CHUNK_FULL != 0 {
         // The word is not to be trusted: what looks like an inode is taken for one.
         used = (1..CHUNK_SLOTS)
-            .filter(|&slot| matches!(read_inode(image, inode_number(block, slot)), Ok((_, None))))
+            .filter(|&slot| is_whole(image, inode_number(block, slot)))
             .fold(0, |used, slot| used | 1 << slot);
         let what = "the inodes in use are impossible; what looks like an inode is kept";
         problems.push(Problem::Chunk { block, what });

@@ -35,4 +35,5 @@ pub use heads::heads_agree;
 pub use image::Image;
 pub use names::{reconnect, Reconnected};
 pub use records::discard_records;
+pub use superblock::choose as choose_superblock;
 pub use survey::{survey, InodeInfo, Progress, Survey};

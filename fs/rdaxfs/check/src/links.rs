@@ -25,7 +25,7 @@ pub(crate) fn judge<M: Medium + Digest>(
     progress: &mut impl FnMut(Progress),
 ) {
     let root = image.superblock.root.get();
-    find_by_name(image, survey, root);
+    find_by_name(image, survey, root, entry_type(S_IFDIR));
     if !is_directory(survey, root) {
         survey.add(new_root(image, root));
         return;
@@ -114,8 +114,8 @@ fn judge_entries<M: Medium + Digest>(
     let mut bad = BTreeSet::new();
     let mut problems = Vec::new();
     for (number, entry) in entries.iter().enumerate() {
-        let known =
-            survey.inodes.contains_key(&entry.ino) || find_by_name(image, survey, entry.ino);
+        let known = survey.inodes.contains_key(&entry.ino)
+            || find_by_name(image, survey, entry.ino, entry.kind);
         let judged = if known {
             judge_target(survey, root, entry.ino, entry.kind)
         } else {

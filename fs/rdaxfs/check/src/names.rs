@@ -3,7 +3,7 @@
 //! What the core does once nothing is wrong but names: it finishes what was left to do, and gives names to
 //! what has lost them.
 
-use rdaxfs_core::format::{Time, S_IFDIR, S_IFMT};
+use rdaxfs_core::format::{Time, S_IFDIR};
 use rdaxfs_core::inode::MapState;
 use rdaxfs_core::name::NewInode;
 use rdaxfs_core::platform::Platform;
@@ -12,7 +12,7 @@ use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::{Error, Result};
 
 /// Where inodes without a name go.
-const LOST_FOUND: &[u8] = b"lost+found";
+const LOST_FOUND: &str = "lost+found";
 
 /// What was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +23,8 @@ pub struct Reconnected {
     pub finished: usize,
 }
 
-/// Finishes what is left to do, and gives each of `unconnected` a name in lost+found. A survey has
-/// found nothing else wrong with the volume, which is mounted for writing.
+/// Finishes what is left to do, and gives each of `unconnected` a name in lost+found, or in the root directory if
+/// there is no room for that. A survey has found nothing else wrong with the volume, which is mounted for writing.
 ///
 /// # Errors
 ///
@@ -40,13 +40,21 @@ pub fn reconnect<P: Platform>(
     if !unconnected.is_empty() {
         let (mut root, _) = volume.open(volume.root(), None)?;
         let mut folder = open_folder(volume, workspace, &mut root, now)?;
+        let folder = folder.as_mut().unwrap_or(&mut root);
         for &ino in unconnected {
             if ino == folder.ino() {
                 continue;
             }
             let (mut map, _) = volume.open(ino, None)?;
-            let name = format!("#{ino}");
-            volume.adopt(workspace, &mut folder, name.as_bytes(), &mut map, now)?;
+            let plain = format!("#{ino}");
+            let mut name = plain.clone();
+            for turn in 1_u64.. {
+                match volume.adopt(workspace, folder, name.as_bytes(), &mut map, now) {
+                    Ok(()) => break,
+                    Err(Error::Exists) => name = format!("{plain}.{turn}"),
+                    Err(error) => return Err(error),
+                }
+            }
             named += 1;
         }
     }
@@ -65,27 +73,35 @@ fn finish_all<P: Platform>(volume: &Volume<P>, workspace: &mut Workspace) -> Res
     Ok(finished)
 }
 
+/// Opens the directory for what has no name, which is made if need be; with another name if something else has
+/// that one. [`None`] if there is no room for it.
 fn open_folder<P: Platform>(
     volume: &Volume<P>,
     workspace: &mut Workspace,
     root: &mut MapState,
     now: Time,
-) -> Result<MapState> {
-    match volume.lookup(root, LOST_FOUND) {
-        Ok(found) => {
-            let (map, attributes) = volume.open(found.ino, None)?;
-            if attributes.mode & S_IFMT != S_IFDIR {
-                return Err(Error::NotDirectory);
+) -> Result<Option<MapState>> {
+    let new = NewInode {
+        mode: S_IFDIR | 0o700,
+        ..NewInode::default()
+    };
+    let mut name = LOST_FOUND.to_owned();
+    for turn in 1_u64.. {
+        match volume.lookup(root, name.as_bytes()) {
+            Ok(found) => {
+                let (map, attributes) = volume.open(found.ino, None)?;
+                if attributes.is_directory() {
+                    return Ok(Some(map));
+                }
             }
-            Ok(map)
+            Err(Error::NoEntry) => break,
+            Err(error) => return Err(error),
         }
-        Err(Error::NoEntry) => {
-            let new = NewInode {
-                mode: S_IFDIR | 0o700,
-                ..NewInode::default()
-            };
-            Ok(volume.mkdir(workspace, root, LOST_FOUND, &new, now)?.0)
-        }
+        name = format!("{LOST_FOUND}.{turn}");
+    }
+    match volume.mkdir(workspace, root, name.as_bytes(), &new, now) {
+        Ok((map, _)) => Ok(Some(map)),
+        Err(Error::NoSpace) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -73,13 +73,23 @@ fn walk<M: Medium + Digest>(
     if !survey.claim(block, 1, true) {
         return Err("belongs to something else already; what it held is lost");
     }
+    judge_low(image, survey, owner.ino, block, (&bytes, &keys));
     if level == 0 {
         found.push(Leaf { block, bytes, keys });
         return Ok(());
     }
-    let children = children(&bytes);
-    let mut left = children.clone();
+    let mut children = children(&bytes);
     let mut problems = Vec::new();
+    // The first child has all keys below the second one's, but a search goes by what it says too.
+    let second = children.get(1).map_or(keys.end, |&(key, _)| key);
+    if let Some((key, _)) = children.first_mut() {
+        if !(keys.start..second).contains(key) {
+            *key = keys.start;
+            let what = "has a first child with a key that it cannot have";
+            problems.push(bad_node(owner.ino, block, what));
+        }
+    }
+    let mut left = children.clone();
     for (at, &(key, child)) in children.iter().enumerate() {
         let low = if at == 0 { keys.start } else { key };
         let high = children.get(at + 1).map_or(keys.end, |&(key, _)| key);
@@ -134,6 +144,30 @@ fn judge<M: Medium + Digest>(
         return Err("has an impossible number of children; what it held is lost");
     }
     Ok(())
+}
+
+/// Whether a node's lowest key was one of those that it may have now.
+fn judge_low<M: Medium + Digest>(
+    image: &Image<'_, M>,
+    survey: &mut Survey,
+    ino: u64,
+    block: u64,
+    (bytes, keys): (&Block, &std::ops::Range<u64>),
+) {
+    let mut header: NodeHeader = bytes.get(0);
+    if keys.contains(&header.low.get()) {
+        return;
+    }
+    header.low.set(keys.start);
+    header.crc.set(image.crc(&header.as_bytes()[NODE_CRC]));
+    let base = block_offset(block);
+    let head = u64::from(header.magic.get()) | u64::from(header.crc.get()) << 32;
+    let words = vec![
+        (base, head),
+        (base + offset_of!(NodeHeader, low) as u64, keys.start),
+    ];
+    let problem = bad_node(ino, block, "says a lowest key that it cannot have");
+    survey.add(Finding::words(problem, words));
 }
 
 /// An inner node's children: their keys and blocks.

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Damage that trials of `rdaxfs_mutate` have found something with, each put together by hand: mending it loses
+//! nothing that is still there, and ends with nothing wrong.
+
+use std::mem::offset_of;
+
+use rdaxfs_check::{choose_superblock, reconnect, survey, Image, Problem, Survey};
+use rdaxfs_core::format::{
+    block_offset, group_metadata, inode_block, inode_offset, inode_slot, Inode, InodeChunk,
+    NodeHeader, Superblock, Time, BLOCK_SIZE, DIRECTORY_LEAF_MAGIC, INNER_MAGIC, INODE_SIZE,
+    NODE_CRC, NODE_HEADER, SUPER_CRC, S_IFDIR, S_IFREG,
+};
+use rdaxfs_core::inode::MapState;
+use rdaxfs_core::name::NewInode;
+use rdaxfs_core::platform::{Digest, Medium, Stores};
+use rdaxfs_core::volume::{read_superblock, Access};
+use rdaxfs_host::{Dram, Mounted};
+use zerocopy::{FromBytes, FromZeros, IntoBytes};
+
+const NOW: Time = Time::new(5, 0);
+const FILE: NewInode<'_> = new(S_IFREG | 0o644);
+const FOLDER: NewInode<'_> = new(S_IFDIR | 0o755);
+
+const fn new(mode: u16) -> NewInode<'static> {
+    NewInode {
+        mode,
+        uid: 0,
+        gid: 0,
+        project: 0,
+        flags: 0,
+        device: 0,
+        xattrs: &[],
+    }
+}
+
+fn made(mib: u64) -> Mounted<Dram> {
+    Mounted::make(Dram::new(mib << 20), NOW).expect("a volume can be made")
+}
+
+fn mounted(medium: Dram) -> Mounted<Dram> {
+    Mounted::mount(medium, Access::ReadWrite, NOW).expect("the volume can be mounted")
+}
+
+fn root(fs: &Mounted<Dram>) -> MapState {
+    fs.volume.open(fs.volume.root(), None).unwrap().0
+}
+
+fn open(fs: &Mounted<Dram>, directory: &MapState, name: &str) -> MapState {
+    let found = fs.volume.lookup(directory, name.as_bytes());
+    let found = found.unwrap_or_else(|error| panic!("{name}: {error}"));
+    fs.volume.open(found.ino, None).unwrap().0
+}
+
+fn create(fs: &mut Mounted<Dram>, directory: &mut MapState, name: &str) -> MapState {
+    let volume = &fs.volume;
+    let made = volume.create(&mut fs.workspace, directory, name.as_bytes(), &FILE, NOW);
+    made.unwrap().0
+}
+
+fn mkdir(fs: &mut Mounted<Dram>, directory: &mut MapState, name: &str) -> MapState {
+    let volume = &fs.volume;
+    let made = volume.mkdir(&mut fs.workspace, directory, name.as_bytes(), &FOLDER, NOW);
+    made.unwrap().0
+}
+
+fn surveyed(medium: &Dram) -> Survey {
+    let (superblock, _) = choose_superblock(medium).expect("a superblock is good");
+    survey(&Image::new(medium, superblock), |_| {})
+}
+
+/// Mends all, as `fsck.rdaxfs -y` does; returns what was wrong at first.
+fn mended(medium: Dram) -> (Dram, Vec<Problem>) {
+    let first = surveyed(&medium).findings;
+    let unconnected: Vec<u64> = loop {
+        let found = surveyed(&medium);
+        let changed = found
+            .findings
+            .iter()
+            .filter(|finding| finding.apply(&medium))
+            .count();
+        if changed == 0 {
+            break found.unconnected().collect();
+        }
+    };
+    let mut fs = mounted(medium);
+    reconnect(&fs.volume, &mut fs.workspace, &unconnected, NOW).expect("names can be given");
+    let medium = fs.unmount().unwrap();
+    assert_eq!(surveyed(&medium).findings, []);
+    let problems = first.into_iter().map(|finding| finding.problem);
+    (medium, problems.collect())
+}
+
+const MANY: usize = 300;
+
+/// A directory with a tree of two levels in the root directory.
+fn many() -> Dram {
+    let mut fs = made(4);
+    let mut root = root(&fs);
+    let mut folder = mkdir(&mut fs, &mut root, "folder");
+    let mut file = create(&mut fs, &mut folder, "0");
+    for number in 1..MANY {
+        let name = number.to_string();
+        let (volume, workspace) = (&fs.volume, &mut fs.workspace);
+        let linked = volume.link(workspace, &mut folder, name.as_bytes(), &mut file, NOW);
+        linked.unwrap();
+    }
+    fs.unmount().unwrap()
+}
+
+/// The names are all there, and can all be removed.
+fn has_many(medium: Dram) {
+    let mut fs = mounted(medium);
+    let mut root = root(&fs);
+    let mut folder = open(&fs, &root, "folder");
+    let mut file = open(&fs, &folder, "0");
+    let (volume, workspace) = (&fs.volume, &mut fs.workspace);
+    for number in 0..MANY {
+        let name = number.to_string();
+        let removed = volume.unlink(workspace, &mut folder, name.as_bytes(), &mut file, NOW);
+        assert_eq!(removed, Ok(()), "{name}");
+    }
+    volume.finish(workspace, &mut file).unwrap();
+    let removed = volume.rmdir(workspace, &mut root, b"folder", &mut folder, NOW);
+    assert_eq!(removed, Ok(()));
+}
+
+/// The blocks of the volume that are nodes with that magic number and have something.
+fn nodes(medium: &Dram, magic: u32) -> Vec<u64> {
+    let header = |block| header(medium, block);
+    (1..medium.blocks())
+        .filter(|&block| header(block).magic.get() == magic && header(block).word.get() != 0)
+        .collect()
+}
+
+fn header(medium: &Dram, block: u64) -> NodeHeader {
+    let mut bytes = [0; size_of::<NodeHeader>()];
+    medium.read(block_offset(block), &mut bytes).unwrap();
+    NodeHeader::read_from_bytes(&bytes).unwrap()
+}
+
+/// The core takes a node for damaged whose lowest key is not one of those that it may have.
+#[test]
+fn a_node_with_a_wrong_lowest_key_keeps_what_it_has() {
+    for magic in [DIRECTORY_LEAF_MAGIC, INNER_MAGIC] {
+        let medium = many();
+        let found = nodes(&medium, magic);
+        for &block in &found {
+            let mut header = header(&medium, block);
+            header.low.set(u64::MAX);
+            header
+                .crc
+                .set(medium.crc32c(0, &header.as_bytes()[NODE_CRC]));
+            medium
+                .copy_nt(block_offset(block), header.as_bytes())
+                .unwrap();
+        }
+        let (medium, problems) = mended(medium);
+        assert!(!found.is_empty() && !problems.is_empty());
+        has_many(medium);
+    }
+}
+
+/// A search goes by the first child's key too, though all keys below the second's lead there.
+#[test]
+fn a_first_child_with_a_wrong_key_keeps_what_it_has() {
+    let medium = many();
+    let inner = nodes(&medium, INNER_MAGIC);
+    assert!(!inner.is_empty());
+    for &block in &inner {
+        medium.store_u64(block_offset(block) + NODE_HEADER as u64, u64::MAX);
+    }
+    has_many(mended(medium).0);
+}
+
+#[test]
+fn an_inode_that_is_marked_free_by_mistake_keeps_its_name() {
+    let mut fs = made(1);
+    let mut root = root(&fs);
+    let mut folder = mkdir(&mut fs, &mut root, "folder");
+    let mut file = create(&mut fs, &mut folder, "file");
+    let (volume, workspace) = (&fs.volume, &mut fs.workspace);
+    volume
+        .write_file(workspace, &mut file, 0, b"data", NOW)
+        .unwrap();
+    let medium = fs.unmount().unwrap();
+    // All of the chunk's: the root directory and the folder too.
+    let used = block_offset(inode_block(file.ino())) + offset_of!(InodeChunk, used) as u64;
+    assert_eq!(inode_block(file.ino()), inode_block(root.ino()));
+    medium.store_u64(used, 0);
+
+    let fs = mounted(mended(medium).0);
+    let file = open(&fs, &open(&fs, &self::root(&fs), "folder"), "file");
+    let mut bytes = [0; 4];
+    assert_eq!(fs.volume.read_file(&file, 0, &mut bytes), Ok(4));
+    assert_eq!(&bytes, b"data");
+    assert!(fs.volume.lookup(&self::root(&fs), b"lost+found").is_err());
+}
+
+/// Neither the bitmap nor its head says that a block is an inode chunk, but names lead to its inodes.
+#[test]
+fn a_chunk_that_only_names_lead_to_keeps_its_inodes() {
+    let mut fs = made(1);
+    let mut root = root(&fs);
+    let mut folder = mkdir(&mut fs, &mut root, "folder");
+    let files: Vec<MapState> = (0..20)
+        .map(|number| create(&mut fs, &mut folder, &number.to_string()))
+        .collect();
+    let medium = fs.unmount().unwrap();
+    let own = inode_block(root.ino());
+    let other = files.iter().map(|file| inode_block(file.ino())).max();
+    let other = other
+        .filter(|&other| other != own)
+        .expect("there are two chunks");
+    medium
+        .zero_nt(block_offset(group_metadata(0)), BLOCK_SIZE)
+        .unwrap();
+    medium.zero_nt(block_offset(other), 64).unwrap();
+    let fs = mounted(mended(medium).0);
+    let folder = open(&fs, &self::root(&fs), "folder");
+    for (number, file) in files.iter().enumerate() {
+        assert_eq!(open(&fs, &folder, &number.to_string()).ino(), file.ino());
+    }
+}
+
+/// An entry that leads to an inode which was freed does not bring it back.
+#[test]
+fn an_inode_without_links_stays_free() {
+    let mut fs = made(1);
+    let mut root = root(&fs);
+    let mut file = create(&mut fs, &mut root, "file");
+    let mut kept = create(&mut fs, &mut root, "kept");
+    let (volume, workspace) = (&fs.volume, &mut fs.workspace);
+    volume
+        .unlink(workspace, &mut root, b"file", &mut file, NOW)
+        .unwrap();
+    volume.finish(workspace, &mut file).unwrap();
+    volume.close(&mut kept);
+    let root = inode_offset(volume.root()) + offset_of!(Inode, inline) as u64;
+    let medium = fs.unmount().unwrap();
+    // The entry of the other file leads to the one that is gone.
+    let mut entry = [0; 8];
+    medium.read(root, &mut entry).unwrap();
+    let target = u64::from_le_bytes(entry) - kept.ino() + file.ino();
+    medium.store_u64(root, target);
+    let fs = mounted(mended(medium).0);
+    let root = self::root(&fs);
+    assert!(fs.volume.lookup(&root, b"kept").is_err());
+    let folder = open(&fs, &root, "lost+found");
+    open(&fs, &folder, &format!("#{}", kept.ino()));
+    // Another inode may have the number by now: the folder's own.
+    let found = fs.volume.open(file.ino(), None);
+    assert!(found.is_err() || file.ino() == folder.ino());
+}
+
+/// Of two whole superblocks the one is damaged by which the names have other hashes.
+#[test]
+fn of_two_superblocks_the_one_that_fits_is_taken() {
+    let medium = many();
+    let mut superblock = read_superblock(&medium, 0).unwrap();
+    superblock.hash_key[0].set(0x1234);
+    let crc = medium.crc32c(0, &superblock.as_bytes()[SUPER_CRC]);
+    superblock.crc.set(crc);
+    medium.copy_nt(0, superblock.as_bytes()).unwrap();
+    let (good, wrong) = choose_superblock(&medium).unwrap();
+    assert_eq!(good.hash_key[0].get(), 1);
+    assert!(wrong.expect("the first copy is wrong").apply(&medium));
+    let (medium, problems) = mended(medium);
+    assert_eq!(problems, []);
+    has_many(medium);
+    // One that is lost altogether is the copy's too.
+    let medium = many();
+    medium
+        .copy_nt(0, Superblock::new_zeroed().as_bytes())
+        .unwrap();
+    assert!(choose_superblock(&medium).unwrap().1.is_some());
+}
+
+/// Takes away the folder that some files have their names in.
+fn without_folder(fs: Mounted<Dram>, folder: u64) -> Dram {
+    let medium = fs.unmount().unwrap();
+    medium.zero_nt(inode_offset(folder), INODE_SIZE).unwrap();
+    assert_ne!(inode_slot(folder), 0);
+    medium
+}
+
+#[test]
+fn lost_found_may_be_something_else_and_names_may_be_taken() {
+    let mut fs = made(1);
+    let mut root = root(&fs);
+    create(&mut fs, &mut root, "lost+found");
+    let mut folder = mkdir(&mut fs, &mut root, "folder");
+    let lost = create(&mut fs, &mut folder, "lost").ino();
+    let mut other = mkdir(&mut fs, &mut root, "lost+found.1");
+    create(&mut fs, &mut other, &format!("#{lost}"));
+    let fs = mounted(mended(without_folder(fs, folder.ino())).0);
+    let root = self::root(&fs);
+    let (_, attributes) = fs
+        .volume
+        .open(open(&fs, &root, "lost+found").ino(), None)
+        .unwrap();
+    assert!(attributes.is_file());
+    let other = open(&fs, &root, "lost+found.1");
+    assert_ne!(open(&fs, &other, &format!("#{lost}")).ino(), lost);
+    assert_eq!(open(&fs, &other, &format!("#{lost}.1")).ino(), lost);
+}
+
+/// The blocks that each group keeps for what must not fail are for this too.
+#[test]
+fn a_full_volume_has_room_for_lost_names() {
+    let mut fs = made(1);
+    let mut root = root(&fs);
+    let mut folder = mkdir(&mut fs, &mut root, "folder");
+    let lost: Vec<u64> = (0..100)
+        .map(|number| create(&mut fs, &mut folder, &format!("lost {number}")).ino())
+        .collect();
+    let mut large = create(&mut fs, &mut root, "large");
+    for page in 0.. {
+        let (volume, workspace) = (&fs.volume, &mut fs.workspace);
+        let written = volume.write_file(workspace, &mut large, page * 4096, &[1; 4096], NOW);
+        if written.is_err() {
+            break;
+        }
+    }
+    let medium = without_folder(fs, folder.ino());
+    // What the folder had is taken as well.
+    let fs = mounted(mended(medium).0);
+    let root = self::root(&fs);
+    let folder = match fs.volume.lookup(&root, b"lost+found") {
+        Ok(found) => fs.volume.open(found.ino, None).unwrap().0,
+        Err(_) => root,
+    };
+    for ino in lost {
+        assert_eq!(open(&fs, &folder, &format!("#{ino}")).ino(), ino);
+    }
+}
