@@ -1,28 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Damages volumes for so many seconds: `campaign SECONDS [SEED]`. Says where it panicked, how often, and
-//! with which bytes it first did, and exits with status 1 if it did at all.
+//! Damages volumes for so many seconds: `campaign SECONDS [SEED [QUICK]]`, with QUICK quick trials (9 if not
+//! given) for each full one. Says every minute how many trials there were, where they panicked and with which
+//! bytes they first did, and exits with status 1 if they did at all.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::panic::{catch_unwind, set_hook, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use rdaxfs_mutate::corpus::corpus;
-use rdaxfs_mutate::trial::{run, Tally};
+use rdaxfs_mutate::campaign::Campaign;
 
-thread_local! {
-    static PANIC: RefCell<(String, String)> = RefCell::default();
-}
-
-/// xorshift64*.
-fn next(state: &mut u64) -> u64 {
-    *state ^= *state >> 12;
-    *state ^= *state << 25;
-    *state ^= *state >> 27;
-    state.wrapping_mul(0x2545_f491_4f6c_dd1d)
-}
+/// How often it says how far it is.
+const REPORT: Duration = Duration::from_secs(60);
 
 fn number(at: usize, default: u64) -> u64 {
     let argument = std::env::args().nth(at);
@@ -32,28 +20,22 @@ fn number(at: usize, default: u64) -> u64 {
 fn main() -> ExitCode {
     let seconds = Duration::from_secs(number(1, 60));
     let seed = number(2, 1);
-    let bases = corpus();
-    set_hook(Box::new(|info| {
-        let place = info.location().map(ToString::to_string).unwrap_or_default();
-        PANIC.with_borrow_mut(|panic| *panic = (place, info.to_string()));
-    }));
-    let mut found: BTreeMap<String, (u64, String, Vec<u8>)> = BTreeMap::new();
-    let mut tally = Tally::default();
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let quick = number(3, 9);
+    let mut campaign = Campaign::new(seed);
     let begun = Instant::now();
+    let mut said = begun;
     while begun.elapsed() < seconds {
-        let len = 8 + next(&mut state) % 56;
-        let data: Vec<u8> = (0..len).map(|_| (next(&mut state) >> 56) as u8).collect();
-        let result = catch_unwind(AssertUnwindSafe(|| run(&bases, &data, &mut tally)));
-        if result.is_err() {
-            let (place, message) = PANIC.take();
-            let (times, ..) = found.entry(place).or_insert((0, message, data));
-            *times += 1;
+        if let Some(failure) = campaign.step(quick) {
+            println!("{failure}");
+        }
+        if said.elapsed() >= REPORT {
+            said = Instant::now();
+            println!("seed {seed}, {:?}: {:?}", begun.elapsed(), campaign.tally);
         }
     }
-    println!("seed {seed}: {tally:?}");
-    for (place, (times, message, data)) in &found {
-        println!("{place}: {times} times\n  {message}\n  {data:?}");
+    println!("seed {seed}, {:?}: {:?}", begun.elapsed(), campaign.tally);
+    for failure in campaign.failures.values() {
+        println!("{failure}");
     }
-    ExitCode::from(u8::from(!found.is_empty()))
+    ExitCode::from(u8::from(!campaign.failures.is_empty()))
 }

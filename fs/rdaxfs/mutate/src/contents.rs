@@ -8,67 +8,133 @@ use std::hash::{Hash, Hasher};
 use std::ops::Range;
 
 use rdaxfs_core::format::{
-    block_offset, inode_offset, BLOCK_SIZE, INODE_SIZE, MAX_XATTR_VALUE, S_IFLNK, S_IFMT,
+    inode_block, inode_offset, BLOCK_BYTES, BLOCK_SIZE, INODE_SIZE, MAX_XATTR_VALUE, S_IFLNK,
+    S_IFMT,
 };
 use rdaxfs_core::inode::XattrState;
 use rdaxfs_core::owner::Use;
 use rdaxfs_core::{Error, Result};
 
+use crate::memory::Moment;
 use crate::session::Session;
+use crate::Memory;
 
 /// No file of the corpus is longer.
 const LONGEST: u64 = 4 << 20;
 
-/// Something that has a path.
-pub struct Known {
-    /// The names from the root on.
-    pub path: Vec<Vec<u8>>,
-    /// A hash of type, size, contents, and attributes.
-    pub hash: u64,
-    /// The bytes of the volume that say so: inodes, blocks, and those of the directories above.
-    pub needs: Vec<Range<usize>>,
+/// Everything of a good volume that has a path.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// Directories before what is in them.
+    entries: Vec<Entry>,
+    /// For each block the entries that need bytes of it, and which.
+    needs: BTreeMap<u64, Vec<(usize, Range<usize>)>>,
 }
 
-/// All that has a path. The volume is good.
-pub(crate) fn known(session: &mut Session) -> Result<Vec<Known>> {
-    let needs = needs(session)?;
-    let root = session.volume.root();
-    let mut found = Vec::new();
-    let mut left = vec![(root, Vec::<Vec<u8>>::new(), needs_of(&needs, root))];
-    while let Some((dir, path, above)) = left.pop() {
-        for (name, ino) in list(session, dir)? {
-            let mut path = path.clone();
-            path.push(name);
-            let mut all = above.clone();
-            all.extend(needs_of(&needs, ino));
-            let known = Known {
-                path: path.clone(),
-                hash: hash(session, ino)?,
-                needs: all.clone(),
-            };
-            found.push(known);
-            let is_directory = session.with(ino, |volume, _, map, _| {
-                Ok(volume.attributes(map)?.is_directory())
-            })?;
-            if is_directory {
-                left.push((ino, path, all));
+struct Entry {
+    /// The number of the directory's entry; [`None`] for the root directory.
+    above: Option<usize>,
+    name: Vec<u8>,
+    ino: u64,
+    /// A hash of type, size, contents, and attributes.
+    hash: u64,
+    /// The blocks that say so, those of the directories above among them.
+    blocks: BTreeSet<u64>,
+}
+
+impl Known {
+    /// All that has a path. The volume is good.
+    pub(crate) fn of(session: &mut Session) -> Result<Self> {
+        let needs = needs(session)?;
+        let root = session.volume.root();
+        let mut known = Self::default();
+        let mut left = vec![(root, None, needs_of(&needs, root))];
+        while let Some((dir, above, all_above)) = left.pop() {
+            for (name, ino) in list(session, dir)? {
+                let number = known.entries.len();
+                let mut all = all_above.clone();
+                all.extend(needs_of(&needs, ino));
+                for (block, range) in &all {
+                    let of_block = known.needs.entry(*block).or_default();
+                    of_block.push((number, range.clone()));
+                }
+                known.entries.push(Entry {
+                    above,
+                    name,
+                    ino,
+                    hash: hash(session, ino)?,
+                    blocks: all.iter().map(|&(block, _)| block).collect(),
+                });
+                let is_directory = session.with(ino, |volume, _, map, _| {
+                    Ok(volume.attributes(map)?.is_directory())
+                })?;
+                if is_directory {
+                    left.push((ino, Some(number), all));
+                }
             }
         }
+        Ok(known)
     }
-    Ok(found)
-}
 
-/// Whether a path leads to what it led to.
-pub(crate) fn is_there(session: &mut Session, known: &Known) -> bool {
-    let mut at = session.volume.root();
-    for name in &known.path {
-        let found = session.with(at, |volume, _, map, _| volume.lookup(map, name));
-        match found {
-            Ok(target) => at = target.ino,
-            Err(_) => return false,
+    /// The numbers of the entries of which no byte differs from that moment.
+    pub(crate) fn untouched(&self, medium: &Memory, good: Moment) -> Vec<usize> {
+        let mut touched = BTreeSet::new();
+        for block in medium.changed_since(good) {
+            for (number, range) in self.needs.get(&block).into_iter().flatten() {
+                if !medium.is_as_at(good, block, range.clone()) {
+                    touched.insert(*number);
+                }
+            }
         }
+        (0..self.entries.len())
+            .filter(|number| !touched.contains(number))
+            .collect()
     }
-    hash(session, at) == Ok(known.hash)
+
+    /// Which of some entries are not where and as they were; directories come before what is in them.
+    pub(crate) fn lost(
+        &self,
+        session: &mut Session,
+        (medium, good): (&Memory, Moment),
+        numbers: &[usize],
+    ) -> Vec<usize> {
+        let changed: BTreeSet<u64> = medium.changed_since(good).into_iter().collect();
+        let mut found: BTreeMap<usize, u64> = BTreeMap::new();
+        let mut lost = Vec::new();
+        for &number in numbers {
+            let entry = &self.entries[number];
+            let above = match entry.above {
+                None => Some(session.volume.root()),
+                Some(above) => found.get(&above).copied(),
+            };
+            let target = above.map(|above| {
+                session.with(above, |volume, _, map, _| volume.lookup(map, &entry.name))
+            });
+            let Some(Ok(target)) = target else {
+                lost.push(number);
+                continue;
+            };
+            found.insert(number, target.ino);
+            // Of blocks that nobody has changed the core reads what it read before.
+            let is_same = target.ino == entry.ino && changed.is_disjoint(&entry.blocks);
+            let is_there = if is_same {
+                session.with(target.ino, |_, _, _, _| Ok(())).is_ok()
+            } else {
+                hash(session, target.ino) == Ok(entry.hash)
+            };
+            if !is_there {
+                lost.push(number);
+            }
+        }
+        lost
+    }
+
+    /// An entry's path.
+    pub(crate) fn path(&self, number: usize) -> String {
+        let entry = &self.entries[number];
+        let above = entry.above.map_or(String::new(), |above| self.path(above));
+        format!("{above}/{}", entry.name.escape_ascii())
+    }
 }
 
 fn list(session: &mut Session, dir: u64) -> Result<Vec<(Vec<u8>, u64)>> {
@@ -116,19 +182,22 @@ fn hash(session: &mut Session, ino: u64) -> Result<u64> {
     })
 }
 
-fn needs_of(needs: &BTreeMap<u64, BTreeSet<u64>>, ino: u64) -> Vec<Range<usize>> {
-    let inode = inode_offset(ino) as usize;
-    let blocks = needs.get(&ino).into_iter().flatten().map(|&block| {
-        let start = block_offset(block) as usize;
-        start..start + BLOCK_SIZE as usize
-    });
-    std::iter::once(inode..inode + INODE_SIZE as usize)
-        .chain(blocks)
+/// A block and bytes of it.
+type Place = (u64, Range<usize>);
+
+fn needs_of(needs: &BTreeMap<u64, BTreeSet<u64>>, ino: u64) -> Vec<Place> {
+    let start = (inode_offset(ino) % BLOCK_SIZE) as usize;
+    let own = (inode_block(ino), start..start + INODE_SIZE as usize);
+    let blocks = needs.get(&ino).into_iter().flatten();
+    std::iter::once(own)
+        .chain(blocks.map(|&block| (block, 0..BLOCK_BYTES)))
         .collect()
 }
 
 /// The blocks of each inode.
 fn needs(session: &mut Session) -> Result<BTreeMap<u64, BTreeSet<u64>>> {
+    // What nobody has written, unwritten extents have.
+    let written = session.medium.written();
     let mut inodes = Vec::new();
     let mut at = 0;
     session.begin();
@@ -137,7 +206,7 @@ fn needs(session: &mut Session) -> Result<BTreeMap<u64, BTreeSet<u64>>> {
         at = ino;
     }
     let mut needs: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
-    for block in 0..session.volume.blocks() {
+    for block in written {
         match session.volume.use_of(block)? {
             Use::Node { ino } => {
                 needs.entry(ino).or_default().insert(block);

@@ -4,7 +4,7 @@
 
 use rdaxfs_core::file::{Fallocate, FallocateRange};
 use rdaxfs_core::format::{
-    Time, XattrSpace, BLOCK_SIZE, S_IFBLK, S_IFCHR, S_IFIFO, S_IFREG, S_IFSOCK,
+    Time, XattrSpace, BLOCK_SIZE, GROUP_BLOCKS, S_IFBLK, S_IFCHR, S_IFIFO, S_IFREG, S_IFSOCK,
 };
 use rdaxfs_core::make::{make, Options};
 use rdaxfs_core::name::NewInode;
@@ -12,7 +12,9 @@ use rdaxfs_core::volume::Access;
 use rdaxfs_core::xattr::{NewXattr, SetMode, XattrName};
 use rdaxfs_core::Result;
 
-use crate::contents::{known, Known};
+use crate::contents::Known;
+use crate::damage::Places;
+use crate::memory::Moment;
 use crate::session::{new, Session};
 use crate::Memory;
 
@@ -20,10 +22,32 @@ use crate::Memory;
 pub struct Base {
     /// What it has.
     pub name: &'static str,
-    /// All of its bytes.
-    pub bytes: Vec<u8>,
+    /// Where it is, and is damaged.
+    pub(crate) medium: Memory,
+    /// When it was good.
+    pub(crate) good: Moment,
+    pub(crate) places: Places,
     /// What has a path; nothing if that depends on what the journal has.
-    pub known: Vec<Known>,
+    pub(crate) known: Known,
+}
+
+impl Base {
+    fn new(name: &'static str, medium: Memory, known: Known) -> Self {
+        Self {
+            name,
+            good: medium.moment(),
+            places: Places::of(&medium),
+            medium,
+            known,
+        }
+    }
+
+    /// The volume, as it was made.
+    #[must_use]
+    pub fn undamaged(&self) -> &Memory {
+        self.medium.go_back(self.good);
+        &self.medium
+    }
 }
 
 /// Makes all of them.
@@ -43,16 +67,19 @@ pub fn corpus() -> Vec<Base> {
         ("a full volume", 64, full),
         ("directories", 160, directories),
         ("extents", 512, extents),
+        ("two groups", GROUP_BLOCKS + 64, two_groups),
     ] {
-        let (bytes, known) = made(blocks, fill);
-        bases.push(Base { name, bytes, known });
+        let (medium, mut session) = filled(blocks, fill);
+        let known = Known::of(&mut session).expect("the volume is good");
+        session.unmount().expect("it can be counted");
+        bases.push(Base::new(name, medium, known));
     }
     bases.extend(crashed());
     bases
 }
 
 fn formatted(blocks: u64) -> Memory {
-    let medium = Memory::new(vec![0xa5; (blocks * BLOCK_SIZE) as usize]);
+    let medium = Memory::new(blocks);
     let options = Options {
         uuid: [5; 16],
         hash_key: [3, 4],
@@ -71,13 +98,6 @@ fn filled(blocks: u64, fill: fn(&mut Session) -> Result) -> (Memory, Session) {
     (medium, session)
 }
 
-fn made(blocks: u64, fill: fn(&mut Session) -> Result) -> (Vec<u8>, Vec<Known>) {
-    let (medium, mut session) = filled(blocks, fill);
-    let known = known(&mut session).expect("the volume is good");
-    session.unmount().expect("it can be counted");
-    (medium.bytes(), known)
-}
-
 /// States in which a crash leaves operations: a record to do, and intents.
 fn crashed() -> Vec<Base> {
     let mut bases = Vec::new();
@@ -87,13 +107,9 @@ fn crashed() -> Vec<Base> {
         let root = session.volume.root();
         let dir = session.mkdir(root, &[b'n'; 200]);
         dir.expect("there is room for a directory");
-        let bytes = medium.kept().unwrap_or_else(|| medium.bytes());
+        let crashed = medium.kept().unwrap_or(medium);
         let name = "a crash while a directory is made";
-        bases.push(Base {
-            name,
-            bytes,
-            known: Vec::new(),
-        });
+        bases.push(Base::new(name, crashed, Known::default()));
     }
     for fence in [1, 3, 6, 9] {
         let (medium, mut session) = filled(512, extents);
@@ -105,13 +121,9 @@ fn crashed() -> Vec<Base> {
             volume.truncate(workspace, map, BLOCK_SIZE, now)
         });
         shorter.expect("a file can become shorter");
-        let bytes = medium.kept().unwrap_or_else(|| medium.bytes());
+        let crashed = medium.kept().unwrap_or(medium);
         let name = "a crash while a file becomes shorter";
-        bases.push(Base {
-            name,
-            bytes,
-            known: Vec::new(),
-        });
+        bases.push(Base::new(name, crashed, Known::default()));
     }
     bases
 }
@@ -228,5 +240,33 @@ fn extents(session: &mut Session) -> Result {
     }
     set_xattr(session, scattered, b"large", &[1; 30_000])?;
     file(session, root, b"plain", 20_000)?;
+    Ok(())
+}
+
+/// The first group is full but for a few blocks, so that everything lies in both.
+fn two_groups(session: &mut Session) -> Result {
+    let root = session.volume.root();
+    let large = file(session, root, b"large", 10)?;
+    for (offset, len) in [(1, 30_000), (40_000, GROUP_BLOCKS - 30_100)] {
+        let range = FallocateRange {
+            mode: Fallocate::Allocate,
+            keep_size: true,
+            offset: offset * BLOCK_SIZE,
+            len: len * BLOCK_SIZE,
+        };
+        session.with(large, |volume, workspace, map, now| {
+            volume.fallocate(workspace, map, &range, now)
+        })?;
+    }
+    for name in [b"one", b"two"] {
+        let dir = session.mkdir(root, name)?;
+        for number in 0..8 {
+            let len = 100 + number * 3000;
+            file(session, dir, format!("file {number}").as_bytes(), len)?;
+        }
+        set_xattr(session, dir, b"colour", b"green")?;
+        let gone = file(session, dir, b"gone", 5000)?;
+        unlink(session, dir, b"gone", gone)?;
+    }
     Ok(())
 }

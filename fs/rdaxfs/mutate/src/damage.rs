@@ -3,70 +3,89 @@
 //! Damages a volume as bytes say.
 
 use rdaxfs_core::format::{
-    inode_number, Root, XattrRoot, BLOCK_BYTES, CHUNK_SLOTS, INODE_MAGIC, INODE_SIZE, NODE_HEADER,
-    RECORD_ENTRY, RECORD_HEADER,
+    block_offset, group_bitmap, group_metadata, group_of, inode_block, inode_number, inode_offset,
+    Root, XattrRoot, BLOCK_BYTES, BLOCK_SIZE, CHUNK_SLOTS, GROUP_BLOCKS, INODE_MAGIC, INODE_SIZE,
+    NODE_HEADER, RECORD_ENTRY, RECORD_HEADER,
 };
+use rdaxfs_core::platform::Medium;
 
 use crate::choices::Choices;
 use crate::seal::{kind, seal, seal_record, Kind};
+use crate::Memory;
 
 /// Where the journal is in a volume of the corpus.
 pub(crate) const JOURNAL: u64 = 4;
 
 /// What there is to damage.
-struct Places {
+pub(crate) struct Places {
     blocks: u64,
+    /// Blocks that have been written.
+    written: Vec<u64>,
+    /// Those of them that say what they are, and the bitmaps.
     metadata: Vec<u64>,
     inodes: Vec<u64>,
 }
 
 /// Damages a volume at 1 to 8 places.
-pub(crate) fn damage(bytes: &mut [u8], choices: &mut Choices<'_>) {
-    let places = Places::of(bytes);
+pub(crate) fn damage(medium: &Memory, places: &Places, choices: &mut Choices<'_>) {
     let times = if choices.once_in(8) { 8 } else { 3 };
     for _ in 0..=choices.below(times) {
-        let block = damage_once(bytes, &places, choices);
+        let block = damage_once(medium, places, choices);
         if !choices.once_in(4) {
             if block == JOURNAL {
-                seal_record(bytes, block);
+                seal_record(medium, block);
             } else {
-                seal(bytes, block);
+                seal(medium, block);
             }
         }
     }
 }
 
+/// Makes some lines unreadable.
+pub(crate) fn poison(medium: &Memory, places: &Places, choices: &mut Choices<'_>) {
+    for _ in 0..=choices.below(3) {
+        let block = places.block(choices);
+        medium.poison(places.word(medium, block, choices));
+    }
+}
+
 impl Places {
-    fn of(bytes: &[u8]) -> Self {
-        let blocks = (bytes.len() / BLOCK_BYTES) as u64;
-        let mut metadata: Vec<u64> = (0..=JOURNAL).collect();
+    pub(crate) fn of(medium: &Memory) -> Self {
+        let written = medium.written();
+        let mut metadata = Vec::new();
         let mut inodes = Vec::new();
-        for block in JOURNAL + 1..blocks {
-            let start = block as usize * BLOCK_BYTES;
-            let here = &bytes[start..start + BLOCK_BYTES];
-            if kind(here) == Kind::Other {
+        for &block in &written {
+            let bytes = medium.block(block);
+            let kind = kind(&bytes);
+            let group = group_of(block);
+            let is_bitmap = block == group_bitmap(group) || block == group_metadata(group);
+            if kind == Kind::Other && !is_bitmap && block != JOURNAL {
                 continue;
             }
             metadata.push(block);
-            if kind(here) == Kind::Chunk {
+            if kind == Kind::Chunk {
                 let used = |&slot: &u64| {
                     let at = (slot * INODE_SIZE) as usize;
-                    here[at..at + 4] == INODE_MAGIC.to_le_bytes()
+                    bytes[at..at + 4] == INODE_MAGIC.to_le_bytes()
                 };
                 let slots = (1..CHUNK_SLOTS).filter(used);
                 inodes.extend(slots.map(|slot| inode_number(block, slot)));
             }
         }
         Self {
-            blocks,
+            blocks: medium.len() / BLOCK_SIZE,
+            written,
             metadata,
             inodes,
         }
     }
 
     fn block(&self, choices: &mut Choices<'_>) -> u64 {
-        if choices.once_in(16) {
+        if choices.once_in(32) {
             return choices.below(self.blocks);
+        }
+        if choices.once_in(32) {
+            return choices.of(&self.written).copied().unwrap_or(0);
         }
         choices.of(&self.metadata).copied().unwrap_or(0)
     }
@@ -76,12 +95,12 @@ impl Places {
     }
 
     /// A word's place in a block, mostly one that matters.
-    fn word(&self, bytes: &[u8], block: u64, choices: &mut Choices<'_>) -> usize {
-        let start = block as usize * BLOCK_BYTES;
+    fn word(&self, medium: &Memory, block: u64, choices: &mut Choices<'_>) -> u64 {
+        let start = block_offset(block);
         let within = if choices.once_in(16) {
             choices.below(512) * 8
         } else {
-            match kind(&bytes[start..]) {
+            match kind(&medium.block(block)) {
                 Kind::Superblock => choices.below(25) * 8,
                 Kind::Group => choices.below(12) * 8,
                 Kind::Chunk => {
@@ -103,16 +122,29 @@ impl Places {
                     } * 8
                 }
                 Kind::Xattrs => choices.below(20) * 8,
-                Kind::Other if block < JOURNAL => choices.below(self.blocks.div_ceil(64) + 1) * 8,
+                // A bitmap, of which the first and the last words are of use.
+                Kind::Other if block % GROUP_BLOCKS < JOURNAL => {
+                    let blocks = self.blocks.min(GROUP_BLOCKS);
+                    let words = if choices.once_in(2) {
+                        4
+                    } else {
+                        blocks.div_ceil(64) + 1
+                    };
+                    choices.below(words) * 8 % BLOCK_SIZE
+                }
                 Kind::Other => choices.below(12) * 8,
             }
         };
-        start + within as usize
+        start + within
     }
 
     /// A value that could mean something.
-    fn value(&self, bytes: &[u8], old: u64, choices: &mut Choices<'_>) -> u64 {
-        let block = choices.below(self.blocks + 2);
+    fn value(&self, medium: &Memory, old: u64, choices: &mut Choices<'_>) -> u64 {
+        let block = if choices.once_in(2) {
+            choices.below(self.blocks + 2)
+        } else {
+            choices.of(&self.written).copied().unwrap_or(0)
+        };
         match choices.below(16) {
             0 => 0,
             1 => u64::MAX,
@@ -141,107 +173,92 @@ impl Places {
             13 => 1 << 63 | choices.word() >> choices.below(64),
             _ => {
                 let other = self.block(choices);
-                word_at(bytes, self.word(bytes, other, choices))
+                medium.word(self.word(medium, other, choices))
             }
         }
     }
 }
 
 /// Damages something of a block, and returns which.
-fn damage_once(bytes: &mut [u8], places: &Places, choices: &mut Choices<'_>) -> u64 {
+fn damage_once(medium: &Memory, places: &Places, choices: &mut Choices<'_>) -> u64 {
     let block = places.block(choices);
-    let start = block as usize * BLOCK_BYTES;
+    let start = block_offset(block);
     match choices.below(12) {
         0 => {
-            let at = start + choices.below(BLOCK_BYTES as u64) as usize;
-            bytes[at] ^= 1 << choices.below(8);
+            let at = start + choices.below(512) * 8;
+            medium.put_word(at, medium.word(at) ^ 1 << choices.below(64));
         }
         1 => {
-            let from = places.block(choices) as usize * BLOCK_BYTES;
-            bytes.copy_within(from..from + BLOCK_BYTES, start);
+            medium.put(start, &medium.block(places.block(choices)));
             if choices.once_in(2) {
                 // It says that it is this block.
-                bytes[start + 8..start + 16].copy_from_slice(&block.to_le_bytes());
+                medium.put_word(start + 8, block);
             }
         }
         2 => {
             let other = places.block(choices);
             let (one, two) = (
-                places.word(bytes, block, choices),
-                places.word(bytes, other, choices),
+                places.word(medium, block, choices),
+                places.word(medium, other, choices),
             );
-            let (first, second) = (word_at(bytes, one), word_at(bytes, two));
-            put(bytes, one, second);
-            put(bytes, two, first);
+            let (first, second) = (medium.word(one), medium.word(two));
+            medium.put_word(one, second);
+            medium.put_word(two, first);
             if choices.once_in(2) {
-                seal(bytes, other);
+                seal(medium, other);
             }
         }
         // Torn: part of what was there before, or of what something else is.
         3 => {
-            let lines = choices.below(64) as usize * 64;
+            let torn = choices.below(64) as usize * 64;
             if choices.once_in(2) {
-                bytes[start + lines..start + BLOCK_BYTES].fill(0);
+                medium.put(start + torn as u64, &[0; BLOCK_BYTES][torn..]);
             } else {
-                let from = places.block(choices) as usize * BLOCK_BYTES;
-                bytes.copy_within(from..from + lines, start);
+                medium.put(start, &medium.block(places.block(choices))[..torn]);
             }
         }
         4 => {
-            let to = (places.inode(choices), places.inode(choices));
-            let (from, to) = (inode_at(to.0), inode_at(to.1));
+            let (from, to) = (places.inode(choices), places.inode(choices));
             let len = 8 * choices.below(33) as usize;
-            bytes.copy_within(from..from + len, to);
-            return (to / BLOCK_BYTES) as u64;
+            medium.put(inode_offset(to), &medium.bytes(inode_offset(from), len));
+            return inode_block(to);
         }
         5 => {
-            forge_record(bytes, places, choices);
+            forge_record(medium, places, choices);
             return JOURNAL;
         }
         6 => {
             // Another child or entry count, where nodes have it.
-            let at = start + NODE_HEADER - 24;
-            let value = places.value(bytes, word_at(bytes, at), choices);
-            put(bytes, at, value);
+            let at = start + NODE_HEADER as u64 - 24;
+            let value = places.value(medium, medium.word(at), choices);
+            medium.put_word(at, value);
         }
         _ => {
-            let at = places.word(bytes, block, choices);
-            let value = places.value(bytes, word_at(bytes, at), choices);
-            put(bytes, at, value);
+            let at = places.word(medium, block, choices);
+            let value = places.value(medium, medium.word(at), choices);
+            medium.put_word(at, value);
         }
     }
     block
 }
 
 /// A record that is whole, of words that nobody wrote.
-fn forge_record(bytes: &mut [u8], places: &Places, choices: &mut Choices<'_>) {
-    let start = JOURNAL as usize * BLOCK_BYTES;
-    let count = 1 + choices.below(3) as usize;
-    put(bytes, start, 1 + choices.below(300));
-    put(bytes, start + 8, (count as u64) << 32);
+fn forge_record(medium: &Memory, places: &Places, choices: &mut Choices<'_>) {
+    let start = block_offset(JOURNAL);
+    let count = 1 + choices.below(3);
+    medium.put_word(start, 1 + choices.below(300));
+    medium.put_word(start + 8, count << 32);
     for entry in 0..count {
         let block = places.block(choices);
-        let offset = places.word(bytes, block, choices) as u64;
-        let value = places.value(bytes, word_at(bytes, offset as usize), choices);
+        let offset = places.word(medium, block, choices);
+        let value = places.value(medium, medium.word(offset), choices);
         let offset = if choices.once_in(8) {
-            places.value(bytes, offset, choices)
+            places.value(medium, offset, choices)
         } else {
             offset
         };
-        let at = start + RECORD_HEADER + entry * RECORD_ENTRY;
-        put(bytes, at, offset);
-        put(bytes, at + 8, value);
+        let at = start + RECORD_HEADER as u64 + entry * RECORD_ENTRY as u64;
+        medium.put_word(at, offset);
+        medium.put_word(at + 8, value);
     }
-}
-
-fn inode_at(ino: u64) -> usize {
-    rdaxfs_core::format::inode_offset(ino) as usize
-}
-
-fn word_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("they are 8"))
-}
-
-fn put(bytes: &mut [u8], at: usize, value: u64) {
-    bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
 }

@@ -3,13 +3,14 @@
 //! Damaged volumes, and what must hold for all of them.
 //!
 //! [`corpus`] makes small volumes that have everything that a volume can have. [`trial::run`] damages
-//! one as some bytes say, which proptest or libFuzzer choose, and goes through all that can be done
+//! one as some bytes say, which a [`campaign`] or libFuzzer chooses, and goes through what can be done
 //! with it. Nothing of that may panic, loop, or reach outside the volume; and mending ends in a volume
 //! with which nothing is wrong.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod campaign;
 mod choices;
 mod contents;
 pub mod corpus;
@@ -17,9 +18,9 @@ mod damage;
 mod memory;
 pub mod mend;
 mod operate;
-mod seal;
+pub mod seal;
 mod session;
 pub mod trial;
 mod walk;
 
-pub use memory::Memory;
+pub use memory::{Memory, Moment};

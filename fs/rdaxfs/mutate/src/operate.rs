@@ -11,6 +11,7 @@ use rdaxfs_core::{Error, Result};
 
 use crate::choices::Choices;
 use crate::session::{new, Session};
+use crate::trial::Tally;
 use crate::walk::Found;
 
 /// How many kinds of operations there are.
@@ -18,16 +19,40 @@ const KINDS: u64 = 22;
 /// More orphans and intents than the corpus has.
 const MANY: usize = 64;
 
-/// Does every operation once, and some again. Errors are what a damaged volume is expected to give.
-pub(crate) fn operate(session: &mut Session, found: &Found, choices: &mut Choices<'_>) {
+/// Does every operation once, some again, and what is left to finish. Errors are what a damaged volume is
+/// expected to give.
+pub(crate) fn operate(
+    session: &mut Session,
+    found: &Found,
+    choices: &mut Choices<'_>,
+    tally: &mut Tally,
+) {
     let first = choices.below(KINDS);
     for kind in (0..KINDS).map(|kind| (first + kind) % KINDS) {
-        let _ = once(session, kind, found, choices);
+        tally.operations += 1;
+        tally.succeeded += u64::from(once(session, kind, found, choices).is_ok());
     }
-    for _ in 0..choices.below(16) {
+    let times = choices.below(16);
+    operate_some(session, found, choices, times, tally);
+    finish_all(session);
+}
+
+/// Does so many operations, whichever.
+pub(crate) fn operate_some(
+    session: &mut Session,
+    found: &Found,
+    choices: &mut Choices<'_>,
+    times: u64,
+    tally: &mut Tally,
+) {
+    for _ in 0..times {
         let kind = choices.below(KINDS);
-        let _ = once(session, kind, found, choices);
+        tally.operations += 1;
+        tally.succeeded += u64::from(once(session, kind, found, choices).is_ok());
     }
+}
+
+fn finish_all(session: &mut Session) {
     for group in 0..session.volume.groups() {
         // What is not finished stays the first.
         for _ in 0..MANY {

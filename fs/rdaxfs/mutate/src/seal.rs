@@ -6,12 +6,14 @@ use std::mem::offset_of;
 use std::ops::Range;
 
 use rdaxfs_core::format::{
-    GroupHeader, InodeChunk, NodeHeader, RecordHeader, XattrHeader, BLOCK_BYTES,
+    block_offset, GroupHeader, InodeChunk, NodeHeader, RecordHeader, XattrHeader, CHUNK_SLOTS,
     DIRECTORY_LEAF_MAGIC, EXTENT_LEAF_MAGIC, GROUP_CRC, GROUP_MAGIC, INNER_MAGIC,
-    INODE_CHUNK_MAGIC, INODE_CRC, INODE_MAGIC, INODE_SIZE, NODE_CRC, RECORD_ENTRY, RECORD_HEADER,
-    SUPER_CRC, SUPER_MAGIC, XATTR_MAGIC,
+    INODE_CHUNK_MAGIC, INODE_CRC, INODE_MAGIC, INODE_SIZE, MAX_XATTR_VALUE, NODE_CRC, RECORD_ENTRY,
+    RECORD_HEADER, SUPER_CRC, SUPER_MAGIC, XATTR_MAGIC,
 };
 use rdaxfs_host::crc32c;
+
+use crate::Memory;
 
 /// What a block says that it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,47 +44,52 @@ pub(crate) fn kind(block: &[u8]) -> Kind {
 }
 
 /// Makes the checksums right of a block that says what it is.
-pub(crate) fn seal(bytes: &mut [u8], block: u64) {
-    let start = block as usize * BLOCK_BYTES;
-    let covered = match kind(&bytes[start..]) {
+pub fn seal(medium: &Memory, block: u64) {
+    let start = block_offset(block);
+    let kind = kind(&medium.block(block));
+    let covered = match kind {
         Kind::Superblock => SUPER_CRC,
         Kind::Group => GROUP_CRC,
         Kind::Chunk => {
-            for slot in 1..BLOCK_BYTES / INODE_SIZE as usize {
-                let at = start + slot * INODE_SIZE as usize;
-                if bytes[at..at + 4] == INODE_MAGIC.to_le_bytes() {
-                    put_crc(bytes, at, 4, INODE_CRC);
+            for slot in 1..CHUNK_SLOTS {
+                let at = start + slot * INODE_SIZE;
+                if medium.word(at) as u32 == INODE_MAGIC {
+                    put_crc(medium, at, 4, INODE_CRC);
                 }
             }
             offset_of!(InodeChunk, block)..offset_of!(InodeChunk, used)
         }
         Kind::Inner | Kind::ExtentLeaf | Kind::DirectoryLeaf => NODE_CRC,
         Kind::Xattrs => {
-            let at = start + offset_of!(XattrHeader, bytes);
-            let len = u32::from_le_bytes(bytes[at..at + 4].try_into().expect("they are 4"));
-            let end = size_of::<XattrHeader>() + len as usize;
-            offset_of!(XattrHeader, block)..end.min(bytes.len() - start)
+            let at = offset_of!(XattrHeader, bytes);
+            let len = (medium.word(start + at as u64 - 4) >> 32) as usize;
+            let end = size_of::<XattrHeader>() + len.min(MAX_XATTR_VALUE * 2);
+            offset_of!(XattrHeader, block)..end
         }
         Kind::Other => return,
     };
-    let field = match kind(&bytes[start..]) {
+    let field = match kind {
         Kind::Superblock => 8,
         _ => 4,
     };
-    put_crc(bytes, start, field, covered);
+    put_crc(medium, start, field, covered);
     debug_assert_eq!(offset_of!(NodeHeader, crc), 4);
     debug_assert_eq!(offset_of!(GroupHeader, crc), 4);
+    debug_assert_eq!(offset_of!(XattrHeader, bytes) % 8, 4);
 }
 
-fn put_crc(bytes: &mut [u8], start: usize, field: usize, covered: Range<usize>) {
-    let crc = crc32c(0, &bytes[start + covered.start..start + covered.end]);
-    bytes[start + field..start + field + 4].copy_from_slice(&crc.to_le_bytes());
+fn put_crc(medium: &Memory, start: u64, field: u64, covered: Range<usize>) {
+    let crc = crc32c(
+        0,
+        &medium.bytes(start + covered.start as u64, covered.len()),
+    );
+    medium.put(start + field, &crc.to_le_bytes());
 }
 
 /// Makes a journal slot's checksum right, if its record fits the slot.
-pub(crate) fn seal_record(bytes: &mut [u8], block: u64) {
-    let start = block as usize * BLOCK_BYTES;
-    let (header, entries) = bytes[start..start + BLOCK_BYTES].split_at_mut(RECORD_HEADER);
+pub fn seal_record(medium: &Memory, block: u64) {
+    let slot = medium.block(block);
+    let (header, entries) = slot.split_at(RECORD_HEADER);
     let at = offset_of!(RecordHeader, count);
     let count = u32::from_le_bytes(header[at..at + 4].try_into().expect("they are 4"));
     let Some(entries) = entries.get(..(count as usize).saturating_mul(RECORD_ENTRY)) else {
@@ -90,6 +97,6 @@ pub(crate) fn seal_record(bytes: &mut [u8], block: u64) {
     };
     let crc = crc32c(crc32c(0, &header[..8]), &header[at..at + 4]);
     let crc = crc32c(crc, entries);
-    let at = offset_of!(RecordHeader, crc);
-    header[at..at + 4].copy_from_slice(&crc.to_le_bytes());
+    let at = offset_of!(RecordHeader, crc) as u64;
+    medium.put(block_offset(block) + at, &crc.to_le_bytes());
 }

@@ -10,7 +10,7 @@ use rdaxfs_core::name::NewInode;
 use rdaxfs_core::volume::{Access, Volume};
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::{Error, Result};
-use rdaxfs_host::Host;
+use rdaxfs_host::{totals, Host};
 
 use crate::Memory;
 
@@ -22,6 +22,7 @@ pub(crate) type MemoryVolume = Volume<Host<Memory>>;
 pub(crate) struct Session {
     pub(crate) volume: MemoryVolume,
     pub(crate) workspace: Box<Workspace>,
+    pub(crate) medium: Memory,
     maps: BTreeMap<u64, MapState>,
     clock: i64,
 }
@@ -44,6 +45,7 @@ impl Session {
         Ok(Self {
             volume,
             workspace,
+            medium: medium.clone(),
             maps: BTreeMap::new(),
             clock: 1000,
         })
@@ -51,19 +53,14 @@ impl Session {
 
     /// Unmounts as clean, with the totals as they are.
     pub(crate) fn unmount(self) -> Result {
-        let (mut free, mut inodes) = (0, 0);
-        for group in 0..self.volume.groups() {
-            let (blocks, count) = self.volume.count_group(group)?;
-            free += u64::from(blocks);
-            inodes += count;
-        }
+        let (free, inodes) = totals(&self.volume)?;
         self.volume.unmount(free, inodes);
         Ok(())
     }
 
     /// The next operation may take a while of its own.
     pub(crate) fn begin(&self) {
-        self.volume.platform().medium().allow(MANY);
+        self.medium.allow(MANY);
     }
 
     pub(crate) fn now(&mut self) -> Time {

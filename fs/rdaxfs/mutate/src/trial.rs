@@ -1,106 +1,192 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One damaged volume, and all that can be done with it.
+//! One damaged volume, and what can be done with it.
 
 use rdaxfs_core::volume::Access;
 
 use crate::choices::Choices;
-use crate::contents::is_there;
 use crate::corpus::Base;
-use crate::damage::damage;
-use crate::mend::{mend, Mended};
-use crate::operate::operate;
+use crate::damage::{damage, poison};
+use crate::mend::{look, mend, shows, Mended};
+use crate::operate::{operate, operate_some};
 use crate::session::Session;
-use crate::walk::walk;
-use crate::Memory;
+use crate::walk::{walk, Depth, Found};
+
+/// How much is done with a volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One mount, some of it read, some operations, and a survey, as `fsck.rdaxfs -n` does it. Some
+    /// lines of some volumes cannot be read.
+    Quick,
+    /// Mounts of all kinds, everything read, every operation. Then what this has made of the volume is
+    /// mended, and the volume as it was damaged, as `fsck.rdaxfs -y` does it.
+    Full,
+}
 
 /// What has been found out.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
-    /// How many volumes were damaged.
-    pub volumes: u64,
-    /// How many of them could be mounted for writing all the same.
+    /// How many volumes were damaged for a quick trial.
+    pub quick: u64,
+    /// How many for a full one.
+    pub full: u64,
+    /// How many had lines that cannot be read.
+    pub poisoned: u64,
+    /// How many could be mounted for writing all the same.
     pub mounted: u64,
-    /// How many were mended, or had nothing to mend.
+    /// Inodes that were read.
+    pub inodes: u64,
+    /// Operations that were tried.
+    pub operations: u64,
+    /// Operations that succeeded.
+    pub succeeded: u64,
+    /// How many were surveyed.
+    pub surveyed: u64,
+    /// With how many of those something was wrong.
+    pub wrong: u64,
+    /// How many volumes of full trials were mended, or had nothing to mend.
     pub mended: u64,
     /// How many had no good superblock.
     pub no_superblock: u64,
     /// How many had no room for names that had to be given anew.
     pub no_room: u64,
-    /// How many the core has refused to finish, though a survey found nothing else wrong.
-    pub unfinished: u64,
     /// The most rounds that mending took.
     pub rounds: usize,
-    /// Files and directories that the damage did not touch, nor any directory above them.
+    /// Files and directories that the damage did not touch, nor any directory above them, of volumes of which a
+    /// superblock was left.
     pub untouched: u64,
-    /// How many of those mending has left where and as they were.
-    pub kept: u64,
+    /// How many of those mending has not left where and as they were.
+    pub lost: u64,
+    /// How many volumes they were of.
+    pub lossy: u64,
 }
 
-/// Damages one of the volumes as `data` says, and goes through everything with it.
+/// Damages one of the volumes as `data` says, and does with it what the kind says.
 ///
 /// # Panics
 ///
 /// If the core or mending does what it must not.
-pub fn run(bases: &[Base], data: &[u8], tally: &mut Tally) {
+pub fn run(bases: &[Base], kind: Kind, data: &[u8], tally: &mut Tally) {
     let mut choices = Choices::new(data);
     let Some(base) = choices.of(bases) else {
         return;
     };
-    let mut bytes = base.bytes.clone();
-    damage(&mut bytes, &mut choices);
-    tally.volumes += 1;
+    base.medium.go_back(base.good);
+    damage(&base.medium, &base.places, &mut choices);
+    match kind {
+        Kind::Quick => quick(base, &mut choices, tally),
+        Kind::Full => full(base, &mut choices, tally),
+    }
+}
 
-    for access in [Access::NoStores, Access::ReadOnly] {
-        let medium = Memory::new(bytes.clone());
-        if let Ok(mut session) = Session::mount(&medium, access) {
-            walk(&mut session, &mut choices);
-        }
-        if access == Access::NoStores {
-            assert!(medium.bytes() == bytes, "a mount without stores has stored");
+fn quick(base: &Base, choices: &mut Choices<'_>, tally: &mut Tally) {
+    tally.quick += 1;
+    if choices.once_in(8) {
+        poison(&base.medium, &base.places, choices);
+        tally.poisoned += 1;
+    }
+    let access = match choices.below(16) {
+        0 => Access::NoStores,
+        1 => Access::ReadOnly,
+        _ => Access::ReadWrite,
+    };
+    let before = base.medium.moment();
+    if let Ok(mut session) = Session::mount(&base.medium, access) {
+        let found = read(&mut session, choices, Depth::SOME, tally);
+        if access == Access::ReadWrite {
+            tally.mounted += 1;
+            let times = 1 + choices.below(12);
+            operate_some(&mut session, &found, choices, times, tally);
+            if choices.once_in(2) {
+                let _ = session.unmount();
+            }
+        } else {
+            operate_some(&mut session, &found, choices, 1, tally);
         }
     }
-    let medium = Memory::new(bytes.clone());
-    if let Ok(mut session) = Session::mount(&medium, Access::ReadWrite) {
+    if access == Access::NoStores {
+        let changed = base.medium.changed_since(before);
+        assert!(changed.is_empty(), "a mount without stores has stored");
+    }
+    if let Some(found) = look(&base.medium) {
+        tally.surveyed += 1;
+        tally.wrong += u64::from(!found.findings.is_empty());
+    }
+}
+
+fn read(
+    session: &mut Session,
+    choices: &mut Choices<'_>,
+    depth: Depth,
+    tally: &mut Tally,
+) -> Found {
+    let found = walk(session, choices, depth);
+    tally.inodes += found.inodes.len() as u64;
+    found
+}
+
+fn full(base: &Base, choices: &mut Choices<'_>, tally: &mut Tally) {
+    tally.full += 1;
+    let medium = &base.medium;
+    let damaged = medium.moment();
+    for access in [Access::NoStores, Access::ReadOnly] {
+        if let Ok(mut session) = Session::mount(medium, access) {
+            read(&mut session, choices, Depth::ALL, tally);
+        }
+        if access == Access::NoStores {
+            let changed = medium.changed_since(damaged);
+            assert!(changed.is_empty(), "a mount without stores has stored");
+        }
+        medium.go_back(damaged);
+    }
+    if let Ok(mut session) = Session::mount(medium, Access::ReadWrite) {
         tally.mounted += 1;
-        let found = walk(&mut session, &mut choices);
-        operate(&mut session, &found, &mut choices);
-        walk(&mut session, &mut choices);
+        let found = read(&mut session, choices, Depth::ALL, tally);
+        operate(&mut session, &found, choices, tally);
+        read(&mut session, choices, Depth::ALL, tally);
         if choices.once_in(2) {
             let _ = session.unmount();
         }
     }
     // What operations make of a damaged volume can be mended too.
-    mend(&medium);
+    count(mend(medium), tally);
+    medium.go_back(damaged);
 
-    let medium = Memory::new(bytes.clone());
-    match mend(&medium) {
+    // What a forged record changes is damaged too.
+    drop(Session::mount(medium, Access::ReadOnly));
+    let untouched = base.known.untouched(medium, base.good);
+    medium.go_back(damaged);
+    if shows() {
+        eprintln!("{}, damaged:", base.name);
+    }
+    let mended = mend(medium);
+    count(mended, tally);
+    if mended == Mended::NoSuperblock {
+        return;
+    }
+    tally.untouched += untouched.len() as u64;
+    let lost = match Session::mount(medium, Access::ReadOnly) {
+        Ok(mut session) => base
+            .known
+            .lost(&mut session, (medium, base.good), &untouched),
+        Err(_) => untouched,
+    };
+    tally.lost += lost.len() as u64;
+    tally.lossy += u64::from(!lost.is_empty());
+    if shows() {
+        for number in lost {
+            eprintln!("{} is lost", base.known.path(number));
+        }
+    }
+}
+
+fn count(mended: Mended, tally: &mut Tally) {
+    match mended {
         Mended::Good(rounds) => {
             tally.mended += 1;
             tally.rounds = tally.rounds.max(rounds);
         }
         Mended::NoSuperblock => tally.no_superblock += 1,
         Mended::NoRoom => tally.no_room += 1,
-        Mended::Unfinished => tally.unfinished += 1,
-    }
-    count_kept(base, &bytes, &medium, tally);
-}
-
-fn count_kept(base: &Base, damaged: &[u8], medium: &Memory, tally: &mut Tally) {
-    let untouched = base.known.iter().filter(|known| {
-        let mut needs = known.needs.iter();
-        needs.all(|range| base.bytes[range.clone()] == damaged[range.clone()])
-    });
-    let mut session = Session::mount(medium, Access::ReadOnly).ok();
-    for known in untouched {
-        tally.untouched += 1;
-        let kept = session
-            .as_mut()
-            .is_some_and(|session| is_there(session, known));
-        tally.kept += u64::from(kept);
-        if !kept && std::env::var_os("RDAXFS_MUTATE_SHOW").is_some() {
-            let path = known.path.join(&b'/').escape_ascii().to_string();
-            eprintln!("{}: /{path} is lost", base.name);
-        }
     }
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Reads all that a volume has, whatever it is.
+//! Reads what a volume has, whatever it is.
 
-use rdaxfs_core::format::{XattrSpace, BLOCK_SIZE, MAX_XATTR_VALUE};
+use std::collections::BTreeSet;
+
+use rdaxfs_core::format::{XattrSpace, BLOCK_BYTES, MAX_XATTR_VALUE};
 use rdaxfs_core::inode::XattrState;
 use rdaxfs_core::xattr::XattrName;
 
@@ -23,8 +25,29 @@ pub(crate) struct Found {
     pub(crate) entries: Vec<(u64, Vec<u8>, u64)>,
 }
 
-/// Reads everything. Errors are what a damaged volume is expected to give.
-pub(crate) fn walk(session: &mut Session, choices: &mut Choices<'_>) -> Found {
+/// How much is read.
+#[derive(Clone, Copy)]
+pub(crate) struct Depth {
+    /// Of so many inodes all that they have; of the others that they are there.
+    inodes: usize,
+    /// So many extents of a file, from its start.
+    extents: usize,
+}
+
+impl Depth {
+    pub(crate) const ALL: Self = Self {
+        inodes: usize::MAX,
+        extents: usize::MAX,
+    };
+    /// What differs from one trial to the next.
+    pub(crate) const SOME: Self = Self {
+        inodes: 16,
+        extents: 40,
+    };
+}
+
+/// Reads what there is. Errors are what a damaged volume is expected to give.
+pub(crate) fn walk(session: &mut Session, choices: &mut Choices<'_>, depth: Depth) -> Found {
     let mut found = Found::default();
     session.begin();
     let mut at = 0;
@@ -47,76 +70,103 @@ pub(crate) fn walk(session: &mut Session, choices: &mut Choices<'_>) -> Found {
             found.inodes.push(ino);
         }
     }
-    let known = found.inodes.clone();
+    let mut bytes = vec![0; MAX_XATTR_VALUE];
+    let mut walker = Walker {
+        choices,
+        depth,
+        bytes: &mut bytes,
+    };
+    let mut known = found.inodes.clone();
+    if known.len() > depth.inodes {
+        let first = walker.choices.below(known.len() as u64) as usize;
+        known.rotate_left(first);
+        known.truncate(depth.inodes);
+    }
     for ino in known {
-        walk_inode(session, ino, choices, &mut found);
+        walker.walk_inode(session, ino, &mut found);
     }
     // Where names lead to what the bitmaps do not know.
-    let mut more: Vec<u64> = found.entries.iter().map(|&(_, _, ino)| ino).collect();
-    more.push(choices.word());
-    more.retain(|ino| !found.inodes.contains(ino));
-    more.sort_unstable();
-    more.dedup();
-    for ino in more {
-        walk_inode(session, ino, choices, &mut found);
+    let inodes: BTreeSet<u64> = found.inodes.iter().copied().collect();
+    let mut more: BTreeSet<u64> = found.entries.iter().map(|&(_, _, ino)| ino).collect();
+    more.insert(walker.choices.word());
+    for &ino in more.difference(&inodes).take(depth.inodes) {
+        walker.walk_inode(session, ino, &mut found);
         found.inodes.push(ino);
     }
     found
 }
 
-fn walk_inode(session: &mut Session, ino: u64, choices: &mut Choices<'_>, found: &mut Found) {
-    let block = choices.below(session.volume.blocks());
-    let page = choices.word() >> (32 + choices.below(32));
-    let cookie = choices.word() >> choices.below(64);
-    let offset = choices.word() >> choices.below(64);
-    let _ = session.with(ino, |volume, workspace, map, _| {
-        let _ = volume.attributes(map);
-        let _ = volume.part_of(map, block);
-        let _ = volume.map(map, page, 1);
-        let _ = volume.map(map, 0, 1 << 32);
-        let mut at = 0;
-        while let Ok(Some(extent)) = volume.next_extent(map, at) {
-            assert!(extent.end() > at, "{extent:?} is no further than page {at}");
-            at = extent.end();
-        }
-        let mut bytes = vec![0; 3 * BLOCK_SIZE as usize];
-        let _ = volume.read_file(map, 0, &mut bytes);
-        let _ = volume.read_file(map, offset, &mut bytes[..100]);
-        let _ = volume.readlink(map, &mut bytes);
-        let _ = volume.readlink(map, &mut bytes[..5]);
-        let _ = volume.parent(map);
-        let xattrs = XattrState::new(map);
-        let mut names = Vec::new();
-        let _ = volume.list_xattrs(&xattrs, |name, _| {
-            names.push((name.space(), name.rest().to_vec()));
+struct Walker<'w, 'd> {
+    choices: &'w mut Choices<'d>,
+    depth: Depth,
+    /// Room for what is read.
+    bytes: &'w mut [u8],
+}
+
+impl Walker<'_, '_> {
+    fn walk_inode(&mut self, session: &mut Session, ino: u64, found: &mut Found) {
+        let Self {
+            choices,
+            depth,
+            bytes,
+        } = self;
+        let block = choices.below(session.volume.blocks());
+        let page = choices.word() >> (32 + choices.below(32));
+        let cookie = choices.word() >> choices.below(64);
+        let offset = choices.word() >> choices.below(64);
+        let _ = session.with(ino, |volume, workspace, map, _| {
+            let _ = volume.attributes(map);
+            if choices.once_in(4) {
+                let _ = volume.part_of(map, block);
+            }
+            let _ = volume.map(map, page, 1);
+            let _ = volume.map(map, 0, 1 << 32);
+            let (mut at, mut extents) = (0, 0);
+            while let Ok(Some(extent)) = volume.next_extent(map, at) {
+                assert!(extent.end() > at, "{extent:?} is no further than page {at}");
+                at = extent.end();
+                extents += 1;
+                if extents > depth.extents {
+                    break;
+                }
+            }
+            let _ = volume.read_file(map, 0, &mut bytes[..3 * BLOCK_BYTES]);
+            let _ = volume.read_file(map, offset, &mut bytes[..100]);
+            let _ = volume.readlink(map, bytes);
+            let _ = volume.readlink(map, &mut bytes[..5]);
+            let _ = volume.parent(map);
+            let xattrs = XattrState::new(map);
+            let mut names = Vec::new();
+            let _ = volume.list_xattrs(&xattrs, |name, _| {
+                names.push((name.space(), name.rest().to_vec()));
+                Ok(())
+            });
+            names.push((XattrSpace::System, b"posix_acl_access".to_vec()));
+            for (space, rest) in names {
+                if let Ok(name) = XattrName::new(space, &rest) {
+                    let len = if choices.once_in(4) { 0 } else { bytes.len() };
+                    let _ = volume.get_xattr(&xattrs, name, &mut bytes[..len]);
+                }
+            }
+            let mut entries = Vec::new();
+            let mut last = 0;
+            let _ = volume.readdir(workspace, map, 0, |entry| {
+                assert!(entry.cookie > last, "cookie {} after {last}", entry.cookie);
+                last = entry.cookie;
+                entries.push((ino, entry.name.to_vec(), entry.ino));
+                assert!(entries.len() < MANY_ENTRIES);
+                true
+            });
+            let _ = volume.readdir(workspace, map, cookie, |entry| {
+                assert!(entry.cookie >= cookie);
+                true
+            });
+            for (_, name, _) in entries.iter().take(40) {
+                let _ = volume.lookup(map, name);
+            }
+            let _ = volume.lookup(map, b"no such name");
+            found.entries.extend(entries);
             Ok(())
         });
-        names.push((XattrSpace::System, b"posix_acl_access".to_vec()));
-        let mut value = vec![0; MAX_XATTR_VALUE];
-        for (space, rest) in names {
-            if let Ok(name) = XattrName::new(space, &rest) {
-                let _ = volume.get_xattr(&xattrs, name, &mut value);
-                let _ = volume.get_xattr(&xattrs, name, &mut []);
-            }
-        }
-        let mut entries = Vec::new();
-        let mut last = 0;
-        let _ = volume.readdir(workspace, map, 0, |entry| {
-            assert!(entry.cookie > last, "cookie {} after {last}", entry.cookie);
-            last = entry.cookie;
-            entries.push((ino, entry.name.to_vec(), entry.ino));
-            assert!(entries.len() < MANY_ENTRIES);
-            true
-        });
-        let _ = volume.readdir(workspace, map, cookie, |entry| {
-            assert!(entry.cookie >= cookie);
-            true
-        });
-        for (_, name, _) in entries.iter().take(40) {
-            let _ = volume.lookup(map, name);
-        }
-        let _ = volume.lookup(map, b"no such name");
-        found.entries.extend(entries);
-        Ok(())
-    });
+    }
 }
