@@ -65,7 +65,7 @@ miri: ## readers beside writers in Miri, SEEDS=N ways; needs a nightly toolchain
 	@scripts/miri $(SEEDS)
 
 .PHONY: fuzz
-fuzz: ## fuzz all that reads a user's text, SECONDS=N for each target
+fuzz: ## fuzz all that reads a user's text or a volume, SECONDS=N for each target
 	@scripts/fuzz $(SECONDS)
 
 .PHONY: clean
