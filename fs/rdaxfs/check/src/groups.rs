@@ -2,7 +2,6 @@
 
 //! The groups: headers, bitmaps, counters and lists.
 
-use std::collections::BTreeSet;
 use std::mem::offset_of;
 
 use rdaxfs_core::format::{
@@ -16,6 +15,7 @@ use zerocopy::{FromZeros, IntoBytes};
 use crate::claims::{Bits, BITMAP_WORDS};
 use crate::finding::{Finding, Problem, Word};
 use crate::image::Image;
+use crate::list::List;
 use crate::survey::{InodeInfo, Progress, Survey};
 
 /// Claims what belongs to no inode: the groups' heads, the journal, both superblocks.
@@ -205,69 +205,32 @@ fn inodes_of(survey: &Survey, group: u32) -> impl Iterator<Item = (u64, &InodeIn
         .map(|(&ino, info)| (ino, info))
 }
 
-/// What is before and behind a number in a list that ascends; 0: nothing, or it is not listed.
-fn neighbours(list: &[u64], number: u64) -> (u64, u64) {
-    let Ok(place) = list.binary_search(&number) else {
-        return (0, 0);
-    };
-    let at = |place: Option<usize>| {
-        place
-            .and_then(|place| list.get(place))
-            .copied()
-            .unwrap_or(0)
-    };
-    (at(place.checked_sub(1)), at(place.checked_add(1)))
-}
-
-/// The list of orphans and intents: all that must be on it, once, with links both ways.
+/// The list of orphans and intents.
 fn judge_orphans(survey: &mut Survey, group: u32, header: &GroupHeader) {
-    let wanted: Vec<u64> = inodes_of(survey, group)
-        .filter(|(_, info)| info.inode.intent.get() != 0 || info.inode.links.get() == 0)
-        .map(|(ino, _)| ino)
-        .collect();
-    let mut listed = BTreeSet::new();
-    let mut before = 0;
-    let mut at = header.orphans.get();
-    while wanted.binary_search(&at).is_ok() {
-        let Some(info) = survey.inodes.get(&at) else {
-            break;
-        };
-        // The first one points to itself.
-        let prev = if before == 0 { at } else { before };
-        if info.inode.orphan_prev.get() != prev || !listed.insert(at) {
-            break;
-        }
-        before = at;
-        at = info.inode.orphan_next.get();
-    }
-    let stray = inodes_of(survey, group)
-        .any(|(ino, info)| info.inode.orphan_prev.get() != 0 && !listed.contains(&ino));
-    if at == 0 && listed.len() == wanted.len() && !stray {
+    let is_wanted = |inode: &Inode| inode.intent.get() != 0 || inode.links.get() == 0;
+    let wanted = inodes_of(survey, group).filter(|(_, info)| is_wanted(&info.inode));
+    let links = |inode: &Inode| (inode.orphan_prev.get(), inode.orphan_next.get());
+    let list = List {
+        head: header.orphans.get(),
+        wanted: wanted.map(|(ino, _)| ino).collect(),
+        members: inodes_of(survey, group)
+            .map(|(ino, info)| (ino, links(&info.inode)))
+            .collect(),
+        first_has_itself: true,
+    };
+    if list.is_good() {
         return;
     }
     let head = block_offset(group_header(group)) + offset_of!(GroupHeader, orphans) as u64;
-    let mut words = vec![(head, wanted.first().copied().unwrap_or(0))];
-    for (ino, _) in inodes_of(survey, group) {
-        let (prev, next) = neighbours(&wanted, ino);
-        let prev = if wanted.first() == Some(&ino) {
-            ino
-        } else {
-            prev
-        };
-        words.push((
-            inode_offset(ino) + offset_of!(Inode, orphan_next) as u64,
-            next,
-        ));
-        words.push((
-            inode_offset(ino) + offset_of!(Inode, orphan_prev) as u64,
-            prev,
-        ));
-    }
-    let problem = Problem::Group {
-        group,
-        what: "the list of orphans is wrong",
-    };
-    survey.add(Finding::words(problem, words));
+    let words = list.words(head, |ino| {
+        let field = |field: usize| inode_offset(ino) + field as u64;
+        (
+            field(offset_of!(Inode, orphan_prev)),
+            field(offset_of!(Inode, orphan_next)),
+        )
+    });
+    let what = "the list of orphans is wrong";
+    survey.add(Finding::words(Problem::Group { group, what }, words));
 }
 
 /// The list of inode chunks with a free inode.
@@ -277,52 +240,31 @@ fn judge_chunks<M: Medium + Digest>(
     group: u32,
     header: &GroupHeader,
 ) {
-    let own: Vec<(u64, u64)> = survey
-        .chunks
-        .range(group_start(group)..group_start(group) + GROUP_BLOCKS)
-        .map(|(&block, &used)| (block, used))
-        .collect();
-    let with_room = own.iter().filter(|(_, used)| *used != CHUNK_FULL);
-    let wanted: Vec<u64> = with_room.map(|(block, _)| *block).collect();
-    let mut listed = BTreeSet::new();
-    let mut before = 0;
-    let mut at = header.inode_chunks.get();
-    while wanted.binary_search(&at).is_ok() {
-        let Ok(chunk) = image.get::<InodeChunk>(block_offset(at)) else {
-            break;
-        };
-        if chunk.prev.get() != before || !listed.insert(at) {
-            break;
-        }
-        before = at;
-        at = chunk.next.get();
-    }
-    let is_alone = |block: u64| {
-        let chunk = image.get::<InodeChunk>(block_offset(block));
-        chunk.is_ok_and(|chunk| chunk.next.get() == 0 && chunk.prev.get() == 0)
+    let start = group_start(group);
+    let own = || survey.chunks.range(start..start + GROUP_BLOCKS);
+    let links = |block| match image.get::<InodeChunk>(block_offset(block)) {
+        Ok(chunk) => (chunk.prev.get(), chunk.next.get()),
+        // No chunk has these.
+        Err(_) => (u64::MAX, u64::MAX),
     };
-    let stray = own
-        .iter()
-        .any(|(block, _)| !listed.contains(block) && !is_alone(*block));
-    if at == 0 && listed.len() == wanted.len() && !stray {
+    let wanted = own().filter(|(_, &used)| used != CHUNK_FULL);
+    let list = List {
+        head: header.inode_chunks.get(),
+        wanted: wanted.map(|(&block, _)| block).collect(),
+        members: own().map(|(&block, _)| (block, links(block))).collect(),
+        first_has_itself: false,
+    };
+    if list.is_good() {
         return;
     }
     let head = block_offset(group_header(group)) + offset_of!(GroupHeader, inode_chunks) as u64;
-    let mut words = vec![(head, wanted.first().copied().unwrap_or(0))];
-    for (block, _) in own {
-        let (prev, next) = neighbours(&wanted, block);
-        words.push((
-            block_offset(block) + offset_of!(InodeChunk, next) as u64,
-            next,
-        ));
-        words.push((
-            block_offset(block) + offset_of!(InodeChunk, prev) as u64,
-            prev,
-        ));
-    }
-    let problem = Problem::Group {
-        group,
-        what: "the list of inode chunks is wrong",
-    };
-    survey.add(Finding::words(problem, words));
+    let words = list.words(head, |block| {
+        let field = |field: usize| block_offset(block) + field as u64;
+        (
+            field(offset_of!(InodeChunk, prev)),
+            field(offset_of!(InodeChunk, next)),
+        )
+    });
+    let what = "the list of inode chunks is wrong";
+    survey.add(Finding::words(Problem::Group { group, what }, words));
 }

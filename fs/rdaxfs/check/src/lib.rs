@@ -23,6 +23,7 @@ mod heads;
 mod image;
 mod inodes;
 mod links;
+mod list;
 mod names;
 mod node;
 mod records;
