@@ -30,9 +30,10 @@ pub fn choose<M: Medium + Digest>(medium: &M) -> Result<(Superblock, Option<Find
     if let Err(Error::NotSupported) = first {
         return first.map(|first| (first, None));
     }
-    let last = (medium.len() / BLOCK_SIZE).saturating_sub(1);
-    let last = first.as_ref().map_or(last, |first| first.blocks.get() - 1);
-    let copy = read_superblock(medium, last);
+    // At the end of the volume, or of the medium: the first copy may say a length that is wrong.
+    let end = (medium.len() / BLOCK_SIZE).saturating_sub(1);
+    let last = first.as_ref().map_or(end, |first| first.blocks.get() - 1);
+    let copy = read_superblock(medium, last).or_else(|_| read_superblock(medium, end));
     let superblock = match (first, copy) {
         (Ok(first), Ok(copy)) if shared(&first) != shared(&copy) => {
             let wrong = |superblock| {

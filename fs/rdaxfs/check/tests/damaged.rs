@@ -253,21 +253,32 @@ fn an_inode_without_links_stays_free() {
     assert!(found.is_err() || file.ino() == folder.ino());
 }
 
-/// Of two whole superblocks the one is damaged by which the names have other hashes.
+/// Of two whole superblocks the one is damaged by which the names have other hashes, or by which the volume ends
+/// before its inodes do.
 #[test]
 fn of_two_superblocks_the_one_that_fits_is_taken() {
-    let medium = many();
-    let mut superblock = read_superblock(&medium, 0).unwrap();
-    superblock.hash_key[0].set(0x1234);
-    let crc = medium.crc32c(0, &superblock.as_bytes()[SUPER_CRC]);
-    superblock.crc.set(crc);
-    medium.copy_nt(0, superblock.as_bytes()).unwrap();
-    let (good, wrong) = choose_superblock(&medium).unwrap();
-    assert_eq!(good.hash_key[0].get(), 1);
-    assert!(wrong.expect("the first copy is wrong").apply(&medium));
-    let (medium, problems) = mended(medium);
-    assert_eq!(problems, []);
-    has_many(medium);
+    let changes: [fn(&mut Superblock); 2] = [
+        |superblock| superblock.hash_key[0].set(0x1234),
+        |superblock| superblock.blocks.set(64),
+    ];
+    for change in changes {
+        let medium = many();
+        let before = read_superblock(&medium, 0).unwrap();
+        let mut superblock = before;
+        change(&mut superblock);
+        let crc = medium.crc32c(0, &superblock.as_bytes()[SUPER_CRC]);
+        superblock.crc.set(crc);
+        medium.copy_nt(0, superblock.as_bytes()).unwrap();
+        let (good, wrong) = choose_superblock(&medium).unwrap();
+        assert_eq!(
+            (good.hash_key, good.blocks),
+            (before.hash_key, before.blocks)
+        );
+        assert!(wrong.expect("the first copy is wrong").apply(&medium));
+        let (medium, problems) = mended(medium);
+        assert_eq!(problems, []);
+        has_many(medium);
+    }
     // One that is lost altogether is the copy's too.
     let medium = many();
     medium
