@@ -3,7 +3,11 @@
 //! A medium in ordinary memory that notices loops and what is outside, and goes back to what it was.
 
 use std::cell::{Cell, RefCell};
+use std::fs::File;
+use std::io;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::rc::Rc;
 
 use rdaxfs_core::format::{BLOCK_BYTES, BLOCK_SHIFT, BLOCK_SIZE};
@@ -180,6 +184,20 @@ impl Memory {
         all.filter(|(&page, _)| page != 0)
             .map(|(_, block)| block)
             .collect()
+    }
+
+    /// Makes a file of it, with holes where nobody has written.
+    ///
+    /// # Errors
+    ///
+    /// Those of open(2) and write(2).
+    pub fn save(&self, path: &Path) -> io::Result<()> {
+        let file = File::create(path)?;
+        file.set_len(self.len())?;
+        for block in self.written() {
+            file.write_all_at(&self.block(block), block << BLOCK_SHIFT)?;
+        }
+        Ok(())
     }
 
     /// A block, for whoever damages it.

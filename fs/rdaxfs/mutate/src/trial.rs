@@ -11,6 +11,7 @@ use crate::mend::{look, mend, shows, Mended};
 use crate::operate::{operate, operate_some};
 use crate::session::Session;
 use crate::walk::{walk, Depth, Found};
+use crate::Memory;
 
 /// How much is done with a volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,15 +69,32 @@ pub struct Tally {
 /// If the core or mending does what it must not.
 pub fn run(bases: &[Base], kind: Kind, data: &[u8], tally: &mut Tally) {
     let mut choices = Choices::new(data);
-    let Some(base) = choices.of(bases) else {
+    let Some(base) = damage_one(bases, &mut choices) else {
         return;
     };
-    base.medium.go_back(base.good);
-    damage(&base.medium, &base.places, &mut choices);
     match kind {
         Kind::Quick => quick(base, &mut choices, tally),
         Kind::Full => full(base, &mut choices, tally),
     }
+}
+
+/// Bytes that differ from those of other numbers from the first one on.
+#[must_use]
+pub const fn seed(number: u64) -> [u8; 8] {
+    number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes()
+}
+
+/// One of the volumes, damaged as `data` says, until the next call or trial.
+#[must_use]
+pub fn damaged<'b>(bases: &'b [Base], data: &[u8]) -> Option<&'b Memory> {
+    damage_one(bases, &mut Choices::new(data)).map(|base| &base.medium)
+}
+
+fn damage_one<'b>(bases: &'b [Base], choices: &mut Choices<'_>) -> Option<&'b Base> {
+    let base = choices.of(bases)?;
+    base.medium.go_back(base.good);
+    damage(&base.medium, &base.places, choices);
+    Some(base)
 }
 
 fn quick(base: &Base, choices: &mut Choices<'_>, tally: &mut Tally) {
