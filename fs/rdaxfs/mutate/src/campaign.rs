@@ -2,15 +2,16 @@
 
 //! Trials by the thousand, of a seed.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::panic::{catch_unwind, set_hook, AssertUnwindSafe};
+use std::panic::{catch_unwind, set_hook, take_hook, AssertUnwindSafe};
 
 use crate::corpus::{corpus, Base};
 use crate::trial::{run, Kind, Tally};
 
 thread_local! {
+    static IS_TRIAL: Cell<bool> = const { Cell::new(false) };
     static PANIC: RefCell<(String, String)> = RefCell::default();
 }
 
@@ -49,10 +50,14 @@ impl fmt::Display for Failure {
 }
 
 impl Campaign {
-    /// The trials of that seed. From now on a panic of any thread is silent.
+    /// The trials of that seed. From now on the panic of a trial is silent.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        set_hook(Box::new(|info| {
+        let before = take_hook();
+        set_hook(Box::new(move |info| {
+            if !IS_TRIAL.get() {
+                return before(info);
+            }
             let place = info.location().map(ToString::to_string).unwrap_or_default();
             PANIC.with_borrow_mut(|panic| *panic = (place, info.to_string()));
         }));
@@ -83,7 +88,9 @@ impl Campaign {
             Kind::Quick
         };
         let (bases, tally) = (&self.bases, &mut self.tally);
+        IS_TRIAL.set(true);
         let result = catch_unwind(AssertUnwindSafe(|| run(bases, kind, &data, tally)));
+        IS_TRIAL.set(false);
         if result.is_ok() {
             return None;
         }
