@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0
+"""mkfs.rdaxfs, fsck.rdaxfs and dump.rdaxfs on disks: what they make is on the medium, what they refuse stays."""
+
+import os
+
+from harness import check, driver, partition_table, rdaxfs, shell
+from harness.cases import BOTH_BLOCK_SIZES, EVERYWHERE, FILE_SYSTEMS, case
+from harness.disk import SECTOR
+from harness.target import MAKE, FileSystem
+
+BLOCK = 4096
+HUGE = 2 << 20
+UUID = "01234567-89ab-cdef-0123-456789abcdef"
+PER_BLOCK = BLOCK // SECTOR
+
+
+def forget(disk):
+    """What these tests leave must not be found by others."""
+    with disk.open() as io:
+        io.zero_out(0, HUGE)
+        io.zero_out(disk.bytes - HUGE, HUGE)
+
+
+@case(guests=EVERYWHERE, blocks=BOTH_BLOCK_SIZES)
+def a_volume_is_on_the_medium(t):
+    """It is whole when the driver comes again, and the disk has no other signature."""
+    shell.run(*MAKE["ext4"], t.disk.node)
+    said = rdaxfs.run("mkfs", t.disk.node, status=1)
+    check.true("ext4" in said and "-f" in said, said)
+    check.equal(shell.run("blkid", "-p", "-o", "value", "-s", "TYPE", t.disk.node).strip(), "ext4", "what mkfs kept")
+    rdaxfs.run("mkfs", "-f", "-q", "-L", "data", "-U", UUID, t.disk.node)
+    check.equal(shell.attempt("blkid", "-p", t.disk.node).returncode, 2, "blkid finds nothing that it knows")
+    size = t.disk.block_size
+    driver.ensure(None)
+    driver.ensure(size)
+    volume = rdaxfs.dump(t.disk.node)
+    blocks = t.disk.bytes // BLOCK
+    wanted = {"uuid": UUID, "label": "data", "state": "clean", "blocks": blocks, "inodes": 1, "align_offset": 0}
+    check.equal({name: volume[name] for name in wanted}, wanted, "the volume")
+    rdaxfs.run("fsck", "-f", "-n", t.disk.node)
+    said = rdaxfs.run("mkfs", t.disk.node, status=1)
+    check.true("rdaxfs" in said, said)
+    forget(t.disk)
+
+
+@case()
+def huge_pages_begin_where_memory_does(t):
+    """In a partition the first block of a huge page is not the first one."""
+    partition_table.write(t.disk, f"label: gpt\nstart={(1 << 20) + 12 * BLOCK >> 9}, size={64 << 20 >> 9}\n")
+    node = f"{t.disk.node}p1"
+    rdaxfs.run("mkfs", "-q", node)
+    first = rdaxfs.dump(node)["align_offset"] * BLOCK
+    check.equal((t.disk.address + (1 << 20) + 12 * BLOCK + first) % HUGE, 0, "bytes behind a huge page's start")
+    forget(t.disk)
+    partition_table.remove(t.disk)
+
+
+@case(on=FILE_SYSTEMS)
+def what_is_mounted_is_left_alone(t):
+    """Neither made anew nor mended, whatever the options; and what was written is there afterwards."""
+    data = t.target.fill()
+    for program, options, status in (("mkfs", ["-f"], 1), ("fsck", ["-y"], 8), ("fsck", ["-p"], 8)):
+        said = rdaxfs.run(program, *options, t.disk.node, status=status)
+        check.true("mounted" in said and "unmount" in said, said)
+    t.target.file_system.unmount()
+    t.target.file_system.mount()
+    check.equal(t.target.read(0, len(data)), data, "the file")
+
+
+@case()
+def a_disk_that_cannot_be_written_is_named(t):
+    shell.run("blockdev", "--setro", t.disk.node)
+    said = rdaxfs.run("mkfs", "-f", t.disk.node, status=1)
+    check.true(t.disk.node in said, said)
+    shell.run("blockdev", "--setrw", t.disk.node)
+
+
+@case(guests=EVERYWHERE)
+def poison_is_found_and_mended(t):
+    """In each kind of block: fsck says what it is, mends it, and the disk has no bad sector afterwards."""
+    rdaxfs.run("mkfs", "-f", "-q", t.disk.node)
+    last = t.disk.bytes // BLOCK - 1
+    root = rdaxfs.dump(t.disk.node)["root"]
+    for block, what in ((0, "superblock"), (last, "superblock"), (1, "group"), (2, "group"), (3, "group")):
+        t.disk.badblocks.inject(block * PER_BLOCK, PER_BLOCK)
+        said = rdaxfs.run("fsck", "-f", "-n", t.disk.node, status=4)
+        check.true(what in said, f"block {block}: {said}")
+        rdaxfs.run("fsck", "-f", "-y", t.disk.node, status=1)
+        check.equal(t.disk.badblocks.list(), [], f"after block {block} was mended")
+        rdaxfs.run("fsck", "-f", "-n", t.disk.node)
+        check.equal(rdaxfs.dump(t.disk.node)["root"], root, f"the root after block {block}")
+    forget(t.disk)
+
+
+@case()
+def poison_does_not_keep_a_volume_from_being_made(t):
+    """Whoever injects errors wants a fresh volume where they were: mkfs -f clears those that it writes to."""
+    rdaxfs.run("mkfs", "-f", "-q", t.disk.node)
+    for block in (0, 1, 4, t.disk.bytes // BLOCK - 1):
+        t.disk.badblocks.inject(block * PER_BLOCK, 3)
+    said = rdaxfs.run("mkfs", t.disk.node, status=1)
+    check.true("-f" in said, said)
+    rdaxfs.run("mkfs", "-f", "-q", t.disk.node)
+    check.equal(t.disk.badblocks.list(), [], "bad sectors of a fresh volume")
+    rdaxfs.run("fsck", "-f", "-n", t.disk.node)
+    forget(t.disk)
+
+
+@case()
+def another_file_system_takes_a_disk_over(t):
+    """After mkfs.ext4 and mkfs.xfs fsck.rdaxfs finds no volume, so that it mends nothing of theirs."""
+    for kind in FILE_SYSTEMS:
+        rdaxfs.run("mkfs", "-f", "-q", t.disk.node)
+        with FileSystem(kind, t.disk.node, make_options=("-F",) if kind == "ext4" else ()) as made:
+            made.file("kept", b"kept" * 1024)
+        rdaxfs.run("fsck", "-y", t.disk.node, status=8)
+        with FileSystem(kind, t.disk.node, make=False) as made:
+            with open(os.path.join(made.directory, "kept"), "rb") as file:
+                check.equal(file.read(), b"kept" * 1024, f"a file of {kind}")
+    forget(t.disk)
