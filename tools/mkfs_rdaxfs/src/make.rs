@@ -31,8 +31,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let medium = open(path, !arguments.dry_run)?;
     let options = options(arguments, &medium)?;
-    if let Some(found) = signature::find(path, &medium)? {
-        if !arguments.force {
+    if !arguments.force {
+        if let Some(found) = signature::find(path, &medium)? {
             bail!("{shown} has {found}; -f overwrites it");
         }
     }

@@ -8,11 +8,20 @@ use std::process::Command;
 
 use anyhow::{bail, Context, Result};
 use rdaxfs_core::format::{block_offset, BLOCK_SIZE, SUPER_MAGIC};
-use rdaxfs_core::platform::Medium;
+use rdaxfs_core::platform::{Medium, Stores};
 use rdaxfs_host::FileMedium;
+
+const MIB: u64 = 1 << 20;
 
 /// The exit status by which blkid says that it found nothing.
 const NOTHING_FOUND: i32 = 2;
+
+/// Where signatures are: the first and the last MiB.
+fn ends(medium: &FileMedium) -> impl Iterator<Item = u64> {
+    let blocks = medium.len() / BLOCK_SIZE;
+    let end = (MIB / BLOCK_SIZE).min(blocks);
+    (0..end).chain(blocks.saturating_sub(MIB / BLOCK_SIZE).max(end)..blocks)
+}
 
 /// What is on a device, in words; [`None`] if nothing is recognised.
 ///
@@ -22,9 +31,11 @@ const NOTHING_FOUND: i32 = 2;
 pub fn find(path: &Path, medium: &FileMedium) -> Result<Option<String>> {
     for block in [0, (medium.len() / BLOCK_SIZE).saturating_sub(1)] {
         let mut magic = [0; 8];
-        medium
-            .read(block_offset(block), &mut magic)
-            .with_context(|| format!("{}: block {block} cannot be read", path.display()))?;
+        if medium.read(block_offset(block), &mut magic).is_err() {
+            return Ok(Some(format!(
+                "something in block {block} that cannot be read"
+            )));
+        }
         if u64::from_le_bytes(magic) == SUPER_MAGIC {
             return Ok(Some("an rdaxfs volume".into()));
         }
@@ -53,7 +64,7 @@ pub fn find(path: &Path, medium: &FileMedium) -> Result<Option<String>> {
         _ => {
             let why = String::from_utf8_lossy(&output.stderr);
             bail!(
-                "blkid cannot tell what is on {}: {}",
+                "blkid cannot tell what is on {}: {}; -f overwrites it",
                 path.display(),
                 why.trim()
             )
@@ -67,6 +78,18 @@ pub fn find(path: &Path, medium: &FileMedium) -> Result<Option<String>> {
 ///
 /// If one stays.
 pub fn erase(path: &Path) -> Result<()> {
+    let medium = FileMedium::open(path, true)?;
+    for block in ends(&medium) {
+        // wipefs reads where signatures may be, and goes no further where that fails.
+        let offset = block_offset(block);
+        if medium.check_poison(offset, BLOCK_SIZE).is_err() {
+            medium
+                .zero_nt(offset, BLOCK_SIZE)
+                .with_context(|| format!("block {block} cannot be written"))?;
+        }
+    }
+    medium.sync()?;
+    drop(medium);
     let output = Command::new("wipefs")
         .args(["--all", "--force", "--quiet", "--"])
         .arg(path)

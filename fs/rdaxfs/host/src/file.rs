@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom};
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -26,12 +27,65 @@ struct Block([u8; BLOCK_BYTES]);
 struct Cached {
     block: Box<Block>,
     dirty: bool,
+    /// A bit for each sector that could not be read; zeros are in its place.
+    bad: u8,
+}
+
+/// What is read on its own where a block cannot be read as a whole, in bytes.
+const SECTOR: usize = BLOCK_BYTES / u8::BITS as usize;
+
+impl Cached {
+    fn zeroed() -> Self {
+        Self {
+            block: Box::new(Block([0; BLOCK_BYTES])),
+            dirty: true,
+            bad: 0,
+        }
+    }
+
+    /// Reads a block, or what can be read of it.
+    fn load(file: &File, block: u64) -> Self {
+        let mut loaded = Self {
+            dirty: false,
+            ..Self::zeroed()
+        };
+        let start = block_offset(block);
+        if file.read_exact_at(&mut loaded.block.0, start).is_ok() {
+            return loaded;
+        }
+        let sectors = loaded.block.0.chunks_exact_mut(SECTOR);
+        for (number, sector) in sectors.enumerate() {
+            let at = start + (number * SECTOR) as u64;
+            if file.read_exact_at(sector, at).is_err() {
+                sector.fill(0);
+                loaded.bad |= 1 << number;
+            }
+        }
+        loaded
+    }
+
+    fn can_be_read(&self, range: &Range<usize>) -> bool {
+        let sectors = range.start / SECTOR..range.end.div_ceil(SECTOR);
+        sectors
+            .into_iter()
+            .all(|sector| self.bad >> sector & 1 == 0)
+    }
+
+    /// The bytes, to be changed: from now on there are zeros where nothing could be read.
+    fn change(&mut self) -> &mut [u8; BLOCK_BYTES] {
+        self.dirty = true;
+        self.bad = 0;
+        &mut self.block.0
+    }
 }
 
 /// A medium in a file or on a block device, for tools that have it for themselves.
 ///
 /// A block device is opened for direct I/O, so that its page cache neither hides nor keeps anything, and
 /// exclusively: one that is mounted or in use otherwise is `EBUSY`.
+///
+/// Of a block with bad sectors the others can be read. To store to such a block writes all of it: the
+/// device mends it, and what was lost is zeros. Who stores there has judged before what is lost.
 ///
 /// Blocks are cached. What was stored is written at a [`fence`](Stores::fence), and durable after
 /// [`sync`](Self::sync). Opened for reading only, what is stored stays in memory: so a repair can be
@@ -139,7 +193,7 @@ impl FileMedium {
         &self,
         offset: u64,
         len: u64,
-        mut each: impl FnMut(&mut Cached, std::ops::Range<usize>, usize),
+        mut each: impl FnMut(&mut Cached, Range<usize>, usize) -> Result,
     ) -> Result {
         let end = offset
             .checked_add(len)
@@ -155,20 +209,10 @@ impl FileMedium {
                 if cache.len() > MAX_BLOCKS {
                     self.write_back(&mut cache);
                 }
-                let mut read = Box::new(Block([0; BLOCK_BYTES]));
-                self.file
-                    .read_exact_at(&mut read.0, block_offset(block))
-                    .map_err(|_| Error::Io)?;
-                cache.insert(
-                    block,
-                    Cached {
-                        block: read,
-                        dirty: false,
-                    },
-                );
+                cache.insert(block, Cached::load(&self.file, block));
             }
             if let Some(cached) = cache.get_mut(&block) {
-                each(cached, from..to, (at - offset) as usize);
+                each(cached, from..to, (at - offset) as usize)?;
             }
             at = block_offset(block) + to as u64;
         }
@@ -183,7 +227,11 @@ impl Medium for FileMedium {
 
     fn read(&self, offset: u64, into: &mut [u8]) -> Result {
         self.with_blocks(offset, into.len() as u64, |cached, range, at| {
+            if !cached.can_be_read(&range) {
+                return Err(Error::Io);
+            }
             into[at..at + range.len()].copy_from_slice(&cached.block.0[range]);
+            Ok(())
         })
     }
 }
@@ -199,8 +247,8 @@ impl Stores for FileMedium {
     fn copy_nt(&self, offset: u64, bytes: &[u8]) -> Result {
         self.with_blocks(offset, bytes.len() as u64, |cached, range, at| {
             let len = range.len();
-            cached.block.0[range].copy_from_slice(&bytes[at..at + len]);
-            cached.dirty = true;
+            cached.change()[range].copy_from_slice(&bytes[at..at + len]);
+            Ok(())
         })
     }
 
@@ -224,20 +272,13 @@ impl Stores for FileMedium {
             }
             let mut cache = self.cache();
             for block in offset >> BLOCK_SHIFT..(offset + len) >> BLOCK_SHIFT {
-                let zeros = Box::new(Block([0; BLOCK_BYTES]));
-                cache.insert(
-                    block,
-                    Cached {
-                        block: zeros,
-                        dirty: true,
-                    },
-                );
+                cache.insert(block, Cached::zeroed());
             }
             return Ok(());
         }
         self.with_blocks(offset, len, |cached, range, _| {
-            cached.block.0[range].fill(0);
-            cached.dirty = true;
+            cached.change()[range].fill(0);
+            Ok(())
         })
     }
 
