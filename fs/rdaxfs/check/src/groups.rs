@@ -222,13 +222,11 @@ fn judge_orphans(survey: &mut Survey, group: u32, header: &GroupHeader) {
         return;
     }
     let head = block_offset(group_header(group)) + offset_of!(GroupHeader, orphans) as u64;
-    let words = list.words(head, |ino| {
-        let field = |field: usize| inode_offset(ino) + field as u64;
-        (
-            field(offset_of!(Inode, orphan_prev)),
-            field(offset_of!(Inode, orphan_next)),
-        )
-    });
+    let fields = (
+        offset_of!(Inode, orphan_prev),
+        offset_of!(Inode, orphan_next),
+    );
+    let words = list.words(head, inode_offset, fields);
     let what = "the list of orphans is wrong";
     survey.add(Finding::words(Problem::Group { group, what }, words));
 }
@@ -258,13 +256,8 @@ fn judge_chunks<M: Medium + Digest>(
         return;
     }
     let head = block_offset(group_header(group)) + offset_of!(GroupHeader, inode_chunks) as u64;
-    let words = list.words(head, |block| {
-        let field = |field: usize| block_offset(block) + field as u64;
-        (
-            field(offset_of!(InodeChunk, prev)),
-            field(offset_of!(InodeChunk, next)),
-        )
-    });
+    let fields = (offset_of!(InodeChunk, prev), offset_of!(InodeChunk, next));
+    let words = list.words(head, block_offset, fields);
     let what = "the list of inode chunks is wrong";
     survey.add(Finding::words(Problem::Group { group, what }, words));
 }

@@ -38,14 +38,20 @@ impl List {
         at == 0 && listed.iter().eq(&self.wanted) && others.all(|(_, links)| *links == (0, 0))
     }
 
-    /// The words that make it good, in ascending order of its members. `head` is the offset of the
-    /// head, `links` those of a member's two words.
-    pub(crate) fn words(&self, head: u64, links: impl Fn(u64) -> Links) -> Vec<Word> {
+    /// The words that make it good. `head` is the offset of the head, `start` that of a member, and `fields` are
+    /// where its links are from there.
+    pub(crate) fn words(
+        &self,
+        head: u64,
+        start: fn(u64) -> u64,
+        fields: (usize, usize),
+    ) -> Vec<Word> {
         let mut words = vec![(head, self.wanted.first().copied().unwrap_or(0))];
         for &at in self.members.keys() {
-            let (prev_at, next_at) = links(at);
             let (prev, next) = self.neighbours(at);
-            words.extend([(next_at, next), (prev_at, prev)]);
+            for (field, value) in [(fields.0, prev), (fields.1, next)] {
+                words.push((start(at) + field as u64, value));
+            }
         }
         words
     }

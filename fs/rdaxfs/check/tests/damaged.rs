@@ -19,18 +19,11 @@ use rdaxfs_host::{Dram, Mounted};
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
 const NOW: Time = Time::new(5, 0);
-const FILE: NewInode<'_> = new(S_IFREG | 0o644);
-const FOLDER: NewInode<'_> = new(S_IFDIR | 0o755);
 
-const fn new(mode: u16) -> NewInode<'static> {
+fn new(kind: u16) -> NewInode<'static> {
     NewInode {
-        mode,
-        uid: 0,
-        gid: 0,
-        project: 0,
-        flags: 0,
-        device: 0,
-        xattrs: &[],
+        mode: kind | 0o700,
+        ..NewInode::default()
     }
 }
 
@@ -54,13 +47,25 @@ fn open(fs: &Mounted<Dram>, directory: &MapState, name: &str) -> MapState {
 
 fn create(fs: &mut Mounted<Dram>, directory: &mut MapState, name: &str) -> MapState {
     let volume = &fs.volume;
-    let made = volume.create(&mut fs.workspace, directory, name.as_bytes(), &FILE, NOW);
+    let made = volume.create(
+        &mut fs.workspace,
+        directory,
+        name.as_bytes(),
+        &new(S_IFREG),
+        NOW,
+    );
     made.unwrap().0
 }
 
 fn mkdir(fs: &mut Mounted<Dram>, directory: &mut MapState, name: &str) -> MapState {
     let volume = &fs.volume;
-    let made = volume.mkdir(&mut fs.workspace, directory, name.as_bytes(), &FOLDER, NOW);
+    let made = volume.mkdir(
+        &mut fs.workspace,
+        directory,
+        name.as_bytes(),
+        &new(S_IFDIR),
+        NOW,
+    );
     made.unwrap().0
 }
 
