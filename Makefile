@@ -22,7 +22,7 @@ modules: ## build the modules; KDIR=DIR: for another kernel than the provisioned
 
 .PHONY: modules-list
 modules-list:
-	@find "build/$$(scripts/provision --print-release)" -maxdepth 1 -name '*.ko' -printf "$(CURDIR)/%p\n"
+	@find "$$(scripts/kbuild --print-build)" -maxdepth 1 -name '*.ko'
 
 .PHONY: tools
 tools: ## build the programs of tools/, with manual pages and shell completions
@@ -51,6 +51,10 @@ test-host: ## the tests that need no guest
 .PHONY: test-vm
 test-vm: ## the tests in guests
 	@env -u KDIR scripts/test --vm -- "$(T)"
+
+.PHONY: test-debug
+test-debug: ## the tests in guests on a kernel with KASAN, lockdep, …; T= as above, FULL=1: every fault
+	@env -u KDIR scripts/test --debug $(if $(FULL),--full) -- "$(T)"
 
 .PHONY: test-kunit
 test-kunit: ## the KUnit suites, by the kernel's kunit.py

@@ -66,6 +66,25 @@ find_entries() {
 	fi
 }
 
+# Where the tests say how their kernel is configured; comments of it are no part of an entry's name.
+DEBUG_CONFIG=$PROJECT/tests/debug/config
+debug_settings() { grep -E '^(CONFIG_|# CONFIG_[A-Z0-9_]+ is not set$)' "$DEBUG_CONFIG"; }
+
+# find_debug_entries : the kernel that watches and what guests with it boot, after find_entries.  A whole
+# kernel takes long to build: its name covers no more than what goes into it, the tools not being all
+# packages of the build root.
+find_debug_entries() {
+	local tools
+	tools=$(dpkg-query --admindir="$ROOT/var/lib/dpkg" -W -f '${Package} ${Version}\n' "${BUILD_PACKAGES[@]}")
+	DEBUG_KERNEL=$CACHE/debug-kernel-$(hash_of "$KERNEL $(<"$KERNEL/$STAMP")" "$tools" "$KERNEL_LLVM" \
+		"$(recipe make-debug-kernel)" "$(debug_settings)")
+	DEBUG_GUEST=$CACHE/debug-guest-$(hash_of "$ROOT $(<"$ROOT/$STAMP")" "$DEBUG_KERNEL" \
+		"$(recipe make-guest)" "$(recipe guest/init)")
+}
+
+# In a build tree of the cache: the variables that its make was called with.
+MAKE_VARIABLES=.rpmem-make-variables
+
 complete() { [[ -n $1 && -e $1/$STAMP ]]; }
 
 # as_owner CMD… : runs it as the one who owns everything in the cache.  An ordinary user's build root

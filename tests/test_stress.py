@@ -42,6 +42,12 @@ def stamped(page, count):
 def everything_at_once(t):
     """A file: written, read, mapped, with errors injected and cleared in it, while others read the list
     and the disk. A reader gets whole pages or EIO, a mapping SIGBUS or the page."""
+    use_at_once(t, SECONDS)
+
+
+def use_at_once(t, seconds, others=()):
+    """As `everything_at_once`, for so long, and with others at work: functions as `until_end` takes them,
+    which get the target's pages that only mappings write too."""
     t.allow_log(KILLED)
     pages = 128
     io = t.target.open()
@@ -79,9 +85,12 @@ def everything_at_once(t):
         check.true(memory.in_child(store) in (0, -7), "a store")
 
     def inject(chooser):
-        sector = chooser.choice(where) + chooser.randrange(8)
+        first = chooser.choice(where)
+        sector = first + chooser.randrange(8)
         if chooser.random() < 0.8:
             bad.inject(sector, 1)
+        elif others:
+            bad.clear(first, 8)  # a part of a page whose memory has failed cannot be cleared
         else:
             bad.clear(sector, 1)
         time.sleep(0.002)
@@ -101,10 +110,12 @@ def everything_at_once(t):
 
     where_set = set(where)
     children = {
-        work.__name__ + str(number): until_end(SECONDS, work)
+        work.__name__ + str(number): until_end(seconds, work)
         for work in (write, read, touch, inject, list_them, read_disk)
         for number in range(2 if work in (write, inject) else 1)
     }
+    for work in others:
+        children[work.__name__] = until_end(seconds, work, range(half, pages))
     all_end_well(children)
 
     for page in range(pages):

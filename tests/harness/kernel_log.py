@@ -20,7 +20,7 @@ WARNING = 4  # the level; smaller is worse
 TROUBLE = re.compile(
     r"WARNING:|\bBUG\b|\bOops\b|Call Trace:|cut here|possible (circular|recursive) locking|lockdep"
     r"|inconsistent lock|suspicious RCU|rcu.*(stall|self-detected)|soft lockup|blocked for more than"
-    r"|general protection|KASAN|UBSAN|KFENCE|refcount_t:|list_(add|del) corruption|Bad page"
+    r"|general protection|KASAN|UBSAN|ODEBUG|KFENCE|refcount_t:|list_(add|del) corruption|Bad page"
     r"|still has .* objects|unable to handle|rpmem.*panicked",
     re.IGNORECASE,
 )
