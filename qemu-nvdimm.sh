@@ -233,7 +233,7 @@ fi
 # A failure before the guest has its own status, so that it cannot be mistaken for the command's.
 cannot() { say "$*"; exit 125; }
 find_entries
-if ! { complete "$ROOT" && complete "$KERNEL" && complete "$KDIR" && complete "$GUEST"; }; then
+if ! { complete "$ROOT" && complete "$KERNEL" && complete "$STOCK_KDIR" && complete "$GUEST"; }; then
 	"$SCRIPTS/provision" || cannot "provisioning failed (see above)"
 	find_entries
 fi

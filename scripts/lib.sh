@@ -54,11 +54,11 @@ find_entries() {
 		"$(recipe make-kernel)")
 	KERNEL=$CACHE/kernel-$kernel_key
 	# The rest follows from the exact versions in the two, which only they know.
-	KDIR='' GUEST='' KUNIT=''
+	STOCK_KDIR='' GUEST='' KUNIT=''
 	if [[ -e $ROOT/$STAMP && -e $KERNEL/$STAMP ]]; then
 		local made_of
 		made_of="$KERNEL $(<"$KERNEL/$STAMP") $(<"$ROOT/$STAMP")"
-		KDIR=$CACHE/kdir-$(hash_of "$ROOT" "$made_of" "$KERNEL_CC" "$(recipe make-kdir)")
+		STOCK_KDIR=$CACHE/kdir-$(hash_of "$ROOT" "$made_of" "$KERNEL_CC" "$(recipe make-kdir)")
 		GUEST=$CACHE/guest-$(hash_of "$ROOT" "$made_of" "$(recipe make-guest)" \
 			"$(recipe guest/init)")
 		KUNIT=$CACHE/kunit-$(hash_of "$ROOT" "$made_of" "$KERNEL_CC" \
