@@ -109,11 +109,16 @@ fn register_each(regions: &Regions) -> Result<KVec<OwnedDevice>> {
             );
         })?;
         if !device.is_bound() {
-            // Said by the probe already.
-            return match PROBE_ERRNO.load(Ordering::Relaxed) {
-                0 => Err(ENODEV),
-                errno => Err(Error::from_errno(errno)),
-            };
+            let errno = PROBE_ERRNO.load(Ordering::Relaxed);
+            if errno != 0 {
+                // Said by the probe already.
+                return Err(Error::from_errno(errno));
+            }
+            pr_err!(
+                "regions={}: rpmem.{number} did not get its driver; the messages above say why\n",
+                format_args!("{region}")
+            );
+            return Err(ENODEV);
         }
         devices.push(device, GFP_KERNEL)?;
     }
