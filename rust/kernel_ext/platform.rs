@@ -58,7 +58,8 @@ impl OwnedDevice {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; `EEXIST` if the device exists.
+    /// `ENOMEM`; `EEXIST` if the device exists; `EINVAL` for a number beyond `i32`, and when the
+    /// platform bus has no memory for the device's name.
     pub fn register<const N: usize>(
         name: &CStr,
         id: u32,
