@@ -12,6 +12,10 @@ from harness.disk import Disk
 FINIT_MODULE, DELETE_MODULE = 313, 176  # system calls of x86-64
 # By default every so many-th allocation fails, with `make test-debug FULL=1` each of them.
 FULL = "RPMEM_FULL" in os.environ
+# What loading fails with. platform_device_add() does not look whether dev_set_name() had memory for the
+# name, and that there is none is EINVAL for device_add(). What fails in the device core before a probe is
+# kept to itself there: the device has no driver then.
+NO_MEMORY = (errno.ENOMEM, errno.EINVAL, errno.ENODEV)
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -67,7 +71,7 @@ def sweep_of_loading(t, victim, within, stride):
                     check.equal(call(DELETE_MODULE, b"rpmem", ctypes.c_long(os.O_NONBLOCK)), 0, "errno of unloading")
                 check.equal(driver.difference(before, driver.traces()), {}, "what is left behind")
                 if left == 0:
-                    check.true(error in (0, errno.ENOMEM), f"errno {errno.errorcode.get(error, error)}")
+                    check.true(error in (0, *NO_MEMORY), f"errno {errno.errorcode.get(error, error)}")
                 else:
                     check.equal(error, 0, "errno of loading without a fault")
             except check.Failed as failed:
@@ -83,6 +87,7 @@ def sweep_of_loading(t, victim, within, stride):
             position += stride
     total = position - left
     rounds = sum(outcomes.values())
+    check.true(outcomes.get(errno.EINVAL, 0) <= 1, f"errnos {outcomes}: there is one name of a device")
     print(f"{t.case.name}: {rounds} rounds over {total} allocations; errnos {outcomes}", flush=True)
     driver.load()
     is_whole()
@@ -104,19 +109,21 @@ def loading_in_our_own_code(t):
 def loading_at_large(t):
     """All that is allocated between the system call's begin and end, the kernel's module loader included."""
     with faults.Own() as own:
-        sweep_of_loading(t, own, faults.EVERYWHERE, stride(37))
+        sweep_of_loading(t, own, faults.EVERYWHERE, stride(7))
 
 
 @case(guests=("faults",), loaded=False, limit=3600)
 def registering_and_probing(t):
     """The allocations of the worker that registers the devices, probes them and adds the disks."""
-    sweep_of_loading(t, faults.Workers(), faults.MODULES, stride(7))
+    sweep_of_loading(t, faults.Workers(), faults.MODULES, stride(3))
 
 
-def sweep(operation, verify, within, step=1):
+def sweep(operation, verify, within, step=1, errnos=(errno.ENOMEM,)):
     """Calls operation() with one more allocation behind it each time before one fails, and verify(errno)
-    after it, until it comes through. Returns how many allocations there are."""
+    after it, until it comes through. An operation that fails may do so with these errnos. Returns how many
+    allocations there are."""
     position = 1
+    outcomes = {}
     with faults.Own() as own, faults.counting(within):
         while True:
             error = 0
@@ -128,22 +135,26 @@ def sweep(operation, verify, within, step=1):
             except OSError as failed:
                 error = failed.errno
             left = own.disarm()
+            outcomes[error] = outcomes.get(error, 0) + 1
             try:
                 check.true(left == 0 or error == 0, "it failed without a fault")
+                check.true(error in (0, *errnos), "it failed with another errno than is right")
                 verify(error)
             except check.Failed as failed:
                 name = errno.errorcode.get(error, error)
                 raise check.Failed(f"{operation.__name__} with allocation {position}, errno {name}: {failed}") from failed
             if left:
+                if position > 1:
+                    print(f"{operation.__name__}: {position - left} allocations; errnos {outcomes}", flush=True)
                 return position - left
             position += step
 
 
-def without_memory(operation, verify, step=1):
+def without_memory(operation, verify, **how):
     """The driver's own part of an operation allocates nothing, so that it cannot fail for want of memory;
-    and what the kernel allocates around it may fail, with an errno of the kernel's choice."""
+    and what the kernel allocates around it may fail."""
     check.equal(sweep(operation, verify, faults.MODULES), 0, f"allocations of the driver's for {operation.__name__}")
-    return sweep(operation, verify, faults.EVERYWHERE, step)
+    return sweep(operation, verify, faults.EVERYWHERE, **how)
 
 
 @case(guests=("faults",), limit=600)
@@ -253,7 +264,7 @@ def mounting_and_mapping(t):
         if error == 0:
             shell.run("umount", place.decode())
 
-    without_memory(mount, mounted, stride(97))
+    without_memory(mount, mounted, step=stride(11))
     t.file_system.mount()
     check.true(t.target.read(0, len(data)) == data, "the file")
 

@@ -104,13 +104,13 @@ class Io:
 
     def read(self, offset, length):
         """All of it, or an error; less at the end only."""
-        with mmap.mmap(-1, max(length, mmap.PAGESIZE)) as buffer:
+        with pages(length) as buffer:
             with memoryview(buffer)[:length] as view:
                 got = os.preadv(self.fd, [view], offset)
             return buffer[:got]
 
     def write(self, offset, data, flags=0):
-        with mmap.mmap(-1, max(len(data), mmap.PAGESIZE)) as buffer:
+        with pages(len(data)) as buffer:
             buffer[: len(data)] = data
             with memoryview(buffer)[: len(data)] as view:
                 written = os.pwritev(self.fd, [view], offset, flags)
@@ -123,6 +123,11 @@ class Io:
     def zero_out(self, offset, length):
         """BLKZEROOUT, for disks."""
         fcntl.ioctl(self.fd, BLKZEROOUT, struct.pack("=QQ", offset, length))
+
+
+def pages(length):
+    """Memory for direct I/O. Private, for shared memory is a file, whose errors are others."""
+    return mmap.mmap(-1, max(length, mmap.PAGESIZE), flags=mmap.MAP_PRIVATE)
 
 
 def extents(path):

@@ -16,12 +16,11 @@ SHOWN = 20
 
 
 class Leaked(Exception):
-    """Memory that was allocated during the tests and that nothing points to any more."""
+    """Memory that nothing points to any more. A kernel that has just been started has none of it."""
 
 
-def begin():
-    """What the kernel lost before the tests is not theirs."""
-    leaks()
+def forget():
+    """What is lost by now is not listed any more."""
     shell.write_text(KMEMLEAK, "clear")
 
 
