@@ -67,6 +67,9 @@ impl Locks {
 /// Bytes of an object that is misused; with KASAN the allocator leaves some after it unused.
 const SIZE: usize = 100;
 
+/// How many objects are lost at once.
+const LEAKS: usize = 32;
+
 fn provoke(locks: &Locks, text: &mut UserSliceReader) -> Result {
     let mut buffer = [0; 32];
     let word = buffer.get_mut(..text.len()).ok_or(EINVAL)?;
@@ -77,8 +80,11 @@ fn provoke(locks: &Locks, text: &mut UserSliceReader) -> Result {
             store_beyond(VVec::from_elem(0, SIZE, GFP_KERNEL)?.as_mut_slice())
         }
         b"store-after-free" => store_after_free()?,
+        // Some stay unseen, since something is left on a stack that looks like their address.
         b"leak" => {
-            black_box(KBox::leak(KBox::new([0u8; SIZE], GFP_KERNEL)?));
+            for _ in 0..LEAKS {
+                black_box(KBox::leak(KBox::new([0u8; SIZE], GFP_KERNEL)?));
+            }
         }
         b"sleep-under-spinlock" => {
             let guard = locks.spin.lock();
