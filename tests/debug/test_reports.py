@@ -61,8 +61,8 @@ def locks_in_the_wrong_order(t):
     """lockdep. It says so once and is off then, and a guest in which it is off fails."""
     allow_all(t)
     fails_with("possible circular locking dependency detected", in_rust, "lock-order")
-    outcome = run(watch.nothing_is_lost)
-    check.true("lockdep" in (outcome.reason or "passed"), f"lockdep is off: {outcome.reason}")
+    outcome = run(watch.lockdep_is_on)
+    check.true("whether lockdep" in (outcome.reason or "passed"), f"lockdep is off: {outcome.reason}")
 
 
 @case(guests=("reports",), loaded=False)

@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from . import kernel_log
 from .context import Context, LeftBehind, restore
 
+# Seconds. It takes a few.
+RESTORE_LIMIT = 300
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """`reason` is None when it passed; `hung` when its process could not even be killed."""
+    """`reason` is None when it passed; `hung` when its process could not even be killed, or what it
+    has left not be cleared up."""
 
     reason: str | None
     details: str
@@ -35,8 +39,26 @@ def run(case):
             *complaints, "", result["traceback"], "kernel messages during the test:", *map(str, lines), ""
         ])
         if complaints and not hung:
-            restore()
+            hung = not _restore()
     return Outcome(complaints[0] if complaints else None, details, hung)
+
+
+def _restore():
+    """Whether clearing up comes to an end: it may wait for what a task held that died in the kernel."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setpgid(0, 0)
+            restore()
+        finally:
+            os._exit(0)
+    end = time.monotonic() + RESTORE_LIMIT
+    while time.monotonic() < end:
+        if os.waitpid(pid, os.WNOHANG)[0]:
+            return True
+        time.sleep(0.1)
+    _kill(-pid)
+    return False
 
 
 def _run_process(case):

@@ -13,6 +13,10 @@ KMEMLEAK = "/sys/kernel/debug/kmemleak"
 YOUNG_SECONDS = 5
 # kmemleak's list is long when something leaks in a loop.
 SHOWN = 20
+# Guests in which the kernel has reason to report.
+MISBEHAVING = ("reports",)
+# After a machine check the kernel does not trust its locks any more, and does not watch them.
+UNTRUSTED = ("machine-checks",)
 
 
 class Leaked(Exception):
@@ -39,11 +43,17 @@ def nothing_is_lost(_):
     found = leaks()
     if found:
         raise Leaked(f"{len(found)} objects, such as\n" + "\n".join(found[:SHOWN]))
-    # A report that the test's own log does not show would have switched it off.
+
+
+def lockdep_is_on(_):
+    """A report that no test's log shows would have switched it off."""
     text = shell.read_text("/proc/lockdep_stats")
     check.equal(re.findall(r"debug_locks: +(\d+)", text), ["1"], "whether lockdep is still at work")
 
 
 def end_of(guest):
-    """The case that comes after a guest's last one."""
-    return Case(f"{guest}/watch/nothing_is_lost", guest, nothing_is_lost, None, None, 180)
+    """The cases that come after a guest's last one."""
+    ends = () if guest in MISBEHAVING else (nothing_is_lost,)
+    if guest not in (*MISBEHAVING, *UNTRUSTED):
+        ends += (lockdep_is_on,)
+    return [Case(f"{guest}/watch/{end.__name__}", guest, end, None, None, 180) for end in ends]
