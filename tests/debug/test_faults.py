@@ -141,8 +141,8 @@ def sweep(operation, verify, within, step=1, errnos=(errno.ENOMEM,)):
                 check.true(error in (0, *errnos), "it failed with another errno than is right")
                 verify(error)
             except check.Failed as failed:
-                name = errno.errorcode.get(error, error)
-                raise check.Failed(f"{operation.__name__} with allocation {position}, errno {name}: {failed}") from failed
+                what = f"{operation.__name__} with allocation {position}, errno {errno.errorcode.get(error, error)}"
+                raise check.Failed(f"{what}: {failed}") from failed
             if left:
                 if position > 1:
                     print(f"{operation.__name__}: {position - left} allocations; errnos {outcomes}", flush=True)
