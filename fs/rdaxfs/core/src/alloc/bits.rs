@@ -2,6 +2,10 @@
 
 //! The bitmap of a group as chunks: 512 bits from where a chunk starts, wherever that is in a word.
 
+use core::ops::Range;
+
+use zerocopy::IntoBytes;
+
 use crate::format::{block_offset, group_bitmap, CHUNK_BLOCKS, GROUP_BLOCKS, GROUP_CHUNKS};
 use crate::source::Source;
 use crate::Result;
@@ -44,6 +48,13 @@ impl Chunks {
         self.align == 0 || chunk + 1 < GROUP_CHUNKS
     }
 
+    /// The places of a chunk, in parts whose blocks follow each other.
+    fn parts(self, chunk: u32) -> impl Iterator<Item = Range<u64>> {
+        let first = self.adjacent(chunk, 0);
+        let parts = [0..first, first..CHUNK_BLOCKS];
+        parts.into_iter().filter(|part| !part.is_empty())
+    }
+
     /// How many places from `place` on are blocks that follow each other.
     pub(super) const fn adjacent(self, chunk: u32, place: u64) -> u64 {
         let split = CHUNK_BLOCKS - self.align;
@@ -59,6 +70,14 @@ impl Chunks {
 #[derive(Clone, Copy)]
 pub(super) struct ChunkBits([u64; CHUNK_WORDS]);
 
+/// Runs of free blocks are told apart by the largest power of two that is not longer: 1 to 512.
+pub(super) const CLASSES: usize = 1 + CHUNK_BLOCKS.trailing_zeros() as usize;
+
+/// The class of which every run is at least so long, which is 512 at most.
+pub(super) const fn class_for(len: u64) -> usize {
+    len.next_power_of_two().trailing_zeros() as usize
+}
+
 impl ChunkBits {
     pub(super) fn read(
         source: &impl Source,
@@ -68,59 +87,118 @@ impl ChunkBits {
     ) -> Result<Self> {
         let start = chunks.block(chunk, 0);
         let bitmap = block_offset(group_bitmap(group));
+        let first = start / 64;
+        let mut words = [0; CHUNK_WORDS];
+        // What is behind the bitmap's end goes on at its start.
+        let (here, behind) =
+            words.split_at_mut((GROUP_WORDS - first).min(CHUNK_WORDS as u64) as usize);
+        source.read(bitmap + first * 8, here.as_mut_bytes())?;
+        if !behind.is_empty() {
+            source.read(bitmap, behind.as_mut_bytes())?;
+        }
+        words = words.map(u64::from_le);
         let shift = (start % 64) as u32;
-        let mut words = [0_u64; CHUNK_WORDS];
-        let mut index = start / 64;
-        let mut low = source.word(bitmap + index * 8)?;
-        for word in &mut words {
-            index = (index + 1) % GROUP_WORDS;
-            if shift == 0 {
-                *word = low;
-                low = if index % 8 == 0 {
-                    0
-                } else {
-                    source.word(bitmap + index * 8)?
-                };
-            } else {
-                let high = source.word(bitmap + index * 8)?;
-                *word = low >> shift | high << (64 - shift);
-                low = high;
+        if shift != 0 {
+            let last = source.word(bitmap + (first + CHUNK_WORDS as u64) % GROUP_WORDS * 8)?;
+            let next = words.into_iter().skip(1).chain([last]);
+            let mut shifted = words;
+            for (word, next) in shifted.iter_mut().zip(next) {
+                *word = *word >> shift | next << (64 - shift);
             }
+            words = shifted;
         }
         Ok(Self(words))
     }
 
-    pub(super) fn all_free(&self) -> bool {
-        self.0 == [0; CHUNK_WORDS]
-    }
-
-    pub(super) fn all_used(&self) -> bool {
-        self.0 == [u64::MAX; CHUNK_WORDS]
+    /// The same, without the places that are not in a range.
+    fn only(&self, places: Range<u64>) -> Self {
+        let mut bits = *self;
+        if places == (0..CHUNK_BLOCKS) {
+            return bits;
+        }
+        for (at, word) in (0..CHUNK_BLOCKS).step_by(64).zip(&mut bits.0) {
+            let ones = |below: u64| {
+                u64::MAX
+                    .checked_shl(below as u32)
+                    .map_or(u64::MAX, |ones| !ones)
+            };
+            let below = |end: u64| ones(end.saturating_sub(at).min(64));
+            *word |= !(below(places.end) & !below(places.start));
+        }
+        bits
     }
 
     /// How many free places there are from `place` on, without a gap.
     pub(super) fn free_from(&self, place: u64) -> u64 {
-        self.next(place, true).saturating_sub(place)
-    }
-
-    /// The first free place at `place` or behind.
-    pub(super) fn next_free(&self, place: u64) -> Option<u64> {
-        let found = self.next(place, false);
-        (found < CHUNK_BLOCKS).then_some(found)
-    }
-
-    /// The first place at `place` or behind that is in use (or is not); 512 if none is.
-    fn next(&self, place: u64, used: bool) -> u64 {
-        let mut place = place;
-        while place < CHUNK_BLOCKS {
-            let word = self.0.get((place / 64) as usize).copied().unwrap_or(0);
-            let wanted = if used { word } else { !word } >> (place % 64);
-            if wanted != 0 {
-                return place + u64::from(wanted.trailing_zeros());
+        let mut end = place;
+        while end < CHUNK_BLOCKS {
+            let word = self.0.get((end / 64) as usize).copied().unwrap_or(0);
+            let used = word >> (end % 64);
+            if used != 0 {
+                return end + u64::from(used.trailing_zeros()) - place;
             }
-            place = (place / 64 + 1) * 64;
+            end = (end / 64 + 1) * 64;
         }
-        CHUNK_BLOCKS
+        CHUNK_BLOCKS.saturating_sub(place)
+    }
+
+    /// A bit for each class of which the chunk has a run, or a longer one.
+    pub(super) fn classes(&self, chunks: Chunks, chunk: u32) -> u32 {
+        chunks.parts(chunk).fold(0, |classes, part| {
+            let mut starts = Starts::of(&self.only(part));
+            let mut found = 0;
+            while found < CLASSES && starts.first().is_some() {
+                starts.lengthen(1 << found);
+                found += 1;
+            }
+            classes | ((1 << found) - 1)
+        })
+    }
+
+    /// The first place from which on so many blocks are free, and follow each other.
+    pub(super) fn find(&self, chunks: Chunks, chunk: u32, len: u64) -> Option<u64> {
+        chunks.parts(chunk).find_map(|part| {
+            let mut starts = Starts::of(&self.only(part));
+            let mut done = 1;
+            while done < len {
+                let more = done.min(len - done);
+                starts.lengthen(more);
+                done += more;
+            }
+            starts.first()
+        })
+    }
+}
+
+/// The places at which runs of some length start: bit `n` of word `w` is place `64 w + n`.
+struct Starts([u64; CHUNK_WORDS]);
+
+impl Starts {
+    /// Of runs of one block.
+    fn of(bits: &ChunkBits) -> Self {
+        Self(bits.0.map(|word| !word))
+    }
+
+    /// Goes on to runs that are longer by `more`, which is not more than they are now.
+    fn lengthen(&mut self, more: u64) {
+        let (words, shift) = ((more / 64) as usize, (more % 64) as u32);
+        for at in 0..CHUNK_WORDS {
+            let word = |at: usize| self.0.get(at).copied().unwrap_or(0);
+            let (low, high) = (word(at + words), word(at + words + 1));
+            let later = match shift {
+                0 => low,
+                _ => low >> shift | high << (64 - shift),
+            };
+            if let Some(word) = self.0.get_mut(at) {
+                *word &= later;
+            }
+        }
+    }
+
+    fn first(&self) -> Option<u64> {
+        let at = self.0.iter().position(|&word| word != 0)?;
+        let word = self.0.get(at)?;
+        Some(at as u64 * 64 + u64::from(word.trailing_zeros()))
     }
 }
 
@@ -157,6 +235,60 @@ mod tests {
                 assert_eq!(bits, (first..end).collect::<Vec<_>>());
             }
         }
+    }
+
+    /// A chunk of which these places are free.
+    fn chunk(free: impl IntoIterator<Item = u64>) -> ChunkBits {
+        let mut bits = ChunkBits([u64::MAX; CHUNK_WORDS]);
+        for place in free {
+            bits.0[place as usize / 64] &= !(1 << (place % 64));
+        }
+        bits
+    }
+
+    #[test]
+    fn runs_are_found_wherever_they_are() {
+        let whole = Chunks::new(0);
+        for len in [1, 2, 3, 63, 64, 65, 127, 128, 200, 511, 512] {
+            for at in [0, 1, 62, 63, 64, 130, 300, 511] {
+                let at = at.min(CHUNK_BLOCKS - len);
+                // One that is too short is before it, if there is room.
+                let short = 0..(len - 1).min(at.saturating_sub(1));
+                let bits = chunk(short.chain(at..at + len));
+                assert_eq!(bits.find(whole, 0, len), Some(at), "{len} at {at}");
+                if len < CHUNK_BLOCKS {
+                    assert_eq!(bits.find(whole, 0, len + 1), None, "{len} at {at}");
+                }
+                assert_eq!(bits.free_from(at), len);
+                let classes = bits.classes(whole, 0);
+                assert_eq!(classes, (2 << len.ilog2()) - 1, "{len} at {at}");
+            }
+        }
+        let none = chunk([]);
+        assert_eq!(none.classes(whole, 0), 0);
+        assert_eq!(none.find(whole, 0, 1), None);
+    }
+
+    #[test]
+    fn runs_end_where_blocks_do_not_follow() {
+        let chunks = Chunks::new(100);
+        let last = GROUP_CHUNKS - 1;
+        let all = chunk(0..CHUNK_BLOCKS);
+        // 412 blocks at the group's end, 100 at its start.
+        assert_eq!(all.find(chunks, last, 412), Some(0));
+        assert_eq!(all.find(chunks, last, 413), None);
+        assert_eq!(all.classes(chunks, last), (1 << 9) - 1);
+        let behind = chunk(400..CHUNK_BLOCKS);
+        assert_eq!(behind.find(chunks, last, 100), Some(412));
+        assert_eq!(behind.classes(chunks, last), (1 << 7) - 1);
+        assert_eq!(behind.classes(chunks, 0), (1 << 7) - 1);
+        assert_eq!(behind.find(chunks, 0, 112), Some(400));
+    }
+
+    #[test]
+    fn classes_are_long_enough() {
+        let classes = [1, 2, 3, 4, 5, 256, 257, 512].map(class_for);
+        assert_eq!(classes, [0, 1, 2, 2, 3, 8, 9, 9]);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use zerocopy::IntoBytes;
 
-use super::bits::{masks, ChunkBits, Chunks};
+use super::bits::{masks, ChunkBits, Chunks, CLASSES};
 use crate::format::{
     block_offset, group_bitmap, group_header, group_metadata, group_of, group_start, GroupHeader,
     GROUP_BLOCKS, GROUP_CHUNKS, GROUP_CRC, GROUP_MAGIC,
@@ -27,14 +27,32 @@ pub struct GroupState {
 }
 
 /// What is known of a group's chunks, a bit for each, and its free blocks.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Masks {
-    /// Chunks of which every block is free, and which a huge page can map.
-    pub(super) whole: u64,
-    /// Chunks of which no block is free.
-    pub(super) full: u64,
+    /// For each class the chunks that have a run of it, or a longer one.
+    pub(super) runs: [u64; CLASSES],
     /// Free blocks.
     pub(super) free: u32,
+}
+
+impl Masks {
+    /// Those of a group of which nothing is known.
+    const fn new() -> Self {
+        Self {
+            runs: [0; CLASSES],
+            free: 0,
+        }
+    }
+
+    /// Chunks that have a run of a class, or a longer one.
+    pub(super) fn with(&self, class: usize) -> u64 {
+        self.runs.get(class).copied().unwrap_or(0)
+    }
+
+    /// Chunks of which every block is free, and which a huge page can map.
+    pub(super) fn whole(&self) -> u64 {
+        self.with(CLASSES - 1)
+    }
 }
 
 impl GroupState {
@@ -44,11 +62,7 @@ impl GroupState {
         Self {
             stamp: Stamp::unknown(),
             loaded: false,
-            masks: Masks {
-                whole: 0,
-                full: 0,
-                free: 0,
-            },
+            masks: Masks::new(),
             reserved: 0,
         }
     }
@@ -66,7 +80,7 @@ impl GroupState {
 
     /// The word of [`Locks::hint`](crate::platform::Locks::hint); [`None`] if nothing is known.
     pub(crate) fn hint(&self) -> Option<u64> {
-        let whole = u64::from(self.masks.whole.count_ones());
+        let whole = u64::from(self.masks.whole().count_ones());
         self.loaded
             .then_some(u64::from(self.masks.free) | whole << 32)
     }
@@ -139,7 +153,7 @@ pub(super) fn masks_of<P: Platform>(tx: &mut Transaction<'_, P>, group: u32) -> 
     let counters = tx.word(header_word(group, core::mem::offset_of!(GroupHeader, free)))?;
     let mut masks = Masks {
         free: counters as u32,
-        ..Masks::default()
+        ..Masks::new()
     };
     for chunk in 0..GROUP_CHUNKS {
         judge_chunk(tx, group, chunk, &mut masks)?;
@@ -160,13 +174,9 @@ fn judge_chunk<P: Platform>(
     let chunks = Chunks::new(tx.volume().align());
     let bits = ChunkBits::read(tx, group, chunks, chunk)?;
     let bit = 1_u64.checked_shl(chunk).unwrap_or(0);
-    masks.whole &= !bit;
-    masks.full &= !bit;
-    if bits.all_free() && chunks.is_whole(chunk) {
-        masks.whole |= bit;
-    }
-    if bits.all_used() {
-        masks.full |= bit;
+    let classes = bits.classes(chunks, chunk);
+    for (class, mask) in masks.runs.iter_mut().enumerate() {
+        *mask = *mask & !bit | if classes >> class & 1 == 1 { bit } else { 0 };
     }
     Ok(())
 }
@@ -238,7 +248,7 @@ fn change<P: Platform>(
     }
     .filter(|&free| u64::from(free) <= GROUP_BLOCKS)
     .ok_or(Error::Corrupt)?;
-    let counters = u64::from(state.free) | u64::from(state.whole.count_ones()) << 32;
+    let counters = u64::from(state.free) | u64::from(state.whole().count_ones()) << 32;
     tx.set(
         header_word(group, core::mem::offset_of!(GroupHeader, free)),
         counters,

@@ -4,7 +4,7 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
-use super::bits::{ChunkBits, Chunks};
+use super::bits::{class_for, ChunkBits, Chunks, CLASSES};
 use super::group::{mark_used, masks_of, Masks};
 use crate::format::{
     block_offset, group_of, group_start, BLOCK_SIZE, CHUNK_BLOCKS, GROUP_CHUNKS, GROUP_RESERVE,
@@ -41,14 +41,18 @@ impl Reservation {
 pub(crate) struct Request {
     /// How many blocks at most; at least one is taken.
     pub(crate) want: u64,
+    /// Pages come to where there is room for so many, if they can: the file may go on growing.
+    pub(crate) room: u64,
     /// Only as many as wanted will do: for a structure of the file system's own, not for pages.
     pub(crate) exact: bool,
     /// The group to look into first.
     pub(crate) group: u32,
     /// The block that would continue what there is.
     pub(crate) after: Option<u64>,
-    /// For a file that is or will be large: the place in a chunk that its first page has.
+    /// For pages: the place that the first one has in a chunk.
     pub(crate) place: Option<u64>,
+    /// Where to look.
+    pub(crate) reach: Reach,
     /// The file's own chunk.
     pub(crate) reservation: Option<Reservation>,
     /// The blocks will hold metadata.
@@ -57,16 +61,104 @@ pub(crate) struct Request {
     pub(crate) reserve: bool,
 }
 
+impl Request {
+    /// So many blocks together for a structure of the file system's own, near a group, as `metadata` or not.
+    pub(crate) const fn structure(group: u32, want: u64, metadata: bool) -> Self {
+        Self {
+            want,
+            room: want,
+            exact: true,
+            group,
+            after: None,
+            place: None,
+            reach: Reach::Near,
+            reservation: None,
+            metadata,
+            reserve: false,
+        }
+    }
+}
+
+/// Which chunks an allocation is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Those of the group that are broken already, then others of it: for structures.
+    Near,
+    /// Those that are broken already, so that others stay whole.
+    Broken,
+    /// Ones that a large file has for itself; others if there are none.
+    Own,
+    /// As for [`Own`](Self::Own) where there are some to spare, else as for [`Broken`](Self::Broken): a file
+    /// that is large may end soon.
+    Spare,
+    /// Ones that are free as a whole, and no others.
+    Whole,
+}
+
+impl Reach {
+    const fn passes(self) -> &'static [Pass] {
+        match self {
+            Self::Near => &[Pass::Unreserved, Pass::Any],
+            Self::Broken => &[Pass::Broken, Pass::Unreserved, Pass::Any],
+            Self::Own => &[Pass::Chunks, Pass::Broken, Pass::Unreserved, Pass::Any],
+            Self::Spare => &[Pass::Spare, Pass::Broken, Pass::Unreserved, Pass::Any],
+            Self::Whole => &[Pass::Chunks],
+        }
+    }
+}
+
 /// What may be taken.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Pass {
+    /// What nobody has reserved in chunks that are broken already, of a few groups.
+    Broken,
     /// For a large file: what continues it, and chunks that are free as a whole.
     Chunks,
+    /// The same, but the last such chunks of a group stay.
+    Spare,
     /// What nobody has reserved.
     Unreserved,
     /// Anything.
     Any,
 }
+
+impl Pass {
+    /// How many groups it looks at.
+    const fn groups(self, all: u32) -> u32 {
+        match self {
+            Self::Broken if all > NEAR => NEAR,
+            _ => all,
+        }
+    }
+
+    const fn is_for_large(self) -> bool {
+        matches!(self, Self::Chunks | Self::Spare)
+    }
+
+    /// Whether what it does not find may be somewhere else, so that it need not wait for a group.
+    const fn is_choosy(self) -> bool {
+        matches!(self, Self::Broken | Self::Chunks | Self::Spare)
+    }
+
+    /// Whether there is nothing for it in a group, as far as is known without its lock.
+    fn passes_over(self, hint: &Hint, has_own: bool) -> bool {
+        match self {
+            Self::Broken => {
+                hint.whole <= PLENTY && u64::from(hint.whole) * CHUNK_BLOCKS >= u64::from(hint.free)
+            }
+            Self::Chunks => hint.whole == 0 && !has_own,
+            Self::Spare => hint.whole <= SPARE && !has_own,
+            Self::Unreserved | Self::Any => false,
+        }
+    }
+}
+
+/// How many groups a small file looks at for a chunk that is broken, before it breaks one.
+const NEAR: u32 = 8;
+/// While a group has more whole chunks than this, its small files break one before they go elsewhere.
+const PLENTY: u32 = GROUP_CHUNKS / 2;
+/// How many whole chunks of a group are for files that fill half of one at least.
+const SPARE: u32 = 6;
 
 /// Takes blocks, as near to what is wanted as there are. The second value is the chunk that the file
 /// has for itself from now on; the caller [`release`](Volume::release)s the one it had before, when
@@ -85,13 +177,9 @@ pub(crate) fn allocate<P: Platform>(
     } else {
         0
     };
-    let passes = [Pass::Chunks, Pass::Unreserved, Pass::Any];
-    for pass in passes
-        .into_iter()
-        .skip(usize::from(request.place.is_none()))
-    {
+    for &pass in request.reach.passes() {
         let mut busy = false;
-        for turn in 0..groups {
+        for turn in 0..pass.groups(groups) {
             let group = (u64::from(first) + u64::from(turn)) % u64::from(groups.max(1));
             match allocate_in(tx, group as u32, request, pass) {
                 Ok(Some((run, own))) => {
@@ -105,7 +193,7 @@ pub(crate) fn allocate<P: Platform>(
                 Err(error) => return Err(error),
             }
         }
-        if busy && pass != Pass::Chunks {
+        if busy && !pass.is_choosy() {
             // What others hold may have blocks: the transaction starts again and waits for it.
             return Err(Error::Busy);
         }
@@ -136,7 +224,7 @@ fn allocate_in<P: Platform>(
     let held_before = tx.has_group(group);
     if !held_before {
         let hint = Hint::of(tx.volume(), group);
-        if hint.free <= keep || (pass == Pass::Chunks && hint.whole == 0 && own.is_none()) {
+        if hint.free <= keep || pass.passes_over(&hint, own.is_some()) {
             return Ok(None);
         }
     }
@@ -170,6 +258,7 @@ fn choose<P: Platform>(
         group,
         chunks,
         want,
+        room: request.room.clamp(want, CHUNK_BLOCKS),
         exact: request.exact,
     };
     let own = request.reservation.filter(|own| own.group == group);
@@ -182,35 +271,58 @@ fn choose<P: Platform>(
         taken &= !bit(own.chunk);
     }
 
-    if let Some((run, chunk)) = search.continuing(tx, request, taken)? {
+    let mut whole = masks.whole() & !taken;
+    if pass == Pass::Spare && whole.count_ones() <= SPARE {
+        whole = 0;
+    }
+    if let Some((run, chunk)) = search.continuing(tx, request, pass, (whole, taken))? {
         // A large file that has come to its next chunk has that one for itself.
-        let next = request.place.map(|_| Reservation { group, chunk });
+        let next = pass.is_for_large().then_some(Reservation { group, chunk });
         return Ok(Some((run, next.or(own))));
     }
-    if let Some(place) = request.place {
-        if let Some(own) = own {
-            if let Some(run) = search.at(tx, own.chunk, place)? {
-                return Ok(Some((run, Some(own))));
-            }
-        }
-        let whole = masks.whole & !taken;
-        if whole != 0 {
-            let chunk = whole.trailing_zeros();
-            if let Some(run) = search.at(tx, chunk, place)? {
-                return Ok(Some((run, Some(Reservation { group, chunk }))));
-            }
+    if let (Some(place), Some(own)) = (request.place, own) {
+        if let Some(run) = search.at(tx, own.chunk, place)? {
+            return Ok(Some((run, Some(own))));
         }
     }
-    if pass == Pass::Chunks {
+    if pass == Pass::Broken || request.reach == Reach::Near {
+        let run = search.tightest(tx, &masks, !whole & !taken)?;
+        // Writers in different groups stay apart while theirs have room.
+        let breaks = group == request.group && whole.count_ones() > PLENTY;
+        if run.is_some() || (pass == Pass::Broken && !breaks) {
+            return Ok(run.map(|run| (run, own)));
+        }
+    }
+    if let Some(chunk) = first_of(whole) {
+        let place = request.place.unwrap_or(0);
+        if let Some(run) = search.at(tx, chunk, place)? {
+            let new = request.place.map(|_| Reservation { group, chunk });
+            return Ok(Some((run, new.or(own))));
+        }
+    }
+    if pass.is_for_large() {
         return Ok(None);
     }
-    let broken = !masks.whole & !masks.full & !taken;
-    if let Some(run) = search.in_any(tx, broken)? {
-        return Ok(Some((run, own)));
-    }
-    Ok(search
-        .in_any(tx, masks.whole & !taken)?
-        .map(|run| (run, own)))
+    Ok(search.longest(tx, &masks, !taken)?.map(|run| (run, own)))
+}
+
+/// Whether all blocks of a chunk from a block on are free, of which the one before is in use; not where the
+/// block is a chunk's first.
+pub(crate) fn rest_is_free<P: Platform>(tx: &mut Transaction<'_, P>, block: u64) -> Result<bool> {
+    let group = group_of(block);
+    tx.group(group)?;
+    let chunks = Chunks::new(tx.volume().align());
+    let (chunk, place) = chunks.locate(block - group_start(group));
+    let bits = ChunkBits::read(tx, group, chunks, chunk)?;
+    Ok(place != 0 && bits.free_from(place) == CHUNK_BLOCKS - place)
+}
+
+/// The first group from `group` on that has free blocks, as far as is known without locks.
+pub(crate) fn group_with_room<P: Platform>(volume: &Volume<P>, group: u32) -> u32 {
+    let groups = volume.groups();
+    let mut all = (group..groups).chain(0..group.min(groups));
+    all.find(|&group| Hint::of(volume, group).free > GROUP_RESERVE)
+        .unwrap_or(group)
 }
 
 /// What a group had free when somebody last held it: no more than a reason to look elsewhere.
@@ -233,27 +345,43 @@ const fn bit(chunk: u32) -> u64 {
     1 << (chunk % GROUP_CHUNKS)
 }
 
+/// The first chunk of a mask.
+fn first_of(chunks: u64) -> Option<u32> {
+    (chunks != 0).then_some(chunks.trailing_zeros())
+}
+
 /// A search in one group.
 struct Search {
     group: u32,
     chunks: Chunks,
     want: u64,
+    room: u64,
     exact: bool,
 }
 
 impl Search {
-    /// The blocks that continue the file, unless a large file would not be aligned there.
+    /// The blocks that continue the file, unless it is large and would not be aligned there, or small and
+    /// would break a chunk.
     fn continuing<P: Platform>(
         &self,
         tx: &Transaction<'_, P>,
         request: &Request,
-        taken: u64,
+        pass: Pass,
+        (whole, taken): (u64, u64),
     ) -> Result<Option<(Run, u32)>> {
         let Some(block) = request.after.filter(|&block| group_of(block) == self.group) else {
             return Ok(None);
         };
         let (chunk, place) = self.chunks.locate(block - group_start(self.group));
-        if taken & bit(chunk) != 0 || request.place.is_some_and(|wanted| wanted != place) {
+        let is_whole = whole & bit(chunk) != 0;
+        let unfit = match pass {
+            Pass::Broken => is_whole,
+            // Where a huge page begins, all of it has to be free.
+            _ if place == 0 && pass.is_for_large() => !is_whole,
+            _ if request.reach == Reach::Broken => is_whole,
+            _ => request.place.is_some_and(|wanted| wanted != place),
+        };
+        if taken & bit(chunk) != 0 || unfit {
             return Ok(None);
         }
         Ok(self.at(tx, chunk, place)?.map(|run| (run, chunk)))
@@ -270,29 +398,71 @@ impl Search {
         Ok(self.run(chunk, place, bits.free_from(place)))
     }
 
-    /// The first run that is long enough, or else the longest, of the chunks of a mask.
-    fn in_any<P: Platform>(&self, tx: &Transaction<'_, P>, chunks: u64) -> Result<Option<Run>> {
-        let mut best: Option<Run> = None;
-        let mut left = chunks;
-        while left != 0 {
-            let chunk = left.trailing_zeros();
-            left &= left - 1;
-            let bits = ChunkBits::read(tx, self.group, self.chunks, chunk)?;
-            let mut place = 0;
-            while let Some(start) = bits.next_free(place) {
-                let free = bits.free_from(start);
-                if let Some(run) = self.run(chunk, start, free) {
-                    if run.count >= self.want {
-                        return Ok(Some(run));
-                    }
-                    if best.is_none_or(|best| best.count < run.count) {
-                        best = Some(run);
-                    }
-                }
-                place = start + free;
+    /// A run that is long enough, or nearly so, from one of those chunks of a mask whose longest runs are
+    /// not much longer: so long ones stay. What it costs does not depend on how the chunks are.
+    fn tightest<P: Platform>(
+        &self,
+        tx: &Transaction<'_, P>,
+        masks: &Masks,
+        chunks: u64,
+    ) -> Result<Option<Run>> {
+        let enough = class_for(self.room);
+        for class in enough..CLASSES {
+            let longer = masks.with(class + 1);
+            if let Some(chunk) = first_of(masks.with(class) & !longer & chunks) {
+                return self.find(tx, chunk, self.want);
             }
         }
-        Ok(best)
+        let least = class_for(self.want);
+        let least = if self.exact {
+            least
+        } else {
+            least.saturating_sub(NEARLY)
+        };
+        for class in (least..enough).rev() {
+            if let Some(chunk) = first_of(masks.with(class) & chunks) {
+                return self.find(tx, chunk, self.want.min(1 << class));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A run of the chunks of a mask that is long enough, or else at least half as long as the longest.
+    fn longest<P: Platform>(
+        &self,
+        tx: &Transaction<'_, P>,
+        masks: &Masks,
+        chunks: u64,
+    ) -> Result<Option<Run>> {
+        let enough = class_for(self.want);
+        for class in (0..=enough).rev() {
+            let mut left = masks.with(class) & chunks;
+            let len = self.want.min(1 << class);
+            while let Some(chunk) = first_of(left) {
+                // For a run of just so many blocks, those of the class below may do.
+                let len = if self.exact { self.want } else { len };
+                if let Some(run) = self.find(tx, chunk, len)? {
+                    return Ok(Some(run));
+                }
+                left &= left - 1;
+            }
+            if self.exact && class < enough {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    /// As many blocks as are wanted from where at least `len` are free.
+    fn find<P: Platform>(
+        &self,
+        tx: &Transaction<'_, P>,
+        chunk: u32,
+        len: u64,
+    ) -> Result<Option<Run>> {
+        let bits = ChunkBits::read(tx, self.group, self.chunks, chunk)?;
+        let place = bits.find(self.chunks, chunk, len);
+        Ok(place.and_then(|place| self.run(chunk, place, bits.free_from(place))))
     }
 
     fn run(&self, chunk: u32, place: u64, free: u64) -> Option<Run> {
@@ -317,5 +487,8 @@ impl<P: Platform> Volume<P> {
         }
     }
 }
+
+/// Pages take runs of a quarter of what is wanted, rather than break a chunk.
+const NEARLY: usize = 2;
 
 const _: () = assert!(GROUP_CHUNKS == u64::BITS && CHUNK_BLOCKS == 512);

@@ -5,7 +5,7 @@
 use core::mem::offset_of;
 
 use super::{check_pages, count_blocks, extents_of, Mapping, MAX_STEP};
-use crate::alloc::{allocate, Request, Reservation};
+use crate::alloc::{allocate, Reach, Request, Reservation};
 use crate::extents::{edit, find, Cursor};
 use crate::format::{block_offset, group_of, inode_block, Extent, Inode, BLOCK_SIZE, CHUNK_BLOCKS};
 use crate::inode::MapState;
@@ -15,9 +15,9 @@ use crate::volume::Volume;
 use crate::workspace::Workspace;
 use crate::Result;
 
-/// Files of this size and more, in bytes, get chunks of their own: smaller ones would leave most of one
-/// broken behind.
-const LARGE: u64 = 64 * 1024;
+/// A file that has so many pages of a huge page's gets a chunk of its own for them: one that is smaller would
+/// leave most of a chunk broken behind.
+pub(super) const LARGE: u64 = CHUNK_BLOCKS / 2;
 
 impl<P: Platform> Volume<P> {
     /// For a DAX write or fault: `page` and as many of the `count` pages from there on as one
@@ -122,11 +122,16 @@ impl<P: Platform> Volume<P> {
             count_blocks(tx, tree.ino, (made + run.count, retired))?;
             Ok(extent)
         });
+        self.keep(map, chunks);
+        Ok(Mapping::of(&filled?, page, u64::MAX))
+    }
+
+    /// The file has what its transaction had for it in the end.
+    pub(super) fn keep(&self, map: &mut MapState, chunks: Chunks) {
         map.reservation = chunks.current;
         for left in chunks.left.into_iter().flatten() {
             self.release(left);
         }
-        Ok(Mapping::of(&filled?, page, u64::MAX))
     }
 
     /// What to ask for, for pages of a hole.
@@ -137,19 +142,30 @@ impl<P: Platform> Volume<P> {
         (page, count): (u64, u64),
     ) -> Result<Request> {
         let end = page + count;
-        let size = self.size(map)?.max(end.saturating_mul(BLOCK_SIZE));
+        let first = page - page % CHUNK_BLOCKS;
+        let size = self.size(map)?.div_ceil(BLOCK_SIZE).max(end);
+        let reach = match size - first {
+            LARGE.. => Reach::Own,
+            // What has come to its second huge page will mostly fill that too.
+            _ if first > 0 => Reach::Spare,
+            _ => Reach::Broken,
+        };
         let adjacent = cursor.before.filter(|before| before.end() == page);
         let group = match (map.reservation, cursor.before) {
             (Some(own), _) => own.group(),
             (None, Some(before)) => group_of(before.block),
             (None, None) => group_of(inode_block(map.ino)),
         };
+        let want = (cursor.hole_end().min(end) - page).min(MAX_STEP);
         Ok(Request {
-            want: (cursor.hole_end().min(end) - page).min(MAX_STEP),
+            want,
+            // One that grows doubles a few times before it has a chunk.
+            room: want.max(page - first),
             exact: false,
             group,
             after: adjacent.map(|before| before.block + before.count),
-            place: (size >= LARGE).then_some(page % CHUNK_BLOCKS),
+            place: Some(page % CHUNK_BLOCKS),
+            reach,
             reservation: map.reservation,
             metadata: false,
             reserve: false,
@@ -166,22 +182,22 @@ impl<P: Platform> Volume<P> {
 }
 
 /// The chunk that a file has for itself, and those that attempts of the transaction had for it.
-struct Chunks {
-    current: Option<Reservation>,
+pub(super) struct Chunks {
+    pub(super) current: Option<Reservation>,
     /// An attempt starts from the last one's chunk, and finds it as it was; more than one other is
     /// a matter of chance.
     left: [Option<Reservation>; 4],
 }
 
 impl Chunks {
-    const fn new(current: Option<Reservation>) -> Self {
+    pub(super) const fn new(current: Option<Reservation>) -> Self {
         Self {
             current,
             left: [None; 4],
         }
     }
 
-    fn keep(&mut self, new: Option<Reservation>) {
+    pub(super) fn keep(&mut self, new: Option<Reservation>) {
         if new == self.current {
             return;
         }

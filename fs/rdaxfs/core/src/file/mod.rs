@@ -28,6 +28,7 @@ mod finish;
 mod free;
 mod map;
 mod perform;
+mod realign;
 mod size;
 mod write;
 

@@ -62,7 +62,11 @@ impl<P: Platform> Volume<P> {
         };
         let ino = map.ino;
         self.transact(workspace, &mut map.stamp, |tx, _| {
-            tx.after_data();
+            if longer {
+                tx.after_data();
+            } else if from < size {
+                tx.with_data();
+            }
             head.apply(tx, ino)
         })
     }

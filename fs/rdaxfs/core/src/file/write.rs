@@ -33,6 +33,10 @@ impl<P: Platform> Volume<P> {
     ) -> Result<usize> {
         self.check_writable()?;
         let end = end_of(offset, bytes.len() as u64)?;
+        if end > self.size(map)? {
+            let (page, last) = (page_of(offset), end.div_ceil(BLOCK_SIZE));
+            self.realign(workspace, map, page, last.saturating_sub(page).max(1))?;
+        }
         let mut at = offset;
         while at < end {
             let pages = end.div_ceil(BLOCK_SIZE) - page_of(at);

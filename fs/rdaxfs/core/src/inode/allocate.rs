@@ -9,7 +9,7 @@ use zerocopy::little_endian::U32;
 use zerocopy::IntoBytes;
 
 use super::open::read_chunk;
-use crate::alloc::{allocate, free_run, header_word, Request};
+use crate::alloc::{allocate, free_run, group_with_room, header_word, Request};
 use crate::format::{
     block_offset, group_of, inode_block, inode_number, inode_offset, inode_slot, GroupHeader,
     InodeChunk, CHUNK_FULL, INODE_CHUNK_MAGIC, INODE_SIZE,
@@ -27,15 +27,29 @@ pub(crate) fn allocate_inode<P: Platform>(
 ) -> Result<(u64, u32)> {
     let groups = tx.volume().groups();
     let group = if group < groups { group } else { 0 };
-    let ino = match take_listed(tx, group)? {
+    let ino = match take_near(tx, group)? {
         Some(ino) => ino,
-        None => match take_new(tx, group) {
+        None => match take_new(tx, group_with_room(tx.volume(), group)) {
             Err(Error::NoSpace) => take_anywhere(tx, group)?,
             taken => taken?,
         },
     };
     count(tx, group_of(inode_block(ino)), true)?;
     Ok((ino, generation(tx, ino)))
+}
+
+/// An inode of a chunk that exists: in the group, or when that is full, in the one that has room.
+fn take_near<P: Platform>(tx: &mut Transaction<'_, P>, group: u32) -> Result<Option<u64>> {
+    let held = tx.has_group(group);
+    let listed = take_listed(tx, group)?;
+    let other = group_with_room(tx.volume(), group);
+    if listed.is_some() || other == group {
+        return Ok(listed);
+    }
+    if !held {
+        tx.leave(group);
+    }
+    take_listed(tx, other)
 }
 
 /// An inode of the group's first listed chunk.
@@ -58,17 +72,7 @@ fn take_listed<P: Platform>(tx: &mut Transaction<'_, P>, group: u32) -> Result<O
 
 /// An inode of a new chunk in the group, or where there is room for one.
 fn take_new<P: Platform>(tx: &mut Transaction<'_, P>, group: u32) -> Result<u64> {
-    let request = Request {
-        want: 1,
-        exact: true,
-        group,
-        after: None,
-        place: None,
-        reservation: None,
-        metadata: true,
-        reserve: false,
-    };
-    let (run, _) = allocate(tx, &request)?;
+    let (run, _) = allocate(tx, &Request::structure(group, 1, true))?;
     let group = group_of(run.block);
     let head = header_word(group, offset_of!(GroupHeader, inode_chunks));
     let next = tx.word(head)?;

@@ -28,6 +28,9 @@ impl<'t, P: Platform> Transaction<'t, P> {
     /// [`Error::Io`](crate::Error::Io) when the record cannot be written; nothing has changed then.
     pub(crate) fn commit(self) -> Result {
         if self.log.has_no_store() {
+            if self.bulk || self.data {
+                self.volume.stores().fence();
+            }
             return Ok(());
         }
         if let Some((offset, value)) = self.log.single_store() {

@@ -34,6 +34,8 @@ pub struct Transaction<'t, P: Platform> {
     pub(super) stamps: [Option<&'t mut Stamp>; MAX_STAMPS],
     /// Bytes have been written that no checksum of the record covers.
     pub(super) bulk: bool,
+    /// Bytes of files have been stored that are to be durable when the commit returns.
+    pub(super) data: bool,
     /// A group that somebody else held when it was wanted.
     contended: Option<u32>,
     /// The words are in place, and what the groups remember is so.
@@ -50,6 +52,7 @@ impl<'t, P: Platform> Transaction<'t, P> {
             groups: [const { None }; MAX_GROUPS],
             stamps: [const { None }; MAX_STAMPS],
             bulk: false,
+            data: false,
             contended: None,
             done: false,
         }
@@ -194,9 +197,15 @@ impl<'t, P: Platform> Transaction<'t, P> {
         self.log.forget(offset, len);
     }
 
-    /// Bytes have been stored that the commit must not become durable before: data of files.
+    /// Bytes of files have been stored that the commit must not become durable before.
     pub(crate) fn after_data(&mut self) {
         self.bulk = true;
+    }
+
+    /// Bytes of files have been stored that are to be durable when the commit returns, in any order with
+    /// it.
+    pub(crate) fn with_data(&mut self) {
+        self.data = true;
     }
 
     /// Writes bytes to where nothing that is reachable points; the record vouches for them. Both
@@ -205,6 +214,13 @@ impl<'t, P: Platform> Transaction<'t, P> {
         self.volume.check_range(offset, bytes.len() as u64)?;
         self.volume.stores().copy_nt(offset, bytes)?;
         self.log.check(self.volume.platform(), offset, bytes)
+    }
+
+    /// Writes bytes to where nothing that is reachable points, with a fence of their own.
+    pub(crate) fn bulk(&mut self, offset: u64, bytes: &[u8]) -> Result {
+        self.volume.check_range(offset, bytes.len() as u64)?;
+        self.bulk = true;
+        self.volume.stores().copy_nt(offset, bytes)
     }
 
     /// Zeroes to where nothing that is reachable points, with a fence of its own.

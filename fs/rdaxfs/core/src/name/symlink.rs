@@ -106,16 +106,7 @@ fn write_target<P: Platform>(
     inode: &mut Inode,
     target: &[u8],
 ) -> Result {
-    let request = Request {
-        want: 1,
-        exact: true,
-        group: group_of(inode_block(inode.ino.get())),
-        after: None,
-        place: None,
-        reservation: None,
-        metadata: false,
-        reserve: false,
-    };
+    let request = Request::structure(group_of(inode_block(inode.ino.get())), 1, false);
     let (run, _) = allocate(tx, &request)?;
     let mut at = block_offset(run.block);
     let end = at + BLOCK_SIZE;

@@ -41,14 +41,8 @@ impl NodeBlocks {
     /// Those of [`allocate`].
     pub(crate) fn make<P: Platform>(&mut self, tx: &mut Transaction<'_, P>) -> Result<u64> {
         let request = Request {
-            want: 1,
-            exact: true,
-            group: self.group,
-            after: None,
-            place: None,
-            reservation: None,
-            metadata: true,
             reserve: self.reserve,
+            ..Request::structure(self.group, 1, true)
         };
         let (run, _) = allocate(tx, &request)?;
         self.made = self.made.saturating_add(1);

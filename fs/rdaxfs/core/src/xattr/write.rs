@@ -47,16 +47,10 @@ impl Writer {
         if count > MAX_XATTR_BLOCKS {
             return Err(Error::TooBig);
         }
+        // Users choose their bytes: nobody may take them for an inode.
         let request = Request {
-            want: count,
-            exact: true,
-            group: group_of(inode_block(ino)),
-            after: None,
-            place: None,
-            reservation: None,
-            // Users choose their bytes: nobody may take them for an inode.
-            metadata: false,
             reserve,
+            ..Request::structure(group_of(inode_block(ino)), count, false)
         };
         let (run, _) = allocate(tx, &request)?;
         let mut header = XattrHeader::new_zeroed();

@@ -6,11 +6,23 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use rdaxfs_core::file::State;
 use rdaxfs_core::format::{BLOCK_SIZE, CHUNK_BLOCKS, S_IFREG};
+use rdaxfs_core::inode::MapState;
 use rdaxfs_core::name::NewInode;
+use rdaxfs_core::workspace::Workspace;
 
-use crate::common::{root, volume};
+use crate::common::{root, volume, DramVolume};
 use crate::medium::flaky_volume;
-use crate::{extents, NOW};
+use crate::{contents, extents, findings, free_blocks, NOW};
+
+/// A new file.
+fn file(volume: &DramVolume, workspace: &mut Workspace) -> MapState {
+    let new = NewInode {
+        mode: S_IFREG,
+        ..NewInode::default()
+    };
+    let made = volume.tmpfile(workspace, volume.root(), &new, NOW);
+    made.unwrap().0
+}
 
 /// A file that is written from front to back lies in chunks, at the places that huge pages need.
 #[test]
@@ -41,14 +53,7 @@ fn large_files_are_aligned() {
 #[test]
 fn growing_files_keep_their_chunks() {
     let (volume, mut workspace) = volume(64);
-    let mut maps = [0, 1].map(|_| {
-        let new = NewInode {
-            mode: S_IFREG,
-            ..NewInode::default()
-        };
-        let made = volume.tmpfile(&mut workspace, volume.root(), &new, NOW);
-        made.unwrap().0
-    });
+    let mut maps = [0, 1].map(|_| file(&volume, &mut workspace));
     let bytes = vec![5; 64 * 1024];
     for piece in 0..96 {
         for map in &mut maps {
@@ -92,4 +97,125 @@ fn look_ups_scale() {
     let (few, many) = (cost(100), cost(100_000));
     println!("100 look-ups: {few} reads among 100 extents, {many} among 100,000");
     assert!(many <= 3 * few);
+}
+
+/// A file that grows by small appends, beside others that stay small, has its first huge page whole too;
+/// what it holds is what was written.
+#[test]
+fn appended_files_are_aligned() {
+    let (volume, mut workspace) = volume(64);
+    let mut new = || file(&volume, &mut workspace);
+    let mut maps: Vec<MapState> = (0..4).map(|_| new()).collect();
+    let mut small: Vec<MapState> = (0..600).map(|_| new()).collect();
+    let sizes = [4096, 8000, 65_536, 12_345];
+    let end = 5 << 20;
+    let mut written = [0; 4];
+    for round in 0.. {
+        if let Some(map) = small.get_mut(round) {
+            volume
+                .write_file(&mut workspace, map, 0, &[9; 3000], NOW)
+                .unwrap();
+        }
+        for (at, map) in maps.iter_mut().enumerate() {
+            if written[at] >= end {
+                continue;
+            }
+            let bytes: Vec<u8> = (written[at]..)
+                .take(sizes[at])
+                .map(|byte| byte as u8)
+                .collect();
+            let offset = written[at] as u64;
+            volume
+                .write_file(&mut workspace, map, offset, &bytes, NOW)
+                .unwrap();
+            written[at] += bytes.len();
+        }
+        if written.iter().all(|&written| written >= end) {
+            break;
+        }
+    }
+    for map in &maps {
+        for page in [0, CHUNK_BLOCKS] {
+            let mapping = volume.map(map, page, CHUNK_BLOCKS).unwrap();
+            assert!(matches!(mapping.state, State::Mapped(block) if block % CHUNK_BLOCKS == 0));
+            assert_eq!(mapping.count, CHUNK_BLOCKS);
+        }
+        let bytes = contents(&volume, map);
+        assert!(bytes.iter().enumerate().all(|(at, &byte)| byte == at as u8));
+    }
+    assert_eq!(findings(&volume), []);
+}
+
+/// Many small files leave all chunks whole that they do not need.
+#[test]
+fn small_files_share_chunks() {
+    let (volume, mut workspace) = volume(64);
+    let whole = |volume: &DramVolume| {
+        let free = free_blocks(volume) / CHUNK_BLOCKS;
+        let mut map = volume.open(volume.root(), None).unwrap().0;
+        let mut workspace = Box::new(Workspace::new());
+        let mut found = 0;
+        for slot in 0..free {
+            let got = volume.reserve_unwritten(
+                &mut workspace,
+                &mut map,
+                slot * CHUNK_BLOCKS,
+                CHUNK_BLOCKS,
+            );
+            found += u64::from(got.is_ok_and(|got| got.count == CHUNK_BLOCKS));
+        }
+        (found, free)
+    };
+    for number in 0..700 {
+        let mut map = file(&volume, &mut workspace);
+        let bytes = vec![7; 1 + number * 97 % 30_000];
+        volume
+            .write_file(&mut workspace, &mut map, 0, &bytes, NOW)
+            .unwrap();
+        volume.close(&mut map);
+    }
+    let (found, free) = whole(&volume);
+    assert!(
+        found >= free - 1,
+        "{found} whole chunks, although {free} are free"
+    );
+}
+
+/// What cannot move stays, and what need not.
+#[test]
+fn what_cannot_move_stays() {
+    let (volume, mut workspace) = volume(64);
+    let mut map = file(&volume, &mut workspace);
+    let half = CHUNK_BLOCKS / 2;
+    volume
+        .write_file(&mut workspace, &mut map, 0, &[1; 4096], NOW)
+        .unwrap();
+    let before = extents(&volume, &map);
+    // A hole is before the page.
+    volume.realign(&mut workspace, &mut map, 5, half).unwrap();
+    assert_eq!(extents(&volume, &map), before);
+    // It would not come to half a huge page.
+    volume
+        .realign(&mut workspace, &mut map, 1, half - 2)
+        .unwrap();
+    assert_eq!(extents(&volume, &map), before);
+    volume
+        .realign(&mut workspace, &mut map, 1, half - 1)
+        .unwrap();
+    let after = extents(&volume, &map);
+    assert_ne!(after, before);
+    assert_eq!(after[0].block % CHUNK_BLOCKS, 0);
+    // It lies well now.
+    volume
+        .realign(&mut workspace, &mut map, 1, half - 1)
+        .unwrap();
+    assert_eq!(extents(&volume, &map), after);
+    volume
+        .reserve_unwritten(&mut workspace, &mut map, 1, 3)
+        .unwrap();
+    let unwritten = extents(&volume, &map);
+    volume.close(&mut map);
+    volume.realign(&mut workspace, &mut map, 4, half).unwrap();
+    assert_eq!(extents(&volume, &map), unwritten);
+    assert_eq!(findings(&volume), []);
 }

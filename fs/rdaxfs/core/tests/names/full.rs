@@ -2,6 +2,7 @@
 
 //! Volumes without a free block.
 
+use rdaxfs_core::format::{Time, GROUP_BLOCKS};
 use rdaxfs_core::name::RenameMode;
 use rdaxfs_core::Error;
 
@@ -134,4 +135,33 @@ fn a_failed_rename_changes_nothing() {
     }
     assert!(failed > 0, "some leaf has no room");
     assert_eq!(fs.list(dir).len(), 40);
+}
+
+/// When there is no room near a directory, its files share the chunks of inodes that are elsewhere.
+#[test]
+fn inodes_of_a_full_group_share_chunks_elsewhere() {
+    let mut fs = Fs::new(2 * GROUP_BLOCKS, 0);
+    let root = fs.root();
+    let (volume, workspace) = (&fs.volume, &mut fs.workspace);
+    let made = volume.tmpfile(workspace, root, &file(), Time::new(1, 0));
+    let (mut map, _) = made.unwrap();
+    let mut page = 0;
+    while volume.count_group(0).unwrap().0 > 1024 {
+        let got = volume.reserve_unwritten(workspace, &mut map, page, 512);
+        page += got.unwrap().count;
+    }
+    let mut number = 0;
+    while fs.volume.count_group(0).unwrap().0 > 8 {
+        let name = format!("link-{number}").into_bytes();
+        fs.symlink(root, &name, &[b't'; 400]).unwrap();
+        number += 1;
+    }
+    let before = fs.free();
+    for number in 0..300 {
+        fs.create(root, &name(number), &file()).unwrap();
+    }
+    // 15 inodes in a block, and one or two names of that length in ten lines of a leaf.
+    let used = before - fs.free();
+    assert!(used < 100, "{used} blocks for 300 files");
+    fs.check();
 }

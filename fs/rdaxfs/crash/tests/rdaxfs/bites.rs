@@ -26,6 +26,7 @@ fn cases() -> Vec<Case> {
         ops: &states[0].ops,
         then: &[],
         full: false,
+        huge: false,
     };
     let unlink = |path: &str| Op::Unlink { path: path.into() };
     let (one, other) = (unlink("foo"), unlink("A/bar"));

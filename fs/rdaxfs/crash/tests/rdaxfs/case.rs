@@ -12,6 +12,8 @@ use crate::subject::{compare, do_both, do_one, made, recover, time, tree};
 pub(crate) const BLOCKS: u64 = 512;
 /// The blocks of a volume that is to be full.
 const FEW_BLOCKS: u64 = 128;
+/// The blocks of a volume with a chunk that is free as a whole.
+const MANY_BLOCKS: u64 = 1536;
 
 /// What comes before the operation.
 #[derive(Clone, Copy)]
@@ -23,6 +25,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) then: &'a [(u32, &'a Op)],
     /// Whether all space is used up then.
     pub(crate) full: bool,
+    /// Whether there is room for a huge page.
+    pub(crate) huge: bool,
 }
 
 pub(crate) struct Case {
@@ -45,7 +49,11 @@ impl Case {
     }
 
     fn try_record(setting: &Setting<'_>, op: &Op, name: String) -> Result<Self, String> {
-        let medium = made(if setting.full { FEW_BLOCKS } else { BLOCKS });
+        let medium = made(match setting {
+            Setting { full: true, .. } => FEW_BLOCKS,
+            Setting { huge: true, .. } => MANY_BLOCKS,
+            _ => BLOCKS,
+        });
         let mounted = Mounted::mount(&medium, time(0)).map_err(|error| error.to_string())?;
         let mut tree = tree();
         do_both(&mounted, &mut tree, setting.ops, 1);

@@ -30,6 +30,7 @@ fn cases() -> Vec<Case> {
         ops: &state.ops,
         then: &[],
         full: false,
+        huge: false,
     });
     let all = settings
         .iter()
@@ -181,6 +182,7 @@ fn an_operation_that_fails_stores_nothing_that_is_seen() {
         ops: &states[0].ops,
         then: &[],
         full: false,
+        huge: false,
     };
     let op = Op::Create {
         path: "foo".into(),

@@ -151,6 +151,7 @@ fn each_flush_and_each_fence_around_a_mount_is_needed() {
         ops: &states[0].ops,
         then: &[(1, &before)],
         full: false,
+        huge: false,
     };
     let op = Op::Create {
         path: "A/new".into(),

@@ -2,7 +2,7 @@
 
 //! Every operation alone, and after every other one.
 
-use rdaxfs_crash::spec::{operations, prepared};
+use rdaxfs_crash::spec::{operations, prepared, FallocateMode, Op};
 
 use crate::case::{budget, explore_all, Case, Setting};
 
@@ -18,6 +18,7 @@ fn a_crash_of_any_operation_shows_the_tree_before_or_after() {
                 ops: &state.ops,
                 then: &[],
                 full: false,
+                huge: false,
             };
             ops.iter().map(move |op| Case::record(&setting, op))
         }),
@@ -33,10 +34,57 @@ fn a_crash_on_a_full_volume_does_too() {
         ops: &states[0].ops,
         then: &[],
         full: true,
+        huge: false,
     };
     explore_all(
         "on a full volume",
         ops.iter().map(|op| Case::record(&setting, op)),
+    );
+}
+
+/// A file that has come to half a huge page is moved, so that the rest goes on behind it.
+#[test]
+fn a_crash_while_pages_move_does_too() {
+    let page = 4096;
+    let write = |path: &str, from: u64, pages: u64| Op::Write {
+        path: path.into(),
+        offset: from * page,
+        len: pages * page,
+        seed: from as u8,
+    };
+    let make = |path: &str| Op::Create {
+        path: path.into(),
+        mode: 0o600,
+    };
+    let setting = |ops| Setting {
+        name: "huge",
+        ops,
+        then: &[],
+        full: false,
+        huge: true,
+    };
+    let one = [make("file"), write("file", 0, 255)];
+    // Another file gets the block in the middle.
+    let hole = Op::Fallocate {
+        path: "file".into(),
+        mode: FallocateMode::PunchHole,
+        offset: 100 * page,
+        len: page,
+    };
+    let several = [
+        make("file"),
+        make("other"),
+        write("file", 0, 200),
+        hole,
+        write("other", 0, 1),
+        write("file", 100, 1),
+        write("file", 200, 55),
+    ];
+    explore_all(
+        "pages that move",
+        [&one[..], &several[..]]
+            .iter()
+            .map(|ops| Case::record(&setting(ops), &write("file", 255, 2))),
     );
 }
 
@@ -57,6 +105,7 @@ fn a_crash_of_any_operation_after_any_other_does_too() {
                 // On the same CPU or another one, whose journal slot is another.
                 then: &[(second as u32 % 2, &ops[first])],
                 full: false,
+                huge: false,
             };
             Case::record(&setting, &ops[second])
         }),

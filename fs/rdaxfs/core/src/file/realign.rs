@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Moves the first pages of a growing file to where a huge page can map them with those that follow.
+
+use super::allocate::{Chunks, LARGE};
+use super::convert::Parts;
+use super::{check_pages, count_blocks, extents_of};
+use crate::alloc::{allocate, free_run, rest_is_free, Reach, Request};
+use crate::extents::{edit, extent_at, find, Cursor};
+use crate::format::{block_offset, group_of, Extent, BLOCK_SIZE, CHUNK_BLOCKS};
+use crate::inode::MapState;
+use crate::journal::Transaction;
+use crate::platform::Platform;
+use crate::source::Source;
+use crate::tree::{NodeBlocks, Scratch, Tree};
+use crate::volume::Volume;
+use crate::workspace::Workspace;
+use crate::{Error, Result};
+
+/// The most extents that are moved.
+const MAX_MOVED: usize = 128;
+/// The most groups that they are in.
+const MAX_GROUPS: usize = 4;
+
+/// Pages, and the extents that have them.
+struct Moved {
+    cursor: Cursor,
+    first: u64,
+    count: u64,
+    extents: usize,
+    /// What the extents have before the pages.
+    left: Extent,
+    /// Whether they are in one extent, at a chunk's start.
+    in_place: bool,
+    /// The block behind the last one.
+    end: u64,
+}
+
+impl<P: Platform> Volume<P> {
+    /// For a write that makes a file longer, of the `count` pages from `page` on: when there is going to be
+    /// half a huge page of the file, what it has of that before `page` moves to a chunk of its own,
+    /// where the rest of the huge page will be as well. The file shows the same bytes.
+    ///
+    /// Small files lie in chunks that are broken already, and one that is being made does not say how large
+    /// it will be; so those that turn out to be large move once, half a huge page at most.
+    ///
+    /// As for [`truncate`](Self::truncate), nobody may have the file's pages mapped, or transfer to
+    /// or from them, meanwhile. A caller that cannot see to that does not call it: it is for speed
+    /// only. It does nothing when there is no such chunk, or it would take more than a transaction.
+    ///
+    /// The map lock is held.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`map`](Self::map), and [`Error::ReadOnly`].
+    pub fn realign(
+        &self,
+        workspace: &mut Workspace,
+        map: &mut MapState,
+        page: u64,
+        count: u64,
+    ) -> Result {
+        check_pages(page, count)?;
+        let before = page % CHUNK_BLOCKS;
+        if before == 0 || before > LARGE || before.saturating_add(count) < LARGE {
+            return Ok(());
+        }
+        self.check_writable()?;
+        self.complete(workspace, map)?;
+        let tree = extents_of(map);
+        let Some(moved) = self.to_move(&tree, page)? else {
+            return Ok(());
+        };
+        let request = Request {
+            want: moved.count,
+            room: moved.count,
+            exact: false,
+            group: group_of(moved.left.block),
+            after: None,
+            place: Some(0),
+            reach: Reach::Whole,
+            reservation: None,
+            metadata: false,
+            reserve: false,
+        };
+        let mut chunks = Chunks::new(map.reservation);
+        let done = self.transact(workspace, &mut map.stamp, |tx, scratch| {
+            if moved.in_place && rest_is_free(tx, moved.end)? {
+                return Ok(());
+            }
+            let (run, own) = allocate(tx, &request)?;
+            chunks.keep(own);
+            if run.count < moved.count {
+                return Err(Error::NoSpace);
+            }
+            let extent = Extent {
+                page: moved.first,
+                count: moved.count,
+                block: run.block,
+                unwritten: false,
+            };
+            move_to(tx, scratch, (&tree, &moved), extent)
+        });
+        self.keep(map, chunks);
+        match done {
+            // Poison stays where it is.
+            Err(Error::NoSpace | Error::Busy | Error::TooBig | Error::Io) => Ok(()),
+            done => done,
+        }
+    }
+
+    /// What there is before a page: nothing if pages are missing.
+    fn to_move(&self, tree: &Tree, page: u64) -> Result<Option<Moved>> {
+        let first = page - page % CHUNK_BLOCKS;
+        let cursor = find(self, tree, first)?;
+        let mut groups = [None; MAX_GROUPS];
+        let mut moved: Option<Moved> = None;
+        let mut end = first;
+        for extents in 1..=cursor.rest().min(MAX_MOVED) {
+            let extent = extent_at(self, tree, &cursor, cursor.at + extents - 1)?;
+            let Parts { left, middle, .. } = Parts::of(&extent, first, CHUNK_BLOCKS);
+            if middle.page != end || middle.count == 0 {
+                break;
+            }
+            end = middle.end();
+            let known = Some(group_of(extent.block));
+            let place = groups
+                .iter_mut()
+                .find(|place| place.is_none() || **place == known);
+            match place {
+                Some(place) if !extent.unwritten => *place = known,
+                _ => return Ok(None),
+            }
+            moved = Some(Moved {
+                cursor,
+                first,
+                count: end - first,
+                extents,
+                left: moved.map_or(left, |moved| moved.left),
+                in_place: extents == 1
+                    && (middle.block + CHUNK_BLOCKS - self.align()) % CHUNK_BLOCKS == 0,
+                end: middle.block + middle.count,
+            });
+        }
+        Ok(moved.filter(|_| end >= page && end < first + CHUNK_BLOCKS))
+    }
+}
+
+/// Copies the pages to where they are to be, and puts that extent in place of theirs.
+fn move_to<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    scratch: &mut Scratch<'_>,
+    (tree, moved): (&Tree, &Moved),
+    extent: Extent,
+) -> Result {
+    let volume = tx.volume();
+    let old = |at: usize| {
+        let old = extent_at(volume, tree, &moved.cursor, moved.cursor.at + at)?;
+        Ok(Parts::of(&old, extent.page, extent.count))
+    };
+    for at in 0..moved.extents {
+        let Parts { middle, .. } = old(at)?;
+        let to = extent.block + (middle.page - extent.page);
+        for block in 0..middle.count {
+            volume.read(block_offset(middle.block + block), scratch.node)?;
+            tx.bulk(block_offset(to + block), scratch.node)?;
+        }
+    }
+    let mut blocks = NodeBlocks::new(tree.ino, false);
+    let new = [moved.left, extent, old(moved.extents - 1)?.right];
+    edit(
+        tx,
+        scratch,
+        &mut blocks,
+        (tree, &moved.cursor),
+        moved.extents,
+        &new,
+    )?;
+    let counts = blocks.settle(tx)?;
+    for at in 0..moved.extents {
+        let Parts { middle, .. } = old(at)?;
+        free_run(tx, middle.block, middle.count, false)?;
+    }
+    count_blocks(tx, tree.ino, counts)
+}
+
+const _: () = assert!(LARGE < CHUNK_BLOCKS && BLOCK_SIZE as usize == crate::format::BLOCK_BYTES);
