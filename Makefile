@@ -40,6 +40,10 @@ check: ## formats, lints, warnings, documentation
 bench: ## instructions per call on rpmem, nd_pmem and brd; see bench/README.md
 	@bench/run
 
+.PHONY: bench-fs
+bench-fs: ## fences, lines and instructions of the operations of rdaxfs, and their limits
+	@bench/run-fs
+
 .PHONY: test
 test: ## all tests: the host's, KUnit's and those in guests; T=PATTERN: those with such a name
 	@env -u KDIR scripts/test -- "$(T)"
