@@ -56,8 +56,6 @@ fn directory(fs: &mut Fs, entries: u64) -> u64 {
     dir
 }
 
-// The names by which callgrind is told what to count.
-#[inline(never)]
 fn measured_lookups(fs: &mut Fs, dir: u64, entries: u64) {
     let mut numbers = Numbers(7);
     for _ in 0..TIMES {
@@ -66,14 +64,12 @@ fn measured_lookups(fs: &mut Fs, dir: u64, entries: u64) {
     }
 }
 
-#[inline(never)]
 fn measured_creates(fs: &mut Fs, dir: u64, entries: u64) {
     for number in 0..TIMES {
         fs.create(dir, &name(entries + number), &file()).unwrap();
     }
 }
 
-#[inline(never)]
 fn measured_unlinks(fs: &mut Fs, dir: u64, entries: u64) {
     for number in 0..TIMES {
         fs.unlink(dir, &name(entries + number)).unwrap();
@@ -111,21 +107,4 @@ fn compare(small: [Cost; 3], large: [Cost; 3]) {
 #[test]
 fn a_large_directory_costs_little_more() {
     compare(costs(4096, 1000), costs(16384, 100_000));
-}
-
-/// To count the instructions of the operations:
-///
-/// `valgrind --tool=callgrind --collect-atstart=no --toggle-collect='*measured_*' NAMES --ignored costs_of_a_million`,
-/// NAMES being this test's program of a release build; then `callgrind_annotate --inclusive=yes` has
-/// those of `lookup`, `create` and `unlink`.
-#[test]
-#[ignore = "for callgrind: needs 200 MiB and minutes"]
-fn costs_of_a_million_entries() {
-    println!("{:?}", costs(48 << 10, 1_000_000));
-}
-
-#[test]
-#[ignore = "for callgrind"]
-fn costs_of_a_thousand_entries() {
-    println!("{:?}", costs(4096, 1000));
 }
