@@ -5,7 +5,7 @@
 use rdaxfs_core::file::{Fallocate, FallocateRange};
 use rdaxfs_core::format::{XattrSpace, BLOCK_SIZE, S_IFBLK, S_IFLNK};
 use rdaxfs_core::inode::{Change, MapState, XattrState};
-use rdaxfs_core::name::{Directories, NewInode, RenameMode};
+use rdaxfs_core::name::{Directories, NewInode, RenameMode, Renamed};
 use rdaxfs_core::platform::{Digest, Stores};
 use rdaxfs_core::xattr::{NewXattr, SetMode, XattrName};
 
@@ -246,8 +246,10 @@ impl<M: Stores + Digest> Operations<'_, M> {
                         workspace,
                         Directories::One(from),
                         names,
-                        &mut maps[at],
-                        None,
+                        Renamed {
+                            moved: &mut maps[at],
+                            other: None,
+                        },
                         mode,
                         now(),
                     )
@@ -263,8 +265,10 @@ impl<M: Stores + Digest> Operations<'_, M> {
                         workspace,
                         dirs,
                         names,
-                        &mut maps[at],
-                        None,
+                        Renamed {
+                            moved: &mut maps[at],
+                            other: None,
+                        },
                         RenameMode::Replace,
                         now(),
                     )
@@ -281,8 +285,10 @@ impl<M: Stores + Digest> Operations<'_, M> {
                     workspace,
                     dirs,
                     names,
-                    &mut maps[at],
-                    Some(&mut others[at]),
+                    Renamed {
+                        moved: &mut maps[at],
+                        other: Some(&mut others[at]),
+                    },
                     RenameMode::Exchange,
                     now(),
                 )
@@ -296,8 +302,10 @@ impl<M: Stores + Digest> Operations<'_, M> {
                     workspace,
                     dirs,
                     names,
-                    &mut maps[at],
-                    Some(&mut others[at]),
+                    Renamed {
+                        moved: &mut maps[at],
+                        other: Some(&mut others[at]),
+                    },
                     RenameMode::Replace,
                     now(),
                 )
@@ -323,8 +331,10 @@ impl<M: Stores + Digest> Operations<'_, M> {
                         workspace,
                         both,
                         names,
-                        &mut moving[at],
-                        None,
+                        Renamed {
+                            moved: &mut moving[at],
+                            other: None,
+                        },
                         RenameMode::Replace,
                         now(),
                     )

@@ -5,7 +5,7 @@
 use rdaxfs_core::file::{Fallocate, FallocateRange};
 use rdaxfs_core::format::{Time, XattrSpace, BLOCK_SIZE, S_IFCHR, S_IFREG};
 use rdaxfs_core::inode::Change;
-use rdaxfs_core::name::{Directories, NewInode, RenameMode};
+use rdaxfs_core::name::{Directories, NewInode, RenameMode, Renamed};
 use rdaxfs_core::xattr::{NewXattr, SetMode, XattrName};
 use rdaxfs_core::{Error, Result};
 
@@ -253,8 +253,10 @@ fn rename(
                 workspace,
                 directories,
                 (old, new),
-                moved,
-                other.as_mut(),
+                Renamed {
+                    moved,
+                    other: other.as_mut(),
+                },
                 mode,
                 now,
             )

@@ -26,4 +26,4 @@ mod symlink;
 mod words;
 
 pub use new::NewInode;
-pub use rename::{Directories, RenameMode};
+pub use rename::{Directories, RenameMode, Renamed};

@@ -38,9 +38,17 @@ pub enum Directories<'d> {
     Two(&'d mut MapState, &'d mut MapState),
 }
 
+/// The inodes of a rename.
+#[derive(Debug)]
+pub struct Renamed<'i> {
+    /// The one that has the old name.
+    pub moved: &'i mut MapState,
+    /// The one that has the new name already, if one has and it is another one.
+    pub other: Option<&'i mut MapState>,
+}
+
 impl<P: Platform> Volume<P> {
-    /// Renames the inode `moved` from the first of `names` to the second. `other` is the inode that has the
-    /// second name already, if one has and it is another one. If it is the same one, nothing happens.
+    /// Renames an inode from the first of the names to the second. If it has both already, nothing happens.
     ///
     /// # Errors
     ///
@@ -52,15 +60,12 @@ impl<P: Platform> Volume<P> {
     /// moved into itself; [`Error::NameTooLong`]; [`Error::TooManyLinks`];
     /// [`Error::NoSpace`], not when a name is replaced; [`Error::ReadOnly`], [`Error::Corrupt`],
     /// [`Error::Io`].
-    // The names, inodes and directories of two entries.
-    #[allow(clippy::too_many_arguments)]
     pub fn rename(
         &self,
         workspace: &mut Workspace,
         directories: Directories<'_>,
         (old_name, new_name): (&[u8], &[u8]),
-        moved: &mut MapState,
-        mut other: Option<&mut MapState>,
+        Renamed { moved, mut other }: Renamed<'_>,
         mode: RenameMode,
         now: Time,
     ) -> Result {

@@ -3,7 +3,7 @@
 //! Operations on several CPUs at once.
 
 use rdaxfs_core::format::{Time, GROUP_BLOCKS, S_IFDIR};
-use rdaxfs_core::name::{Directories, NewInode, RenameMode};
+use rdaxfs_core::name::{Directories, NewInode, RenameMode, Renamed};
 use rdaxfs_core::workspace::Workspace;
 
 use crate::trial::{file, Fs};
@@ -40,7 +40,17 @@ fn directories_of_their_own_at_once() {
                     let names = (&name(round)[..], &b"moved"[..]);
                     let mode = RenameMode::NoReplace;
                     volume
-                        .rename(ws, directories, names, &mut inode, None, mode, now)
+                        .rename(
+                            ws,
+                            directories,
+                            names,
+                            Renamed {
+                                moved: &mut inode,
+                                other: None,
+                            },
+                            mode,
+                            now,
+                        )
                         .unwrap();
                     volume
                         .unlink(ws, &mut sub, b"moved", &mut inode, now)

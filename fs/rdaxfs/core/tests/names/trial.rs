@@ -9,7 +9,7 @@ use rdaxfs_core::directory::Target;
 use rdaxfs_core::format::{Time, S_IFDIR, S_IFLNK, S_IFREG};
 use rdaxfs_core::inode::{Attributes, MapState};
 use rdaxfs_core::make::{make, Options};
-use rdaxfs_core::name::{Directories, NewInode, RenameMode};
+use rdaxfs_core::name::{Directories, NewInode, RenameMode, Renamed};
 use rdaxfs_core::volume::{Access, Volume};
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::{Error, Result};
@@ -260,8 +260,10 @@ impl Fs {
             &mut self.workspace,
             directories,
             (old, new),
-            &mut moved,
-            other.as_mut(),
+            Renamed {
+                moved: &mut moved,
+                other: other.as_mut(),
+            },
             mode,
             now,
         );

@@ -3,7 +3,7 @@
 //! Operations on names: what Linux's VFS does before and after it calls the file system.
 
 use rdaxfs_core::format::{Time, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG, S_IFSOCK};
-use rdaxfs_core::name::{Directories, NewInode, RenameMode};
+use rdaxfs_core::name::{Directories, NewInode, RenameMode, Renamed};
 use rdaxfs_core::{Error, Result};
 use rdaxfs_crash::spec::{self, DeviceKind, Op};
 
@@ -275,8 +275,14 @@ impl Mounted<'_> {
                 Some(second) => Directories::Two(first, second),
                 None => Directories::One(first),
             };
-            self.volume
-                .rename(workspace, directories, names, moved, other, mode, now)
+            self.volume.rename(
+                workspace,
+                directories,
+                names,
+                Renamed { moved, other },
+                mode,
+                now,
+            )
         })();
         self.put(inodes)?;
         result
