@@ -2,16 +2,16 @@
 
 //! New files, directories and special files.
 
+use super::entry::NewEntry;
 use super::new::{group_for, write, NewInode};
-use super::words::{add_links, check_directory, modified};
-use crate::directory::{directory_of, insert, search, settle, Name};
+use super::words::add_links;
 use crate::format::{
     entry_type, Inode, Time, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFREG, S_IFSOCK,
 };
 use crate::inode::{add_new_orphan, Attributes, MapState};
 use crate::journal::{Stamp, Transaction};
 use crate::platform::Platform;
-use crate::tree::{NodeBlocks, Scratch};
+use crate::tree::Scratch;
 use crate::volume::Volume;
 use crate::workspace::Workspace;
 use crate::{Error, Result};
@@ -74,16 +74,9 @@ impl<P: Platform> Volume<P> {
         (new, now): (&NewInode<'_>, Time),
         mut contents: impl FnMut(&mut Transaction<'_, P>, &mut Inode) -> Result,
     ) -> Result<(MapState, Attributes)> {
-        self.check_writable()?;
         new.check()?;
-        check_directory(self, map)?;
-        let name = Name::new(self, name)?;
-        let directory = directory_of(map);
-        let search = search(self, &directory, &name)?;
-        if search.found.is_some() {
-            return Err(Error::Exists);
-        }
-        let group = group_for(self, directory.ino, new.kind());
+        let entry = NewEntry::find(self, map, name, false)?;
+        let group = group_for(self, map.ino, new.kind());
         let mut scratch = Scratch {
             node: &mut workspace.node,
             other: &mut workspace.other,
@@ -97,17 +90,7 @@ impl<P: Platform> Volume<P> {
             contents(tx, &mut inode)?;
             write(tx, &mut inode)?;
             let target = (inode.ino.get(), entry_type(new.mode));
-            let mut blocks = NodeBlocks::new(directory.ino, false);
-            insert(
-                tx,
-                &mut scratch,
-                &mut blocks,
-                &directory,
-                (&name, &search),
-                target,
-            )?;
-            modified(tx, directory.ino, now)?;
-            settle(tx, blocks, &directory)?;
+            entry.add(tx, &mut scratch, target, now)?;
             Ok(inode)
         })?;
         tx.commit()?;

@@ -4,16 +4,15 @@
 
 use core::mem::offset_of;
 
+use super::entry::NewEntry;
 use super::words::{add_links, changed, check_directory, drop_name, is_directory, links, modified};
-use crate::directory::{
-    directory_of, drop_empty_leaf, insert, remove, search, settle, Found, Name,
-};
+use crate::directory::{directory_of, drop_empty_leaf, remove, search, settle, Found, Name};
 use crate::format::{entry_type, Inode, Time};
 use crate::inode::{inode_word, is_listed, remove_orphan, MapState};
 use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::source::Source;
-use crate::tree::{NodeBlocks, Scratch};
+use crate::tree::Scratch;
 use crate::volume::Volume;
 use crate::workspace::Workspace;
 use crate::{Error, Result};
@@ -83,14 +82,8 @@ impl<P: Platform> Volume<P> {
         reserve: bool,
         mut counted: impl FnMut(&mut Transaction<'_, P>, u64) -> Result,
     ) -> Result {
-        self.check_writable()?;
-        check_directory(self, map)?;
-        let name = Name::new(self, name)?;
-        let (directory, ino) = (directory_of(map), inode.ino);
-        let search = search(self, &directory, &name)?;
-        if search.found.is_some() {
-            return Err(Error::Exists);
-        }
+        let entry = NewEntry::find(self, map, name, reserve)?;
+        let ino = inode.ino;
         let target = (ino, entry_type(self.attributes(inode)?.mode));
         let mut scratch = Scratch {
             node: &mut workspace.node,
@@ -100,19 +93,9 @@ impl<P: Platform> Volume<P> {
         tx.join(&mut map.stamp)?;
         tx.join(&mut inode.stamp)?;
         tx.attempt(|tx| {
-            let mut blocks = NodeBlocks::new(directory.ino, reserve);
-            insert(
-                tx,
-                &mut scratch,
-                &mut blocks,
-                &directory,
-                (&name, &search),
-                target,
-            )?;
             counted(tx, ino)?;
             changed(tx, ino, now)?;
-            modified(tx, directory.ino, now)?;
-            settle(tx, blocks, &directory)
+            entry.add(tx, &mut scratch, target, now)
         })?;
         tx.commit()
     }

@@ -19,6 +19,7 @@
 //! orphan: once nobody uses it, the caller has it [`finish`](crate::volume::Volume::finish)ed.
 
 mod create;
+mod entry;
 mod link;
 mod new;
 mod rename;

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A new entry of a directory, with what it changes in the directory's inode.
+
+use super::words::{check_directory, modified};
+use crate::directory::{directory_of, insert, search, settle, Name, Search};
+use crate::format::Time;
+use crate::inode::MapState;
+use crate::journal::Transaction;
+use crate::platform::Platform;
+use crate::tree::{NodeBlocks, Scratch, Tree};
+use crate::volume::Volume;
+use crate::{Error, Result};
+
+/// An entry that is to be.
+pub(super) struct NewEntry<'e> {
+    pub(super) directory: Tree,
+    pub(super) name: Name<'e>,
+    /// Where it goes.
+    pub(super) search: Search,
+    /// The last blocks of a group may be taken for it.
+    pub(super) reserve: bool,
+}
+
+impl<'e> NewEntry<'e> {
+    /// An entry for a name that the directory does not have.
+    pub(super) fn find<P: Platform>(
+        volume: &Volume<P>,
+        map: &MapState,
+        name: &'e [u8],
+        reserve: bool,
+    ) -> Result<Self> {
+        volume.check_writable()?;
+        check_directory(volume, map)?;
+        let (name, directory) = (Name::new(volume, name)?, directory_of(map));
+        let search = search(volume, &directory, &name)?;
+        if search.found.is_some() {
+            return Err(Error::Exists);
+        }
+        Ok(Self {
+            directory,
+            name,
+            search,
+            reserve,
+        })
+    }
+
+    /// Makes it lead to an inode, of whose type it tells.
+    pub(super) fn add<P: Platform>(
+        &self,
+        tx: &mut Transaction<'_, P>,
+        scratch: &mut Scratch<'_>,
+        target: (u64, u8),
+        now: Time,
+    ) -> Result {
+        let mut blocks = NodeBlocks::new(self.directory.ino, self.reserve);
+        insert(
+            tx,
+            scratch,
+            &mut blocks,
+            &self.directory,
+            (&self.name, &self.search),
+            target,
+        )?;
+        modified(tx, self.directory.ino, now)?;
+        settle(tx, blocks, &self.directory)
+    }
+}
