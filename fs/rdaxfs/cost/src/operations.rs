@@ -6,7 +6,9 @@ use rdaxfs_core::file::{Fallocate, FallocateRange};
 use rdaxfs_core::format::{XattrSpace, BLOCK_SIZE, S_IFBLK, S_IFLNK};
 use rdaxfs_core::inode::{Change, MapState, XattrState};
 use rdaxfs_core::name::{Directories, NewInode, RenameMode, Renamed};
-use rdaxfs_core::platform::{Digest, Stores};
+use rdaxfs_core::platform::{Digest, Platform, Stores};
+use rdaxfs_core::volume::Volume;
+use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::xattr::{NewXattr, SetMode, XattrName};
 
 use crate::meter::Meter;
@@ -42,6 +44,19 @@ pub fn run<M: Stores + Digest>(medium: M, meter: &mut dyn Meter) {
 
 fn name(kind: &str, number: u64) -> Vec<u8> {
     format!("{kind}-{number:08}").into_bytes()
+}
+
+fn rename<P: Platform>(
+    volume: &Volume<P>,
+    workspace: &mut Workspace,
+    directories: Directories<'_>,
+    names: (&[u8], &[u8]),
+    renamed: Renamed<'_>,
+    mode: RenameMode,
+) {
+    volume
+        .rename(workspace, directories, names, renamed, mode, now())
+        .expect("renamed");
 }
 
 struct Operations<'m, M: Stores + Digest> {
@@ -241,38 +256,34 @@ impl<M: Stores + Digest> Operations<'_, M> {
             self.meter.measure(what, TIMES, &mut |at| {
                 let at = at as usize;
                 let names = (&*old[at], &*new[at]);
-                volume
-                    .rename(
-                        workspace,
-                        Directories::One(from),
-                        names,
-                        Renamed {
-                            moved: &mut maps[at],
-                            other: None,
-                        },
-                        mode,
-                        now(),
-                    )
-                    .expect("renamed");
+                rename(
+                    volume,
+                    workspace,
+                    Directories::One(from),
+                    names,
+                    Renamed {
+                        moved: &mut maps[at],
+                        other: None,
+                    },
+                    mode,
+                );
             });
         }
         self.meter
             .measure("rename to another directory", TIMES, &mut |at| {
                 let at = at as usize;
                 let (dirs, names) = (Directories::Two(from, to), (&*made[at], &*renamed[at]));
-                volume
-                    .rename(
-                        workspace,
-                        dirs,
-                        names,
-                        Renamed {
-                            moved: &mut maps[at],
-                            other: None,
-                        },
-                        RenameMode::Replace,
-                        now(),
-                    )
-                    .expect("renamed");
+                rename(
+                    volume,
+                    workspace,
+                    dirs,
+                    names,
+                    Renamed {
+                        moved: &mut maps[at],
+                        other: None,
+                    },
+                    RenameMode::Replace,
+                );
             });
         let entries: Vec<_> = (0..TIMES).map(|at| name("entry", at)).collect();
         let mut others: Vec<_> = entries.iter().map(|name| open(from, name)).collect();
@@ -280,36 +291,32 @@ impl<M: Stores + Digest> Operations<'_, M> {
         self.meter.measure("rename, EXCHANGE", TIMES, &mut |at| {
             let at = at as usize;
             let (dirs, names) = (Directories::Two(to, from), (&*renamed[at], &*entries[at]));
-            volume
-                .rename(
-                    workspace,
-                    dirs,
-                    names,
-                    Renamed {
-                        moved: &mut maps[at],
-                        other: Some(&mut others[at]),
-                    },
-                    RenameMode::Exchange,
-                    now(),
-                )
-                .expect("exchanged");
+            rename(
+                volume,
+                workspace,
+                dirs,
+                names,
+                Renamed {
+                    moved: &mut maps[at],
+                    other: Some(&mut others[at]),
+                },
+                RenameMode::Exchange,
+            );
         });
         self.meter.measure("rename, replacing", TIMES, &mut |at| {
             let at = at as usize;
             let (dirs, names) = (Directories::Two(from, to), (&*entries[at], &*renamed[at]));
-            volume
-                .rename(
-                    workspace,
-                    dirs,
-                    names,
-                    Renamed {
-                        moved: &mut maps[at],
-                        other: Some(&mut others[at]),
-                    },
-                    RenameMode::Replace,
-                    now(),
-                )
-                .expect("renamed");
+            rename(
+                volume,
+                workspace,
+                dirs,
+                names,
+                Renamed {
+                    moved: &mut maps[at],
+                    other: Some(&mut others[at]),
+                },
+                RenameMode::Replace,
+            );
         });
         for other in &mut others {
             volume.finish(workspace, other).expect("freed");
@@ -326,19 +333,17 @@ impl<M: Stores + Digest> Operations<'_, M> {
             .measure("rename of a directory to another", TIMES, &mut |at| {
                 let at = at as usize;
                 let (both, names) = (Directories::Two(from, to), (&*dirs[at], &*dirs[at]));
-                volume
-                    .rename(
-                        workspace,
-                        both,
-                        names,
-                        Renamed {
-                            moved: &mut moving[at],
-                            other: None,
-                        },
-                        RenameMode::Replace,
-                        now(),
-                    )
-                    .expect("renamed");
+                rename(
+                    volume,
+                    workspace,
+                    both,
+                    names,
+                    Renamed {
+                        moved: &mut moving[at],
+                        other: None,
+                    },
+                    RenameMode::Replace,
+                );
             });
     }
 
