@@ -10,8 +10,8 @@ from dataclasses import dataclass
 ALWAYS_ALLOWED = (
     r"rpmem: loading out-of-tree module taints kernel",
     r"rpmem: module verification failed: signature and/or required key missing - tainting kernel",
-    # ext4 says at most ten times in five seconds that it was mounted, and then how often it did not.
-    r"EXT4-fs mount: \d+ callbacks suppressed",
+    # ext4 says at most ten times in five seconds that it was mounted or unmounted, and then how often it did not.
+    r"EXT4-fs (un)?mount: \d+ callbacks suppressed",
 )
 
 MARK = "rpmem-tests: "
