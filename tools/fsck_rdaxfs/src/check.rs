@@ -2,31 +2,27 @@
 
 //! A check from beginning to end.
 
-use std::collections::HashMap;
 use std::io;
-use std::mem::offset_of;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{anyhow, bail, Context, Result};
 use rdaxfs_check::{
-    choose_superblock, discard_records, heads_agree, reconnect, survey, Finding, Fix, Image,
-    Reconnected, Survey,
+    choose_superblock, discard_records, heads_agree, reconnect, Finding, Image, Mended, Mending,
+    Reconnected, Stuck, Survey,
 };
-use rdaxfs_core::format::{Superblock, Time, STATE_CLEAN, STATE_DAMAGED};
-use rdaxfs_core::platform::{Medium, Stores};
+use rdaxfs_core::format::{Superblock, Time, STATE_CLEAN};
+use rdaxfs_core::platform::Medium;
 use rdaxfs_core::volume::{Access, Volume};
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::Error;
-use rdaxfs_host::{totals, FileMedium, Host};
+use rdaxfs_host::{FileMedium, Host, Mounted};
 use zerocopy::IntoBytes;
 
 use crate::cli::Arguments;
 use crate::consent::{ask, Consent};
+use crate::desk::Desk;
 use crate::progress::Meter;
 use crate::Status;
-
-/// More rounds than this do not end.
-const MAX_ROUNDS: usize = 64;
 
 /// Checks the volume, and mends it as far as the arguments allow.
 ///
@@ -35,7 +31,7 @@ const MAX_ROUNDS: usize = 64;
 /// If the check cannot be done.
 pub fn run(arguments: &Arguments) -> Result<Status> {
     let consent = Consent::of(arguments)?;
-    let mut meter = Meter::of(arguments)?;
+    let mut desk = Desk::new(consent, Meter::of(arguments)?);
     let shown = arguments.path.display();
     let medium = open(arguments)?;
     let (superblock, wrong) = choose_superblock(&medium).map_err(|error| match error {
@@ -61,20 +57,20 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     if superblock.ro_compat.get() != 0 {
         bail!("{shown} has features that this fsck.rdaxfs does not know; use a newer one");
     }
-    let mut mended = 0;
+    let mut mending = Mending::default();
     // By the first copy the journal is found.
     let is_lost = match &wrong {
         None => false,
-        Some(wrong) => !mend_superblock(wrong, &medium, consent, &mut mended)?,
+        Some(wrong) => !mend_superblock(wrong, &medium, consent, &mut mending)?,
     };
     let medium = replay(medium, arguments, consent)?;
-    let (found, refused) = mend(&medium, consent, &mut meter, &mut mended)?;
+    let Mended { found, refused } = mend(&medium, &mut mending, &mut desk)?;
     if refused || is_lost {
         medium
             .sync()
             .with_context(|| format!("{shown} cannot be written"))?;
         println!("{shown}: something is wrong still{}", way_out(consent));
-        return Ok(if mended > 0 {
+        return Ok(if mending.mended() > 0 {
             Status::MENDED.and(Status::WRONG)
         } else {
             Status::WRONG
@@ -87,7 +83,6 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     let unconnected: Vec<u64> = found.unconnected().collect();
     let (outcome, medium) = give_names(medium, &unconnected)
         .map_err(|error| anyhow!("{shown}: lost names cannot be given anew: {error}"))?;
-    mended += outcome.named;
     if outcome.finished > 0 {
         println!(
             "{shown}: {} inodes that were being removed or changed are finished",
@@ -95,7 +90,7 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         );
     }
     // What the core finished may show something that was not seen before.
-    let (found, _) = mend(&medium, consent, &mut meter, &mut mended)?;
+    let found = mend(&medium, &mut mending, &mut desk)?.found;
     medium
         .sync()
         .with_context(|| format!("{shown} cannot be written"))?;
@@ -106,7 +101,7 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         );
     }
     report(arguments, &found);
-    Ok(if mended > 0 {
+    Ok(if mending.mended() + outcome.named > 0 {
         Status::MENDED
     } else {
         Status::CLEAN
@@ -139,11 +134,11 @@ fn mend_superblock(
     wrong: &Finding,
     medium: &FileMedium,
     consent: Consent,
-    mended: &mut usize,
+    mending: &mut Mending,
 ) -> Result<bool> {
     println!("{}", wrong.problem);
     if consent.to(&wrong.problem) {
-        return Ok(apply(wrong, medium, mended));
+        return Ok(mending.apply(medium, wrong));
     }
     if consent != Consent::No {
         bail!("nothing can be judged without a good superblock");
@@ -179,70 +174,21 @@ fn give_names(
     medium: FileMedium,
     unconnected: &[u64],
 ) -> rdaxfs_core::Result<(Reconnected, FileMedium)> {
-    let superblock = Volume::<Host<FileMedium>>::probe(&medium)?;
     // What a record has changed may be where the journal is: what is there was not looked at, and is out of date.
-    discard_records(&medium, &superblock);
-    let host = Host::new(medium, &superblock);
-    let mut workspace = Box::new(Workspace::new());
-    let volume = Volume::mount(host, Access::ReadWrite, now(), &mut workspace)?;
-    let outcome = reconnect(&volume, &mut workspace, unconnected, now())?;
-    let (free, inodes) = totals(&volume)?;
-    Ok((outcome, volume.unmount(free, inodes).into_medium()))
+    discard_records(&medium, &Volume::<Host<FileMedium>>::probe(&medium)?);
+    let mut mounted = Mounted::mount(medium, Access::ReadWrite, now())?;
+    let outcome = reconnect(&mounted.volume, &mut mounted.workspace, unconnected, now())?;
+    Ok((outcome, mounted.unmount()?))
 }
 
-/// Rounds of looking and mending, until nothing is found that words mend, or nobody wants it
-/// mended. Says whether there is such a thing; inodes without a name, which somebody wants to have one, are
-/// not.
-fn mend(
-    medium: &FileMedium,
-    consent: Consent,
-    meter: &mut Meter,
-    mended: &mut usize,
-) -> Result<(Survey, bool)> {
-    // What has been asked is not asked again.
-    let mut answers: HashMap<String, bool> = HashMap::new();
-    for _ in 0..MAX_ROUNDS {
-        let found = look(medium, meter)?;
-        let (mut changed, mut refused) = (false, false);
-        for finding in &found.findings {
-            let wanted = *answers
-                .entry(finding.problem.to_string())
-                .or_insert_with_key(|text| {
-                    println!("{text}");
-                    consent.to(&finding.problem)
-                });
-            match finding.fix {
-                Fix::Words(_) if wanted => changed |= apply(finding, medium, mended),
-                Fix::Reconnect { .. } if wanted => {}
-                _ => refused = true,
-            }
-        }
-        if !changed {
-            return Ok((found, refused));
-        }
-    }
-    bail!("after {MAX_ROUNDS} rounds of mending something is wrong still; this is a bug of fsck.rdaxfs")
-}
-
-fn apply(finding: &Finding, medium: &FileMedium, mended: &mut usize) -> bool {
-    if *mended == 0 {
-        // Until all is mended, the volume is not clean, whatever becomes of this program.
-        medium.store_u64(offset_of!(Superblock, state) as u64, STATE_DAMAGED);
-        medium.fence();
-    }
-    let applied = finding.apply(medium);
-    *mended += usize::from(applied);
-    applied
-}
-
-fn look(medium: &FileMedium, meter: &mut Meter) -> Result<Survey> {
-    let (superblock, _) =
-        choose_superblock(medium).map_err(|error| anyhow!("the superblock is lost: {error}"))?;
-    let found = survey(&Image::new(medium, superblock), |progress| {
-        meter.show(progress)
-    });
-    meter.clear();
-    Ok(found)
+/// Rounds of looking and mending, with everything shown and asked for at the desk.
+fn mend(medium: &FileMedium, mending: &mut Mending, desk: &mut Desk) -> Result<Mended> {
+    let outcome = mending.mend(medium, desk);
+    desk.clear();
+    outcome.map_err(|stuck| match stuck {
+        Stuck::Superblock(_) => anyhow!(stuck),
+        Stuck::Endless { .. } => anyhow!("{stuck}; this is a bug of fsck.rdaxfs"),
+    })
 }
 
 fn way_out(consent: Consent) -> &'static str {

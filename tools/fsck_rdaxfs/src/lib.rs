@@ -8,6 +8,7 @@
 pub mod check;
 pub mod cli;
 mod consent;
+mod desk;
 mod progress;
 mod status;
 

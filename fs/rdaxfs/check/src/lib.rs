@@ -7,7 +7,7 @@
 //! ways through it, so that a mistake there is seen here.
 //!
 //! A survey expects that the journal has been replayed ([`rdaxfs_core::volume::Volume::mount`] does, and
-//! [`discard_records`] where it cannot). Mending is done by rounds of survey and [`Finding::apply`] until
+//! [`discard_records`] where it cannot). Rounds of survey and [`Finding::apply`] mend it ([`Mending`]) until
 //! nothing is found; what then has no name is given one in lost+found by the core's own operations
 //! ([`reconnect`]).
 
@@ -24,6 +24,7 @@ mod image;
 mod inodes;
 mod links;
 mod list;
+mod mend;
 mod names;
 mod node;
 mod records;
@@ -34,7 +35,8 @@ mod xattrs;
 pub use finding::{Finding, Fix, Problem, Word};
 pub use heads::heads_agree;
 pub use image::Image;
-pub use names::{reconnect, Reconnected};
+pub use mend::{Mended, Mending, Operator, Stuck};
+pub use names::{finish_all, reconnect, Reconnected};
 pub use records::discard_records;
 pub use superblock::choose as choose_superblock;
 pub use survey::{survey, InodeInfo, Progress, Survey};

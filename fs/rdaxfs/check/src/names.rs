@@ -61,7 +61,12 @@ pub fn reconnect<P: Platform>(
     Ok(Reconnected { named, finished })
 }
 
-fn finish_all<P: Platform>(volume: &Volume<P>, workspace: &mut Workspace) -> Result<usize> {
+/// Finishes what is left to do: frees orphans, and completes intents. Returns how many there were.
+///
+/// # Errors
+///
+/// Those of the core.
+pub fn finish_all<P: Platform>(volume: &Volume<P>, workspace: &mut Workspace) -> Result<usize> {
     let mut finished = 0;
     for group in 0..volume.groups() {
         while let Some(ino) = volume.first_unfinished(group)? {

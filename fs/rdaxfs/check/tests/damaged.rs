@@ -5,7 +5,7 @@
 
 use std::mem::offset_of;
 
-use rdaxfs_check::{choose_superblock, reconnect, survey, Image, Problem, Survey};
+use rdaxfs_check::{choose_superblock, reconnect, survey, Image, Mending, Problem, Survey};
 use rdaxfs_core::format::{
     block_offset, group_metadata, inode_block, inode_offset, inode_slot, Inode, InodeChunk,
     NodeHeader, Superblock, Time, BLOCK_SIZE, DIRECTORY_LEAF_MAGIC, INNER_MAGIC, INODE_SIZE,
@@ -77,17 +77,12 @@ fn surveyed(medium: &Dram) -> Survey {
 /// Mends all, as `fsck.rdaxfs -y` does; returns what was wrong at first.
 fn mended(medium: Dram) -> (Dram, Vec<Problem>) {
     let first = surveyed(&medium).findings;
-    let unconnected: Vec<u64> = loop {
-        let found = surveyed(&medium);
-        let changed = found
-            .findings
-            .iter()
-            .filter(|finding| finding.apply(&medium))
-            .count();
-        if changed == 0 {
-            break found.unconnected().collect();
-        }
-    };
+    let mended = Mending::default().mend(&medium, &mut |_: &Problem| true);
+    let unconnected: Vec<u64> = mended
+        .expect("mending has an end")
+        .found
+        .unconnected()
+        .collect();
     let mut fs = mounted(medium);
     reconnect(&fs.volume, &mut fs.workspace, &unconnected, NOW).expect("names can be given");
     let medium = fs.unmount().unwrap();

@@ -7,8 +7,7 @@ use rdaxfs_core::format::Time;
 use rdaxfs_core::make::{make, Options};
 use rdaxfs_core::platform::{Medium, Stores};
 use rdaxfs_core::volume::{Access, Volume};
-use rdaxfs_core::workspace::Workspace;
-use rdaxfs_host::{Dram, Host};
+use rdaxfs_host::{Dram, Host, Mounted};
 
 fn made(blocks: u64, align_offset: u32) -> Dram {
     let medium = Dram::new(blocks << 12);
@@ -54,13 +53,9 @@ fn medium_root(medium: &Dram) -> u64 {
 #[test]
 fn a_mounted_one_has_none_either() {
     let medium = made(1000, 0);
-    let superblock = Volume::<Host<Dram>>::probe(&medium).unwrap();
-    let mut workspace = Workspace::new();
-    let host = Host::new(medium, &superblock);
-    let volume = Volume::mount(host, Access::ReadWrite, Time::new(1, 0), &mut workspace).unwrap();
-    assert_eq!(surveyed(volume.platform().medium()).findings, []);
-    let (free, inodes) = volume.count_group(0).unwrap();
-    let medium = volume.unmount(u64::from(free), inodes).into_medium();
+    let fs = Mounted::mount(medium, Access::ReadWrite, Time::new(1, 0)).unwrap();
+    assert_eq!(surveyed(fs.volume.platform().medium()).findings, []);
+    let medium = fs.unmount().unwrap();
     assert_eq!(surveyed(&medium).findings, []);
 }
 

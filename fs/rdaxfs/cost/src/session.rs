@@ -12,7 +12,7 @@ use rdaxfs_core::platform::{Digest, Stores};
 use rdaxfs_core::volume::{Access, Volume};
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::Result;
-use rdaxfs_host::Host;
+use rdaxfs_host::{totals, Host};
 
 /// A time, later each time it is asked for.
 pub fn now() -> Time {
@@ -142,9 +142,7 @@ impl<M: Stores + Digest> Session<M> {
     /// Free blocks.
     #[must_use]
     pub fn free(&self) -> u64 {
-        (0..self.volume.groups())
-            .map(|group| u64::from(self.volume.count_group(group).expect("it is good").0))
-            .sum()
+        totals(&self.volume).expect("they are good").0
     }
 }
 

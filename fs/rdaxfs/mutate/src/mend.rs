@@ -2,17 +2,23 @@
 
 //! Mends a volume as `fsck.rdaxfs -y` does.
 
-use rdaxfs_check::{choose_superblock, discard_records, reconnect, survey, Finding, Image, Survey};
+use rdaxfs_check::{
+    choose_superblock, discard_records, reconnect, survey, Image, Mending, Problem, Survey,
+};
 use rdaxfs_core::format::Time;
 use rdaxfs_core::volume::Access;
-use rdaxfs_core::workspace::Workspace;
-use rdaxfs_core::Error;
+use rdaxfs_core::{Error, Result};
+use rdaxfs_host::Mounted;
 
 use crate::session::{MemoryVolume, Session, MANY};
 use crate::Memory;
 
-/// More rounds than any volume needs.
+/// More rounds than any damaged volume needed so far: a good deal less than what fsck.rdaxfs gives up at.
 const MANY_ROUNDS: usize = 24;
+
+/// More accesses than a survey of a damaged volume needs, and than the rounds of mending it need.
+const SURVEY: u64 = 64 * MANY;
+const ROUNDS: u64 = MANY_ROUNDS as u64 * SURVEY;
 
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +43,9 @@ pub fn mend(medium: &Memory) -> Mended {
     let Ok((superblock, wrong)) = choose_superblock(medium) else {
         return Mended::NoSuperblock;
     };
+    let mut mending = Mending::default();
     if let Some(wrong) = wrong {
-        wrong.apply(medium);
+        mending.apply(medium, &wrong);
     }
     if let Err(error) = Session::mount(medium, Access::ReadOnly) {
         assert!(
@@ -52,52 +59,53 @@ pub fn mend(medium: &Memory) -> Mended {
         // It has unknown features, or a forged record has been done that destroys both copies.
         _ => return Mended::NoSuperblock,
     }
-    let (found, rounds) = rounds(medium);
+    let found = rounds(medium, &mut mending);
     let unconnected: Vec<u64> = found.unconnected().collect();
     let named = give_names(medium, &unconnected);
-    let (found, more) = self::rounds(medium);
-    let left: Vec<&Finding> = found.findings.iter().collect();
+    let before = mending.rounds();
+    let found = rounds(medium, &mut mending);
     match named {
-        Ok(()) => assert!(left.is_empty(), "after mending: {left:?}"),
+        Ok(()) => assert!(
+            found.findings.is_empty(),
+            "after mending: {:?}",
+            found.findings
+        ),
         Err(Error::NoSpace) => return Mended::NoRoom,
-        Err(error) => panic!("not finished: {error}, left: {left:?}"),
+        Err(error) => panic!("not finished: {error}, left: {:?}", found.findings),
     }
-    assert_eq!(more, 0, "finishing leaves something wrong");
-    Mended::Good(rounds + more)
+    assert_eq!(mending.rounds(), before, "finishing leaves something wrong");
+    Mended::Good(before)
 }
 
-fn give_names(medium: &Memory, unconnected: &[u64]) -> Result<(), Error> {
+fn give_names(medium: &Memory, unconnected: &[u64]) -> Result {
+    medium.allow(SURVEY);
     // What a record has changed may be where the journal is: what is there was not looked at, and is out of date.
     discard_records(medium, &MemoryVolume::probe(medium)?);
-    let session = Session::mount(medium, Access::ReadWrite)?;
-    medium.allow(64 * MANY);
-    let mut workspace = Box::new(Workspace::new());
-    reconnect(
-        &session.volume,
-        &mut workspace,
-        unconnected,
-        Time::new(200, 0),
-    )?;
-    session.unmount()
+    let mut mounted = Mounted::mount(medium.clone(), Access::ReadWrite, Time::new(100, 0))?;
+    let now = Time::new(200, 0);
+    reconnect(&mounted.volume, &mut mounted.workspace, unconnected, now)?;
+    mounted.unmount()?;
+    Ok(())
 }
 
-/// Rounds of looking and mending, until there is nothing that words mend.
-fn rounds(medium: &Memory) -> (Survey, usize) {
-    for round in 0..MANY_ROUNDS {
-        let found = look(medium).expect("mending keeps the superblock");
-        let mut changed = false;
-        for finding in &found.findings {
-            if shows() {
-                eprintln!("round {round}: {}", finding.problem);
-            }
-            changed |= finding.apply(medium);
+/// Rounds of looking and mending, with consent to all, until there is nothing that words mend.
+fn rounds(medium: &Memory, mending: &mut Mending) -> Survey {
+    medium.allow(ROUNDS);
+    let mut agrees = |problem: &Problem| {
+        if shows() {
+            eprintln!("{problem}");
         }
-        if !changed {
-            return (found, round);
-        }
-    }
-    let found = look(medium).map(|found| found.findings);
-    panic!("no end of mending: {found:?}");
+        true
+    };
+    let mended = mending
+        .mend(medium, &mut agrees)
+        .expect("mending has an end");
+    assert!(
+        mending.rounds() < MANY_ROUNDS,
+        "{} rounds of mending",
+        mending.rounds()
+    );
+    mended.found
 }
 
 /// Whether somebody wants to see what is found, with `RDAXFS_MUTATE_SHOW` in the environment.
@@ -107,7 +115,7 @@ pub(crate) fn shows() -> bool {
 
 /// A survey, if there is a good superblock.
 pub(crate) fn look(medium: &Memory) -> Option<Survey> {
-    medium.allow(64 * MANY);
+    medium.allow(SURVEY);
     let (superblock, _) = choose_superblock(medium).ok()?;
     Some(survey(&Image::new(medium, superblock), |_| {}))
 }

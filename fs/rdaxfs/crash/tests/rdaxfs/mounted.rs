@@ -14,6 +14,7 @@ use rdaxfs_core::xattr::{NewXattr, SetMode};
 use rdaxfs_core::{Error, Result};
 use rdaxfs_crash::spec::{pattern, Errno, FallocateMode, Op, XattrMode};
 use rdaxfs_crash::{Lock, Recorder};
+use rdaxfs_host::totals;
 
 use crate::inodes::{Inode, Inodes};
 use crate::platform::{Machine, Pmem};
@@ -44,28 +45,12 @@ impl<'m> Mounted<'m> {
 
     /// Finishes what a crash has left: orphans and intents.
     pub(crate) fn finish_all(&self) -> Result {
-        for group in 0..self.volume.groups() {
-            while let Some(ino) = self.volume.first_unfinished(group)? {
-                let (mut map, _) = self.volume.open(ino, None)?;
-                self.volume.finish(&mut self.workspace(), &mut map)?;
-            }
-        }
+        rdaxfs_check::finish_all(&self.volume, &mut self.workspace())?;
         Ok(())
     }
 
-    /// The free blocks and the inodes in use.
-    pub(crate) fn totals(&self) -> Result<(u64, u64)> {
-        let (mut free, mut inodes) = (0, 0);
-        for group in 0..self.volume.groups() {
-            let (blocks, count) = self.volume.count_group(group)?;
-            free += u64::from(blocks);
-            inodes += count;
-        }
-        Ok((free, inodes))
-    }
-
     pub(crate) fn unmount(self) -> Result<&'m Recorder> {
-        let (free, inodes) = self.totals()?;
+        let (free, inodes) = totals(&self.volume)?;
         Ok(self.volume.unmount(free, inodes).recorder())
     }
 
