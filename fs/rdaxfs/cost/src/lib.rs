@@ -15,6 +15,7 @@ pub mod memory;
 pub mod meter;
 pub mod mounting;
 pub mod operations;
+mod renames;
 pub mod report;
 pub mod scenario;
 pub mod session;

@@ -5,13 +5,12 @@
 use rdaxfs_core::file::{Fallocate, FallocateRange};
 use rdaxfs_core::format::{XattrSpace, BLOCK_SIZE, S_IFBLK, S_IFLNK};
 use rdaxfs_core::inode::{Change, MapState, XattrState};
-use rdaxfs_core::name::{Directories, NewInode, RenameMode, Renamed};
-use rdaxfs_core::platform::{Digest, Platform, Stores};
-use rdaxfs_core::volume::Volume;
-use rdaxfs_core::workspace::Workspace;
+use rdaxfs_core::name::{Directories, NewInode, RenameMode};
+use rdaxfs_core::platform::{Digest, Stores};
 use rdaxfs_core::xattr::{NewXattr, SetMode, XattrName};
 
 use crate::meter::Meter;
+use crate::renames::Renames;
 use crate::session::{directory, file, now, Session};
 
 /// How often each is done.
@@ -44,19 +43,6 @@ pub fn run<M: Stores + Digest>(medium: M, meter: &mut dyn Meter) {
 
 fn name(kind: &str, number: u64) -> Vec<u8> {
     format!("{kind}-{number:08}").into_bytes()
-}
-
-fn rename<P: Platform>(
-    volume: &Volume<P>,
-    workspace: &mut Workspace,
-    directories: Directories<'_>,
-    names: (&[u8], &[u8]),
-    renamed: Renamed<'_>,
-    mode: RenameMode,
-) {
-    volume
-        .rename(workspace, directories, names, renamed, mode, now())
-        .expect("renamed");
 }
 
 struct Operations<'m, M: Stores + Digest> {
@@ -243,81 +229,59 @@ impl<M: Stores + Digest> Operations<'_, M> {
             volume.change(workspace, map, &change).expect("changed");
         };
         maps.iter_mut().for_each(|map| warm(map, workspace));
-        for (what, mode) in [
-            ("rename in a directory", RenameMode::Replace),
-            ("rename, NOREPLACE", RenameMode::NoReplace),
-        ] {
-            let there = mode == RenameMode::Replace;
-            let (old, new) = if there {
-                (&made, &renamed)
-            } else {
-                (&renamed, &made)
-            };
-            self.meter.measure(what, TIMES, &mut |at| {
-                let at = at as usize;
-                let names = (&*old[at], &*new[at]);
-                rename(
-                    volume,
-                    workspace,
-                    Directories::One(from),
-                    names,
-                    Renamed {
-                        moved: &mut maps[at],
-                        other: None,
-                    },
-                    mode,
-                );
-            });
-        }
-        self.meter
-            .measure("rename to another directory", TIMES, &mut |at| {
-                let at = at as usize;
-                let (dirs, names) = (Directories::Two(from, to), (&*made[at], &*renamed[at]));
-                rename(
-                    volume,
-                    workspace,
-                    dirs,
-                    names,
-                    Renamed {
-                        moved: &mut maps[at],
-                        other: None,
-                    },
-                    RenameMode::Replace,
-                );
-            });
+        let plain = Renames {
+            what: "rename in a directory",
+            mode: RenameMode::Replace,
+            directories: Directories::One(from),
+            old: &made,
+            new: &renamed,
+            moved: &mut maps,
+            others: None,
+        };
+        plain.measure(volume, workspace, self.meter);
+        let back = Renames {
+            what: "rename, NOREPLACE",
+            mode: RenameMode::NoReplace,
+            directories: Directories::One(from),
+            old: &renamed,
+            new: &made,
+            moved: &mut maps,
+            others: None,
+        };
+        back.measure(volume, workspace, self.meter);
+        let away = Renames {
+            what: "rename to another directory",
+            mode: RenameMode::Replace,
+            directories: Directories::Two(from, to),
+            old: &made,
+            new: &renamed,
+            moved: &mut maps,
+            others: None,
+        };
+        away.measure(volume, workspace, self.meter);
         let entries: Vec<_> = (0..TIMES).map(|at| name("entry", at)).collect();
         let mut others: Vec<_> = entries.iter().map(|name| open(from, name)).collect();
         others.iter_mut().for_each(|map| warm(map, workspace));
-        self.meter.measure("rename, EXCHANGE", TIMES, &mut |at| {
-            let at = at as usize;
-            let (dirs, names) = (Directories::Two(to, from), (&*renamed[at], &*entries[at]));
-            rename(
-                volume,
-                workspace,
-                dirs,
-                names,
-                Renamed {
-                    moved: &mut maps[at],
-                    other: Some(&mut others[at]),
-                },
-                RenameMode::Exchange,
-            );
-        });
-        self.meter.measure("rename, replacing", TIMES, &mut |at| {
-            let at = at as usize;
-            let (dirs, names) = (Directories::Two(from, to), (&*entries[at], &*renamed[at]));
-            rename(
-                volume,
-                workspace,
-                dirs,
-                names,
-                Renamed {
-                    moved: &mut maps[at],
-                    other: Some(&mut others[at]),
-                },
-                RenameMode::Replace,
-            );
-        });
+        let exchange = Renames {
+            what: "rename, EXCHANGE",
+            mode: RenameMode::Exchange,
+            directories: Directories::Two(to, from),
+            old: &renamed,
+            new: &entries,
+            moved: &mut maps,
+            others: Some(&mut others),
+        };
+        exchange.measure(volume, workspace, self.meter);
+        let replacing = Renames {
+            what: "rename, replacing",
+            mode: RenameMode::Replace,
+            directories: Directories::Two(from, to),
+            old: &entries,
+            new: &renamed,
+            moved: &mut maps,
+            others: Some(&mut others),
+        };
+        replacing.measure(volume, workspace, self.meter);
         for other in &mut others {
             volume.finish(workspace, other).expect("freed");
         }
@@ -329,22 +293,16 @@ impl<M: Stores + Digest> Operations<'_, M> {
                 made.expect("made").0
             })
             .collect();
-        self.meter
-            .measure("rename of a directory to another", TIMES, &mut |at| {
-                let at = at as usize;
-                let (both, names) = (Directories::Two(from, to), (&*dirs[at], &*dirs[at]));
-                rename(
-                    volume,
-                    workspace,
-                    both,
-                    names,
-                    Renamed {
-                        moved: &mut moving[at],
-                        other: None,
-                    },
-                    RenameMode::Replace,
-                );
-            });
+        let of_directories = Renames {
+            what: "rename of a directory to another",
+            mode: RenameMode::Replace,
+            directories: Directories::Two(from, to),
+            old: &dirs,
+            new: &dirs,
+            moved: &mut moving,
+            others: None,
+        };
+        of_directories.measure(volume, workspace, self.meter);
     }
 
     fn removing(&mut self, dir: &mut MapState) {

@@ -2,7 +2,7 @@
 
 //! An operation on a volume that others have made what it is: its log, and what a crash of it may show.
 
-use rdaxfs_crash::spec::{Errno, Expectation, Op, Snapshot, Tree};
+use rdaxfs_crash::spec::{Errno, Expectation, Op, Prepared, Snapshot, Tree};
 use rdaxfs_crash::{explore, on_cpu, Budget, Log, Point, Recorder, Step, Tally};
 
 use crate::mounted::Mounted;
@@ -16,7 +16,7 @@ const FEW_BLOCKS: u64 = 128;
 const MANY_BLOCKS: u64 = 1536;
 
 /// What comes before the operation.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Setting<'a> {
     pub(crate) name: &'a str,
     /// Those that make the tree.
@@ -27,6 +27,17 @@ pub(crate) struct Setting<'a> {
     pub(crate) full: bool,
     /// Whether there is room for a huge page.
     pub(crate) huge: bool,
+}
+
+impl<'a> Setting<'a> {
+    /// Nothing but a tree.
+    pub(crate) fn of(state: &'a Prepared) -> Self {
+        Self {
+            name: state.name,
+            ops: &state.ops,
+            ..Self::default()
+        }
+    }
 }
 
 pub(crate) struct Case {

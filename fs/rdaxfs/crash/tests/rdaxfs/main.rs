@@ -2,6 +2,7 @@
 
 //! The file system itself: every operation, and every crash of it.
 
+mod bite;
 mod bites;
 mod case;
 mod inodes;

@@ -25,13 +25,7 @@ fn cases() -> Vec<Case> {
     let states = prepared();
     let (_, long) = budget();
     let ops = operations(!long);
-    let settings = [&states[0], &states[2]].map(|state| Setting {
-        name: state.name,
-        ops: &state.ops,
-        then: &[],
-        full: false,
-        huge: false,
-    });
+    let settings = [&states[0], &states[2]].map(Setting::of);
     let all = settings
         .iter()
         .flat_map(|setting| ops.iter().map(|op| Case::record(setting, op)));
@@ -177,13 +171,7 @@ pub(crate) fn none_or_whole(medium: &Recorder, point: &Point) -> Result<(), Stri
 #[test]
 fn an_operation_that_fails_stores_nothing_that_is_seen() {
     let states = prepared();
-    let setting = Setting {
-        name: "small",
-        ops: &states[0].ops,
-        then: &[],
-        full: false,
-        huge: false,
-    };
+    let setting = Setting::of(&states[0]);
     let op = Op::Create {
         path: "foo".into(),
         mode: 0,

@@ -3,43 +3,25 @@
 //! Each flush and each fence of a mount, of its replay, of an unmount and of mkfs is needed: without it a
 //! test fails.
 
-use std::collections::BTreeMap;
-
 use rdaxfs_core::format::{Time, STATE_CLEAN, STATE_MOUNTED};
 use rdaxfs_core::volume::{Access, Volume};
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_crash::spec::{prepared, Op, Snapshot};
-use rdaxfs_crash::{explore, Budget, Log, Point, Recorder, Site, Step, Tally};
+use rdaxfs_crash::{explore, Log, Point, Recorder, Step, Tally};
+use rdaxfs_host::totals;
 
+use crate::bite::{each_is_needed, Trial, BUDGET};
 use crate::case::{Case, Setting, BLOCKS};
 use crate::mounted::Mounted;
 use crate::platform::{Machine, Pmem};
 use crate::recovery::{check_recovery, furnished, none_or_whole, recoveries};
 use crate::subject::{fsck, made, make_on, recover, time};
 
-const BUDGET: Budget = Budget {
-    exhaustive: 512,
-    samples: 64,
-    seed: 1,
-};
-
-/// Says what a crash of a log shows that it must not.
-type Judge<'t> = dyn Fn(&Log) -> Result<Tally, String> + 't;
-
-struct Trial<'t> {
-    log: Log,
-    judge: Box<Judge<'t>>,
-}
-
-impl<'t> Trial<'t> {
-    fn new(log: Log, check: impl Fn(&Recorder, &Point) -> Result<(), String> + 't) -> Self {
-        let judge =
-            move |log: &Log| explore(log, &BUDGET, &check).map_err(|failure| failure.to_string());
-        Self {
-            log,
-            judge: Box::new(judge),
-        }
-    }
+/// A log of which every crash passes the check.
+fn trial<'t>(log: Log, check: impl Fn(&Recorder, &Point) -> Result<(), String> + 't) -> Trial<'t> {
+    Trial::new(log, move |log| {
+        explore(log, &BUDGET, &check).map_err(|failure| failure.to_string())
+    })
 }
 
 /// A mount says that the volume is in use, for one more time than before, when it returns.
@@ -51,7 +33,7 @@ fn mount() -> Trial<'static> {
     medium.step(Step::Begin(0));
     Mounted::mount(&medium, time(600)).unwrap();
     medium.step(Step::End(0));
-    Trial::new(medium.log(), move |medium, point| {
+    trial(medium.log(), move |medium, point| {
         let superblock =
             Volume::<Machine<'_>>::probe(&Pmem(medium)).map_err(|error| error.to_string())?;
         let (state, mounts) = (superblock.state.get(), superblock.mounts.get());
@@ -71,12 +53,12 @@ fn unmount() -> Trial<'static> {
     let medium = made(BLOCKS);
     let (mounted, expected) = furnished(&medium);
     mounted.finish_all().unwrap();
-    let totals = mounted.totals().unwrap();
+    let totals = totals(&mounted.volume).unwrap();
     medium.forget();
     medium.step(Step::Begin(0));
     mounted.unmount().unwrap();
     medium.step(Step::End(0));
-    Trial::new(medium.log(), move |medium, point| {
+    trial(medium.log(), move |medium, point| {
         let superblock =
             Volume::<Machine<'_>>::probe(&Pmem(medium)).map_err(|error| error.to_string())?;
         if superblock.state.get() == STATE_CLEAN {
@@ -106,7 +88,7 @@ fn making() -> Trial<'static> {
     medium.step(Step::Begin(0));
     make_on(&medium, 64);
     medium.step(Step::End(0));
-    Trial::new(
+    trial(
         medium.log(),
         |medium, point| match Volume::<Machine<'_>>::probe(&Pmem(medium)) {
             Ok(superblock) if superblock.blocks.get() == 96 && point.done.is_empty() => {
@@ -133,11 +115,9 @@ fn shows(medium: &Recorder, expected: &Snapshot) -> Result<(), String> {
 /// Recoveries of two records, whose words are in part the same.
 fn replay(case: &Case) -> Vec<Trial<'_>> {
     let recoveries = recoveries(case, &mut Tally::default()).into_iter();
-    let trials = recoveries.map(|(point, log)| Trial {
-        log,
-        judge: Box::new(move |log| check_recovery(case, &point, log, &BUDGET)),
-    });
-    trials.collect()
+    recoveries
+        .map(|(point, log)| Trial::new(log, move |log| check_recovery(case, &point, log, &BUDGET)))
+        .collect()
 }
 
 #[test]
@@ -147,11 +127,8 @@ fn each_flush_and_each_fence_around_a_mount_is_needed() {
         path: "A/bar".into(),
     };
     let setting = Setting {
-        name: "small",
-        ops: &states[0].ops,
         then: &[(1, &before)],
-        full: false,
-        huge: false,
+        ..Setting::of(&states[0])
     };
     let op = Op::Create {
         path: "A/new".into(),
@@ -161,29 +138,10 @@ fn each_flush_and_each_fence_around_a_mount_is_needed() {
     let mut trials = replay(&case);
     trials.extend([mount(), unmount(), making()]);
 
-    let mut sites: BTreeMap<Site, Vec<&Trial<'_>>> = BTreeMap::new();
     for trial in &trials {
-        (trial.judge)(&trial.log).unwrap_or_else(|said| panic!("{said}"));
-        // What finishing an orphan needs, the operations show.
-        let ordering = trial.log.ordering_sites().into_iter();
-        for site in ordering.filter(|site| !site.file.ends_with("commit.rs")) {
-            sites.entry(site).or_default().push(trial);
-        }
+        trial.judge().unwrap_or_else(|said| panic!("{said}"));
     }
-    let mut needless = Vec::new();
-    for (site, trials) in &sites {
-        let bite = trials
-            .iter()
-            .find_map(|trial| (trial.judge)(&trial.log.without(*site)).err());
-        match bite {
-            Some(said) => println!("without {site}: {}", said.lines().next().unwrap_or("")),
-            None => needless.push(format!("{site} ({} logs)", trials.len())),
-        }
-    }
-    assert!(sites.len() >= 8, "{sites:?}", sites = sites.keys());
-    assert!(
-        needless.is_empty(),
-        "nothing fails without: {}",
-        needless.join(", ")
-    );
+    // What finishing an orphan needs, the operations show.
+    let sites = each_is_needed(&trials, |site| !site.file.ends_with("commit.rs"));
+    assert!(sites >= 8, "{sites} sites");
 }

@@ -13,13 +13,7 @@ fn a_crash_of_any_operation_shows_the_tree_before_or_after() {
     explore_all(
         "each operation alone",
         states.iter().flat_map(|state| {
-            let setting = Setting {
-                name: state.name,
-                ops: &state.ops,
-                then: &[],
-                full: false,
-                huge: false,
-            };
+            let setting = Setting::of(state);
             ops.iter().map(move |op| Case::record(&setting, op))
         }),
     );
@@ -31,10 +25,8 @@ fn a_crash_on_a_full_volume_does_too() {
     let ops = operations(false);
     let setting = Setting {
         name: "full",
-        ops: &states[0].ops,
-        then: &[],
         full: true,
-        huge: false,
+        ..Setting::of(&states[0])
     };
     explore_all(
         "on a full volume",
@@ -59,9 +51,8 @@ fn a_crash_while_pages_move_does_too() {
     let setting = |ops| Setting {
         name: "huge",
         ops,
-        then: &[],
-        full: false,
         huge: true,
+        ..Setting::default()
     };
     let one = [make("file"), write("file", 0, 255)];
     // Another file gets the block in the middle.
@@ -100,12 +91,9 @@ fn a_crash_of_any_operation_after_any_other_does_too() {
         "each pair in sequence",
         pairs.map(|(first, second)| {
             let setting = Setting {
-                name: "small",
-                ops: &states[0].ops,
                 // On the same CPU or another one, whose journal slot is another.
                 then: &[(second as u32 % 2, &ops[first])],
-                full: false,
-                huge: false,
+                ..Setting::of(&states[0])
             };
             Case::record(&setting, &ops[second])
         }),
