@@ -37,8 +37,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         }
     }
     if !arguments.dry_run {
-        drop(medium);
-        signature::erase(path)?;
+        signature::erase(path, medium)?;
         let medium = open(path, true)?;
         make(&medium, &options).with_context(|| format!("no volume can be made on {shown}"))?;
         medium

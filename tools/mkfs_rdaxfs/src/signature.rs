@@ -73,12 +73,12 @@ pub fn find(path: &Path, medium: &FileMedium) -> Result<Option<String>> {
 }
 
 /// Erases the signatures of other file systems: one that stays would have its fsck "repair" the volume.
+/// What the medium has read of the device may not be there any more, so it ends here.
 ///
 /// # Errors
 ///
 /// If one stays.
-pub fn erase(path: &Path) -> Result<()> {
-    let medium = FileMedium::open(path, true)?;
+pub fn erase(path: &Path, medium: FileMedium) -> Result<()> {
     for block in ends(&medium) {
         // wipefs reads where signatures may be, and goes no further where that fails.
         let offset = block_offset(block);

@@ -9,6 +9,10 @@ use crate::alloc::GroupState;
 use crate::journal::{Permit, SlotState};
 use crate::Result;
 
+/// A cache line's length in bytes: what a flush writes back, what poison hits, and as much as is read to
+/// look for it.
+pub const CACHE_LINE: usize = 64;
+
 /// Persistent memory as it is read, addressed by bytes from the volume's start.
 ///
 /// The core never passes a range that ends beyond [`len`](Self::len); an implementation that is
@@ -35,7 +39,7 @@ pub trait Medium {
     ///
     /// As for `read`.
     fn check_poison(&self, offset: u64, len: u64) -> Result {
-        let mut piece = [0; 64];
+        let mut piece = [0; CACHE_LINE];
         let mut done = 0;
         while done < len {
             let now = (len - done).min(piece.len() as u64);

@@ -6,7 +6,7 @@ use std::ops::{Add, Sub};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Arc;
 
-use rdaxfs_core::platform::{Digest, Medium, Stores};
+use rdaxfs_core::platform::{Digest, Medium, Stores, CACHE_LINE};
 use rdaxfs_core::Result;
 use serde::Serialize;
 
@@ -108,7 +108,7 @@ impl<M> Counting<M> {
     }
 }
 
-const LINE: u64 = 64;
+const LINE: u64 = CACHE_LINE as u64;
 
 impl<M: Medium> Medium for Counting<M> {
     fn len(&self) -> u64 {

@@ -11,12 +11,12 @@ use std::path::Path;
 use std::rc::Rc;
 
 use rdaxfs_core::format::{BLOCK_BYTES, BLOCK_SHIFT, BLOCK_SIZE};
-use rdaxfs_core::platform::{Digest, Medium, Stores};
+use rdaxfs_core::platform::{Digest, Medium, Stores, CACHE_LINE};
 use rdaxfs_core::{Error, Result};
 use rdaxfs_host::{crc32c, siphash};
 
 /// What is poisoned at once.
-const LINE: u64 = 64;
+const LINE: u64 = CACHE_LINE as u64;
 
 type Page = [u8; BLOCK_BYTES];
 

@@ -13,12 +13,9 @@ use crate::extents::MAX_PAGES;
 use crate::format::{block_offset, BLOCK_SIZE};
 use crate::inode::MapState;
 use crate::journal::Data;
-use crate::platform::Platform;
+use crate::platform::{Platform, CACHE_LINE};
 use crate::volume::Volume;
 use crate::Result;
-
-/// A line's length in bytes, less 1.
-const LINE_MASK: u64 = 63;
 
 /// What to put somewhere.
 #[derive(Clone, Copy)]
@@ -107,8 +104,8 @@ impl<P: Platform> Volume<P> {
         if len == BLOCK_SIZE {
             return Ok(());
         }
-        let first = offset & !LINE_MASK;
-        let end = (offset + len).next_multiple_of(LINE_MASK + 1);
+        let first = offset & !(CACHE_LINE as u64 - 1);
+        let end = (offset + len).next_multiple_of(CACHE_LINE as u64);
         self.check_poison(first, end - first)
     }
 }

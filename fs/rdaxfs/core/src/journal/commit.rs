@@ -8,7 +8,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use super::Stamp;
 use super::Transaction;
 use crate::format::RECORD_HEADER;
-use crate::platform::{Platform, Stores as _};
+use crate::platform::{Platform, Stores as _, CACHE_LINE};
 use crate::Result;
 
 // Below this module, because it breaks what is private here.
@@ -16,9 +16,6 @@ use crate::Result;
 #[allow(dead_code)]
 #[path = "misuse.rs"]
 mod misuse;
-
-/// A line's length in bytes, less 1.
-const LINE_MASK: u64 = 63;
 
 impl<'t, P: Platform> Transaction<'t, P> {
     /// Makes the changes, durably: when this returns they have happened, and no crash undoes them.
@@ -169,9 +166,9 @@ impl<'t, P: Platform> Committed<'t, P> {
         // Words of one line mostly come one after the other: it is flushed once for them.
         let mut flushed = u64::MAX;
         for (offset, _) in log.stores() {
-            let line = offset & !LINE_MASK;
+            let line = offset & !(CACHE_LINE as u64 - 1);
             if line != flushed {
-                medium.flush(line, LINE_MASK + 1);
+                medium.flush(line, CACHE_LINE as u64);
                 flushed = line;
             }
         }

@@ -6,7 +6,7 @@
 use super::log::Entry;
 use super::Log;
 use crate::format::{MAX_CHECKED, MAX_SLOTS, RECORD_HEADER};
-use crate::platform::{Platform, Stores as _};
+use crate::platform::{Platform, Stores as _, CACHE_LINE};
 use crate::source::Source;
 use crate::volume::Volume;
 use crate::{Error, Result};
@@ -148,7 +148,7 @@ fn judge<P: Platform>(volume: &Volume<P>, log: &mut Log, slot: u32) -> Result<Sl
 }
 
 fn checksum<P: Platform>(volume: &Volume<P>, offset: u64, len: u64) -> Result<u32> {
-    let mut piece = [0; 64];
+    let mut piece = [0; CACHE_LINE];
     let mut crc = 0;
     let mut done = 0;
     while done < len {

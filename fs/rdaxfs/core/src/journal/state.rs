@@ -8,12 +8,12 @@ use core::mem::offset_of;
 
 use super::replay::flush_marks;
 use crate::format::{Superblock, Time, STATE_CLEAN, STATE_MOUNTED, SUPER_CRC};
-use crate::platform::{Platform, Stores};
+use crate::platform::{Platform, Stores, CACHE_LINE};
 use crate::volume::Volume;
 
 /// The line's offset.
 const LINE: u64 = SUPER_CRC.end as u64;
-const LINE_LEN: u64 = 64;
+const LINE_LEN: u64 = CACHE_LINE as u64;
 
 /// The volume is in use from now on, for the `mounts`th time.
 pub(crate) fn mark_mounted<P: Platform>(volume: &Volume<P>, mounts: u64, now: Time) {

@@ -13,7 +13,7 @@ use crate::format::{
 };
 use crate::inode::{inode_word, Attributes, MapState};
 use crate::journal::Transaction;
-use crate::platform::Platform;
+use crate::platform::{Platform, CACHE_LINE};
 use crate::source::Source;
 use crate::volume::Volume;
 use crate::workspace::Workspace;
@@ -21,9 +21,6 @@ use crate::{Error, Result};
 
 /// The longest target, in bytes: with a NUL it fills a block, and `PATH_MAX`.
 pub(crate) const MAX_TARGET: usize = BLOCK_BYTES - 1;
-
-/// What is read at a time.
-const PROBE: usize = 64;
 
 impl<P: Platform> Volume<P> {
     /// Makes a symbolic link to `target`, which has 1 to 4095 bytes, none of them NUL.
@@ -90,7 +87,10 @@ impl<P: Platform> Volume<P> {
             return Err(Error::Corrupt);
         }
         let into = into.get_mut(..size).ok_or(Error::Range)?;
-        for (piece, at) in into.chunks_mut(PROBE).zip((offset..).step_by(PROBE)) {
+        for (piece, at) in into
+            .chunks_mut(CACHE_LINE)
+            .zip((offset..).step_by(CACHE_LINE))
+        {
             self.read(at, piece)?;
         }
         if into.contains(&0) {
@@ -110,18 +110,18 @@ fn write_target<P: Platform>(
     let (run, _) = allocate(tx, &request)?;
     let mut at = block_offset(run.block);
     let end = at + BLOCK_SIZE;
-    for piece in target.chunks(PROBE) {
-        let mut bytes = [0; PROBE];
+    for piece in target.chunks(CACHE_LINE) {
+        let mut bytes = [0; CACHE_LINE];
         bytes
             .get_mut(..piece.len())
             .ok_or(Error::Invalid)?
             .copy_from_slice(piece);
         tx.fresh(at, &bytes)?;
-        at += PROBE as u64;
+        at += CACHE_LINE as u64;
     }
     while at < end {
-        tx.fresh(at, &[0; PROBE])?;
-        at += PROBE as u64;
+        tx.fresh(at, &[0; CACHE_LINE])?;
+        at += CACHE_LINE as u64;
     }
     let extent = Extent {
         page: 0,

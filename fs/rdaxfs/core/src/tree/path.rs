@@ -7,13 +7,13 @@ use core::mem::offset_of;
 use super::{read_header, Place, Tree};
 use crate::format::{block_offset, Child, Inode, MAX_DEPTH, NODE_HEADER};
 use crate::inode::inode_word;
-use crate::platform::Platform;
+use crate::platform::{Platform, CACHE_LINE};
 use crate::source::Source;
 use crate::volume::Volume;
 use crate::{Error, Result};
 
 /// The children in one line, which is what a probe reads.
-const LINE_CHILDREN: usize = 64 / size_of::<Child>();
+const LINE_CHILDREN: usize = CACHE_LINE / size_of::<Child>();
 
 /// An inner node on the way.
 #[derive(Clone, Copy, Debug, Default)]

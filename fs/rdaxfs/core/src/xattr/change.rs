@@ -11,7 +11,7 @@ use crate::alloc::free_run;
 use crate::format::{Inode, Time};
 use crate::inode::{inode_word, MapState, XattrState};
 use crate::journal::Transaction;
-use crate::platform::Platform;
+use crate::platform::{Platform, CACHE_LINE};
 use crate::source::Source;
 use crate::volume::Volume;
 use crate::workspace::Workspace;
@@ -165,7 +165,7 @@ impl XattrChange<'_> {
         for (from, to) in [(0, gap), (gap + gap_len, blob.bytes)] {
             let mut at = from;
             while at < to {
-                let mut piece = [0; 64];
+                let mut piece = [0; CACHE_LINE];
                 let now = (to - at).min(piece.len() as u64);
                 let piece = piece.get_mut(..now as usize).unwrap_or(&mut []);
                 blob.read(tx.volume(), at, piece)?;

@@ -11,13 +11,10 @@ use crate::format::{
     block_offset, Inode, XattrEntry, XattrHeader, XattrRoot, XattrSpace, BLOCK_SIZE, XATTR_MAGIC,
 };
 use crate::inode::{inode_word, XattrState};
-use crate::platform::Platform;
+use crate::platform::{Platform, CACHE_LINE};
 use crate::source::Source;
 use crate::volume::Volume;
 use crate::{Error, Result};
-
-/// The length of the longest probe, in bytes.
-const PROBE: usize = 64;
 
 /// An inode's run of attributes, judged as a whole.
 #[derive(Clone, Copy)]
@@ -65,10 +62,10 @@ impl Blob {
             .get(offset_of!(XattrHeader, block)..)
             .unwrap_or(&[]);
         let mut crc = volume.platform().crc32c(0, covered);
-        let mut piece = [0; PROBE];
+        let mut piece = [0; CACHE_LINE];
         let mut at = 0;
         while at < bytes {
-            let now = (bytes - at).min(PROBE as u64);
+            let now = (bytes - at).min(CACHE_LINE as u64);
             let piece = piece.get_mut(..now as usize).unwrap_or(&mut []);
             blob.read(volume, at, piece)?;
             crc = volume.platform().crc32c(crc, piece);
@@ -130,8 +127,8 @@ impl Blob {
 
     fn has_name<P: Platform>(&self, volume: &Volume<P>, found: Found, name: &[u8]) -> Result<bool> {
         let mut at = found.at + size_of::<XattrEntry>() as u64;
-        let mut piece = [0; PROBE];
-        for wanted in name.chunks(PROBE) {
+        let mut piece = [0; CACHE_LINE];
+        for wanted in name.chunks(CACHE_LINE) {
             let piece = piece.get_mut(..wanted.len()).unwrap_or(&mut []);
             self.read(volume, at, piece)?;
             if piece != wanted {

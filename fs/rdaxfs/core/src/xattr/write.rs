@@ -14,11 +14,8 @@ use crate::format::{
     MAX_XATTR_BLOCKS, XATTR_MAGIC,
 };
 use crate::journal::Transaction;
-use crate::platform::Platform;
+use crate::platform::{Platform, CACHE_LINE};
 use crate::{Error, Result};
-
-/// The bytes that are gathered before they are written.
-const PIECE: usize = 64;
 
 /// A run that is being written.
 pub(super) struct Writer {
@@ -26,7 +23,7 @@ pub(super) struct Writer {
     root: XattrRoot,
     at: u64,
     crc: u32,
-    piece: [u8; PIECE],
+    piece: [u8; CACHE_LINE],
     filled: usize,
 }
 
@@ -72,7 +69,7 @@ impl Writer {
             },
             at: block_offset(run.block) + size_of::<XattrHeader>() as u64,
             crc,
-            piece: [0; PIECE],
+            piece: [0; CACHE_LINE],
             filled: 0,
         })
     }
@@ -113,7 +110,7 @@ impl Writer {
                 .copy_from_slice(here);
             self.filled += now;
             rest = behind;
-            if self.filled == PIECE {
+            if self.filled == CACHE_LINE {
                 self.write_piece(tx)?;
             }
         }
