@@ -14,13 +14,6 @@ UUID = "01234567-89ab-cdef-0123-456789abcdef"
 PER_BLOCK = BLOCK // SECTOR
 
 
-def forget(disk):
-    """What these tests leave must not be found by others."""
-    with disk.open() as io:
-        io.zero_out(0, HUGE)
-        io.zero_out(disk.bytes - HUGE, HUGE)
-
-
 @case(guests=EVERYWHERE, blocks=BOTH_BLOCK_SIZES)
 def a_volume_is_on_the_medium(t):
     """It is whole when the driver comes again, and the disk has no other signature."""
@@ -40,7 +33,7 @@ def a_volume_is_on_the_medium(t):
     rdaxfs.run("fsck", "-f", "-n", t.disk.node)
     said = rdaxfs.run("mkfs", t.disk.node, status=1)
     check.true("rdaxfs" in said, said)
-    forget(t.disk)
+    t.disk.wipe_ends()
 
 
 @case()
@@ -51,7 +44,6 @@ def huge_pages_begin_where_memory_does(t):
     rdaxfs.run("mkfs", "-q", node)
     first = rdaxfs.dump(node)["align_offset"] * BLOCK
     check.equal((t.disk.address + (1 << 20) + 12 * BLOCK + first) % HUGE, 0, "bytes behind a huge page's start")
-    forget(t.disk)
     partition_table.remove(t.disk)
 
 
@@ -89,7 +81,7 @@ def poison_is_found_and_mended(t):
         check.equal(t.disk.badblocks.list(), [], f"after block {block} was mended")
         rdaxfs.run("fsck", "-f", "-n", t.disk.node)
         check.equal(rdaxfs.dump(t.disk.node)["root"], root, f"the root after block {block}")
-    forget(t.disk)
+    t.disk.wipe_ends()
 
 
 @case()
@@ -103,7 +95,7 @@ def poison_does_not_keep_a_volume_from_being_made(t):
     rdaxfs.run("mkfs", "-f", "-q", t.disk.node)
     check.equal(t.disk.badblocks.list(), [], "bad sectors of a fresh volume")
     rdaxfs.run("fsck", "-f", "-n", t.disk.node)
-    forget(t.disk)
+    t.disk.wipe_ends()
 
 
 @case()
@@ -117,4 +109,4 @@ def another_file_system_takes_a_disk_over(t):
         with FileSystem(kind, t.disk.node, make=False) as made:
             with open(os.path.join(made.directory, "kept"), "rb") as file:
                 check.equal(file.read(), b"kept" * 1024, f"a file of {kind}")
-    forget(t.disk)
+    t.disk.wipe_ends()

@@ -9,7 +9,7 @@ import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness import check, driver, memory, partition_table, rpmemctl, shell
+from harness import check, driver, memory, partition_table, rpmemctl, shell, tools
 from harness.cases import EVERYWHERE, FILE_SYSTEMS, case
 from harness.disk import SECTOR, Disk, first_sectors
 from harness.target import FileSystem
@@ -535,12 +535,12 @@ def the_doctor_finds_ranges_in_pieces(t):
 @case(loaded=False)
 def completes_in_bash(t):
     """The completions are those of the program, and the manual page has all commands."""
-    script = rpmemctl.TOOLS / "share/bash-completion/completions/rpmemctl"
+    script = tools.TOOLS / "share/bash-completion/completions/rpmemctl"
     complete = (
         f". {script}; COMP_WORDS=(rpmemctl da) COMP_CWORD=1; _rpmemctl rpmemctl da rpmemctl; echo ${{COMPREPLY[@]}}"
     )
     check.equal(shell.run("bash", "-c", complete).split(), ["damage"], "completion of da")
-    page = (rpmemctl.TOOLS / "share/man/man8/rpmemctl.8").read_text(encoding="utf-8")
+    page = (tools.TOOLS / "share/man/man8/rpmemctl.8").read_text(encoding="utf-8")
     for command in ("list", "inject", "clear", "damage", "suggest", "doctor"):
         check.true(f"rpmemctl {command}" in page, f"{command} is not in the manual page")
     check.true(shutil.which("rpmemctl") is None, "another rpmemctl is in this guest")

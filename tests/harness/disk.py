@@ -10,6 +10,8 @@ import struct
 from . import shell
 
 SECTOR = 512
+# What is at each end of a disk, and a little more.
+ENDS = 2 << 20
 BLKZEROOUT = 0x127F
 FS_IOC_FIEMAP = 0xC020660B
 FIEMAP_FLAG_SYNC = 1
@@ -48,6 +50,12 @@ class Disk:
 
     def open(self, flags=os.O_RDWR, direct=True):
         return Io(self.node, flags, direct)
+
+    def wipe_ends(self):
+        """Zeros where tables and file systems have their signatures, so that no other test finds them."""
+        with self.open() as io:
+            io.zero_out(0, ENDS)
+            io.zero_out(self.bytes - ENDS, ENDS)
 
 
 class BadblocksFile:

@@ -12,7 +12,5 @@ def write(disk, table):
 
 def remove(disk):
     """The table at the start and its copy at the end."""
-    with disk.open() as io:
-        io.zero_out(0, 1 << 20)
-        io.zero_out(disk.bytes - (1 << 20), 1 << 20)
+    disk.wipe_ends()
     shell.run("blockdev", "--rereadpt", disk.node)
