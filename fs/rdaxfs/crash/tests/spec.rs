@@ -228,6 +228,14 @@ fn a_file_without_a_name_is_lost_in_a_crash_unless_it_gets_one() {
     );
     assert_eq!(links(&tree, "B/t"), 1);
     assert_eq!(Snapshot::of(&tree.crashed()), Snapshot::of(&tree));
+    // It is open still.
+    let again = |to: &str| Op::LinkOrphan {
+        handle: 3,
+        to: to.into(),
+    };
+    assert_eq!(tree.apply(&again("B/t"), 9), Err(Errno::EEXIST));
+    do_all(&mut tree, &[again("B/u")]);
+    assert_eq!(links(&tree, "B/t"), 2);
     let op = Op::LinkOrphan {
         handle: 3,
         to: "x".into(),
@@ -278,6 +286,23 @@ fn fallocate_changes_the_size_only_if_it_says_so() {
         let kept = matches!(mode, Allocate | KeepSize);
         assert_eq!(content.byte(60) != 0, kept, "{mode:?}");
         assert_ne!(content.byte(49), 0);
+    }
+}
+
+#[test]
+fn whoever_calls_fallocate_has_opened_the_file() {
+    let nothing = |path: &str| Op::Fallocate {
+        path: path.into(),
+        mode: FallocateMode::Allocate,
+        offset: 0,
+        len: 0,
+    };
+    for (path, errno) in [
+        ("g", Errno::EINVAL),
+        ("absent", Errno::ENOENT),
+        ("A", Errno::EISDIR),
+    ] {
+        assert_eq!(tree().apply(&nothing(path), 9), Err(errno), "{path}");
     }
 }
 

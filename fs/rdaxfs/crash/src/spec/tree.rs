@@ -108,9 +108,7 @@ impl Tree {
             }
             Op::LinkOrphan { handle, to } => {
                 let id = *self.handles.get(handle).ok_or(Errno::ENOENT)?;
-                self.link(id, to, now)?;
-                self.handles.remove(handle);
-                Ok(())
+                self.link(id, to, now)
             }
             _ => self.apply_to_inode(op, now),
         }
@@ -195,10 +193,11 @@ impl Tree {
         now: u64,
     ) -> Result {
         use FallocateMode::{Allocate, PunchHole, ZeroKeepSize, ZeroRange};
+        // Whoever calls has opened the file.
+        let node = self.file(path)?;
         if len == 0 {
             return Err(Errno::EINVAL);
         }
-        let node = self.file(path)?;
         if let (Kind::File(content), PunchHole | ZeroRange | ZeroKeepSize) = (&mut node.kind, mode)
         {
             content.zero(offset, len);

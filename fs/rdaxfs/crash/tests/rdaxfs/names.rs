@@ -121,9 +121,7 @@ impl Mounted<'_> {
             }
             Op::LinkOrphan { handle, to } => {
                 let ino = self.handles().get(handle).copied().ok_or(Error::NoEntry)?;
-                self.link(ino, to, now)?;
-                self.handles().remove(handle);
-                Ok(())
+                self.link(ino, to, now)
             }
             _ => Err(Error::NotSupported),
         }

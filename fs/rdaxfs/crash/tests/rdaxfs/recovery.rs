@@ -75,10 +75,12 @@ pub(crate) fn check_recovery(
 fn a_crash_of_the_recovery_from_a_crash_changes_nothing() {
     let (mut outer, mut inner, mut count) = (Tally::default(), Tally::default(), 0);
     let mut failures = Vec::new();
+    let (Budget { seed, .. }, _) = budget();
+    let inside = Budget { seed, ..BUDGET };
     for case in cases() {
         for (point, log) in recoveries(&case, &mut outer) {
             count += 1;
-            match check_recovery(&case, &point, &log, &BUDGET) {
+            match check_recovery(&case, &point, &log, &inside) {
                 Ok(more) => inner += more,
                 Err(said) => failures.push(said),
             }
