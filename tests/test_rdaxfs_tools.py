@@ -10,6 +10,7 @@ from harness.target import MAKE, FileSystem
 
 BLOCK = 4096
 HUGE = 2 << 20
+CHUNK_SLOTS = 16
 UUID = "01234567-89ab-cdef-0123-456789abcdef"
 PER_BLOCK = BLOCK // SECTOR
 
@@ -73,8 +74,23 @@ def poison_is_found_and_mended(t):
     rdaxfs.run("mkfs", "-f", "-q", t.disk.node)
     last = t.disk.bytes // BLOCK - 1
     root = rdaxfs.dump(t.disk.node)["root"]
-    for block, what in ((0, "superblock"), (last, "superblock"), (1, "group"), (2, "group"), (3, "group")):
-        t.disk.badblocks.inject(block * PER_BLOCK, PER_BLOCK)
+    whole = range(PER_BLOCK)
+    for block, sectors, what in (
+        (0, whole, "superblock"),
+        (last, whole, "superblock"),
+        (1, whole, "group"),
+        (2, whole, "group"),
+        (3, whole, "group"),
+        (4, whole, "journal"),
+        # What nobody reads today is wanted tomorrow.
+        (0, [7], "superblock"),
+        (1, [5], "group"),
+        (3, [1, 6], "group"),
+        (4, [3], "journal"),
+        (root // CHUNK_SLOTS, [4], "inode"),
+    ):
+        for sector in sectors:
+            t.disk.badblocks.inject(block * PER_BLOCK + sector, 1)
         said = rdaxfs.run("fsck", "-f", "-n", t.disk.node, status=4)
         check.true(what in said, f"block {block}: {said}")
         rdaxfs.run("fsck", "-f", "-y", t.disk.node, status=1)

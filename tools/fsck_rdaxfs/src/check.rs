@@ -59,18 +59,19 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     }
     let mut mending = Mending::default();
     // By the first copy the journal is found.
-    let is_lost = match &wrong {
+    let is_left = match &wrong {
         None => false,
         Some(wrong) => !mend_superblock(wrong, &medium, consent, &mut mending)?,
     };
-    let medium = replay(medium, arguments, consent)?;
+    let (medium, records) = replay(medium, arguments, consent)?;
     let Mended { found, refused } = mend(&medium, &mut mending, &mut desk)?;
-    if refused || is_lost {
+    let is_changed = mending.mended() > 0 || records == Records::Dropped;
+    if refused || is_left || records == Records::Left {
         medium
             .sync()
             .with_context(|| format!("{shown} cannot be written"))?;
         println!("{shown}: something is wrong still{}", way_out(consent));
-        return Ok(if mending.mended() > 0 {
+        return Ok(if is_changed {
             Status::MENDED.and(Status::WRONG)
         } else {
             Status::WRONG
@@ -101,7 +102,7 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         );
     }
     report(arguments, &found);
-    Ok(if mending.mended() + outcome.named > 0 {
+    Ok(if is_changed || mending.mended() + outcome.named > 0 {
         Status::MENDED
     } else {
         Status::CLEAN
@@ -147,26 +148,50 @@ fn mend_superblock(
     Ok(false)
 }
 
+/// What has become of the journal's records.
+#[derive(PartialEq, Eq)]
+enum Records {
+    /// They are done.
+    Done,
+    /// They are dropped.
+    Dropped,
+    /// They are dropped in memory, and on the medium as they were.
+    Left,
+}
+
 /// Does what the journal's records say. If one of them cannot be done, they are dropped where that is
-/// wanted.
-fn replay(medium: FileMedium, arguments: &Arguments, consent: Consent) -> Result<FileMedium> {
+/// wanted; when nothing may be changed, in memory.
+fn replay(
+    medium: FileMedium,
+    arguments: &Arguments,
+    consent: Consent,
+) -> Result<(FileMedium, Records)> {
     let superblock = Volume::<Host<FileMedium>>::probe(&medium)?;
     let host = Host::new(medium, &superblock);
     let mut workspace = Box::new(Workspace::new());
     match Volume::mount(host, Access::ReadOnly, now(), &mut workspace) {
-        Ok(volume) => return Ok(volume.unmount(0, 0).into_medium()),
-        Err(Error::Corrupt) => {}
+        Ok(volume) => return Ok((volume.unmount(0, 0).into_medium(), Records::Done)),
+        Err(Error::Corrupt) => {
+            println!("the journal has a record that cannot be done; all records are dropped");
+        }
+        Err(Error::Io) => {
+            println!("the journal, or what it changes, cannot be read; all records are dropped");
+        }
         Err(error) => bail!("the journal cannot be replayed: {error}"),
     }
-    println!("the journal has a record that cannot be done; all records are dropped");
     let wanted = consent == Consent::Yes || consent == Consent::Ask && ask("Mend");
-    if !wanted {
-        bail!("nothing can be judged while the journal has such a record; -y drops it");
+    if !wanted && consent != Consent::No {
+        bail!("nothing can be judged while the journal is like that; -y drops its records");
     }
     // Nothing has been stored since it was opened.
     let medium = open(arguments)?;
     discard_records(&medium, &superblock);
-    Ok(medium)
+    let outcome = if wanted {
+        Records::Dropped
+    } else {
+        Records::Left
+    };
+    Ok((medium, outcome))
 }
 
 /// Gives names to what has none, and unmounts the volume as clean.

@@ -244,6 +244,10 @@ fn judge_entry<M: Medium + Digest>(
     if line < FIRST_LINE {
         return Err(nameless("is where none can be; it is removed"));
     }
+    let unreadable = "cannot be read; it is removed";
+    if leaf.bytes.is_lost(line * LINE) {
+        return Err(nameless(unreadable));
+    }
     let head: EntryHead = leaf.bytes.get(line * LINE);
     let (key, target) = (head.key.get(), head.target.get());
     let len = target_len(target);
@@ -251,11 +255,14 @@ fn judge_entry<M: Medium + Digest>(
     if len > 255 || line + count > LINES {
         return Err(nameless("is longer than its leaf; it is removed"));
     }
+    let lines = (u64::MAX >> (64 - count)) << line;
+    if lines & leaf.bytes.lost() != 0 {
+        return Err(nameless(unreadable));
+    }
     let at = line * LINE + size_of::<EntryHead>();
     let name = &leaf.bytes.bytes()[at..at + len];
     let named = |what| (shown(name), what);
     judge_name(name).map_err(named)?;
-    let lines = (u64::MAX >> (64 - count)) << line;
     if lines & taken != 0 || (lines & !(1 << line)) & starts != 0 {
         return Err(named("overlaps another; it is removed"));
     }

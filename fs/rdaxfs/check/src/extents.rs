@@ -131,6 +131,14 @@ fn in_leaf<M: Medium + Digest>(
             });
             continue;
         }
+        if leaf.bytes.is_lost(at) {
+            problems.push(Problem::Node {
+                ino,
+                block: leaf.block,
+                what: "has an extent that cannot be read; it is taken out",
+            });
+            continue;
+        }
         let extent = Extent::from_words(leaf.bytes.word(at), leaf.bytes.word(at + 8));
         let before = kept.last().map(|(_, extent)| extent);
         match judge(image, survey, before, &leaf.keys, &extent) {

@@ -43,6 +43,13 @@ pub enum Problem {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// A slot of the journal.
+    Slot {
+        /// Its number.
+        slot: u64,
+        /// What is wrong with it.
+        what: &'static str,
+    },
     /// A group's header.
     Group {
         /// The group.
@@ -135,6 +142,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Superblock { block, what } => write!(f, "superblock at block {block}: {what}"),
+            Self::Slot { slot, what } => write!(f, "journal slot {slot}: {what}"),
             Self::Group { group, what } => write!(f, "group {group}: {what}"),
             Self::Counter { group, which, found, expected } => {
                 write!(f, "group {group}: {which} is {found}, should be {expected}")
@@ -164,6 +172,7 @@ impl Problem {
         matches!(
             self,
             Self::Superblock { .. }
+                | Self::Slot { .. }
                 | Self::Group { .. }
                 | Self::Counter { .. }
                 | Self::Bitmap { .. }

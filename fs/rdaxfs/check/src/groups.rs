@@ -45,6 +45,9 @@ pub(crate) fn judge<M: Medium + Digest>(
             all: u64::from(image.groups()),
         });
         let header = judge_header(image, survey, group);
+        let rest = (group_header(group), size_of::<GroupHeader>());
+        let what = "the header has lines that cannot be read";
+        image.judge_rest(survey, rest, Problem::Group { group, what });
         let bits = expected_bits(image, survey, group);
         judge_bitmaps(image, survey, group, &bits);
         judge_counters(image, survey, group, &header, &bits);
@@ -114,7 +117,8 @@ fn judge_bitmaps<M: Medium + Digest>(
     ] {
         let found = image.block(block).ok();
         for (at, &expected) in expected.iter().enumerate() {
-            let found = found.as_ref().map(|found| found.word(8 * at));
+            let found = found.as_ref().filter(|found| !found.is_lost(8 * at));
+            let found = found.map(|found| found.word(8 * at));
             if found == Some(expected) {
                 continue;
             }

@@ -7,10 +7,11 @@ use std::mem::offset_of;
 use rdaxfs_core::format::{
     block_offset, entry_type, group_metadata, group_start, inode_block, inode_number, inode_offset,
     inode_slot, Extent, Inode, InodeChunk, Intent, Root, CHUNK_FULL, CHUNK_SLOTS,
-    INODE_CHUNK_MAGIC, INODE_CRC, INODE_MAGIC, MAX_FILE_SIZE, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG,
+    INODE_CHUNK_MAGIC, INODE_CRC, INODE_MAGIC, INODE_SIZE, MAX_FILE_SIZE, S_IFDIR, S_IFLNK, S_IFMT,
+    S_IFREG,
 };
-use rdaxfs_core::platform::{Digest, Medium};
-use zerocopy::IntoBytes;
+use rdaxfs_core::platform::{Digest, Medium, CACHE_LINE};
+use zerocopy::{FromZeros, IntoBytes};
 
 use crate::claims::BITMAP_WORDS;
 use crate::extents::extents;
@@ -163,10 +164,10 @@ fn read_chunk<M: Medium + Digest>(
     block: u64,
     inodes: &mut Vec<Inode>,
 ) {
-    let Ok(chunk) = image.get::<InodeChunk>(block_offset(block)) else {
-        return;
-    };
     let base = block_offset(block);
+    let head = image.get::<InodeChunk>(base);
+    let is_lost = head.is_err();
+    let chunk = head.unwrap_or_else(|_| InodeChunk::new_zeroed());
     let used_at = base + offset_of!(InodeChunk, used) as u64;
     let mut used = chunk.used.get();
     let mut problems = Vec::new();
@@ -179,12 +180,16 @@ fn read_chunk<M: Medium + Digest>(
         let what = "the head is damaged";
         survey.add(Finding::words(Problem::Chunk { block, what }, words));
     }
-    if used & !CHUNK_FULL != 0 {
+    if is_lost || used & !CHUNK_FULL != 0 {
         // The word is not to be trusted: what looks like an inode is taken for one.
         used = (1..CHUNK_SLOTS)
             .filter(|&slot| is_whole(image, inode_number(block, slot)))
             .fold(0, |used, slot| used | 1 << slot);
-        let what = "the inodes in use are impossible; what looks like an inode is kept";
+        let what = if is_lost {
+            "the inodes in use cannot be read; what looks like an inode is kept"
+        } else {
+            "the inodes in use are impossible; what looks like an inode is kept"
+        };
         problems.push(Problem::Chunk { block, what });
     }
     let mut good = used;
@@ -200,6 +205,20 @@ fn read_chunk<M: Medium + Digest>(
                 good &= !(1 << slot);
                 problems.push(Problem::Inode { ino, what });
             }
+        }
+    }
+    let spare = (1..CHUNK_SLOTS).filter(|slot| used >> slot & 1 == 0);
+    for ino in spare.map(|slot| inode_number(block, slot)) {
+        // Nobody reads it before it is to be an inode, and then none can be made there.
+        let place = inode_offset(ino);
+        if image.medium().check_poison(place, INODE_SIZE).is_err() {
+            let problem = Problem::Inode {
+                ino,
+                what: "is free and cannot be read",
+            };
+            let words = (0..INODE_SIZE).step_by(CACHE_LINE);
+            let words = words.map(|at| (place + at, 0)).collect();
+            survey.add(Finding::words(problem, words));
         }
     }
     for problem in problems {

@@ -69,9 +69,18 @@ fn walk<M: Medium + Digest>(
     let bytes = image
         .block(block)
         .map_err(|_| "cannot be read; what it held is lost")?;
+    if bytes.is_lost(0) {
+        return Err("cannot be read; what it held is lost");
+    }
     judge(image, owner, block, level, &bytes)?;
     if !survey.claim(block, 1, true) {
         return Err("belongs to something else already; what it held is lost");
+    }
+    if bytes.lost() != 0 {
+        survey.add(Finding::words(
+            bad_node(owner.ino, block, "has lines that cannot be read"),
+            bytes.readable_words(block),
+        ));
     }
     judge_low(image, survey, owner.ino, block, (&bytes, &keys));
     if level == 0 {
@@ -80,6 +89,10 @@ fn walk<M: Medium + Digest>(
     }
     let mut children = children(&bytes);
     let mut problems = Vec::new();
+    if children.len() as u64 != bytes.get::<NodeHeader>(0).word.get() {
+        let what = "has children that cannot be read; what those held is lost";
+        problems.push(bad_node(owner.ino, block, what));
+    }
     // The first child has all keys below the second one's, but a search goes by what it says too.
     let second = children.get(1).map_or(keys.end, |&(key, _)| key);
     if let Some((key, _)) = children.first_mut() {
@@ -170,11 +183,13 @@ fn judge_low<M: Medium + Digest>(
     survey.add(Finding::words(problem, words));
 }
 
-/// An inner node's children: their keys and blocks.
+/// An inner node's children that can be read: their keys and blocks.
 fn children(bytes: &Block) -> Vec<(u64, u64)> {
     let count = (bytes.get::<NodeHeader>(0).word.get() as usize).min(MAX_CHILDREN);
     (0..count)
-        .map(|at| bytes.get::<Child>(NODE_HEADER + at * size_of::<Child>()))
+        .map(|at| NODE_HEADER + at * size_of::<Child>())
+        .filter(|&at| !bytes.is_lost(at))
+        .map(|at| bytes.get::<Child>(at))
         .map(|child| (child.key.get(), child.block.get()))
         .collect()
 }

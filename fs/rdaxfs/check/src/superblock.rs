@@ -66,15 +66,18 @@ pub(crate) fn judge<M: Medium + Digest>(image: &Image<'_, M>, survey: &mut Surve
         if let Some(finding) = difference(image, block) {
             survey.add(finding);
         }
+        let what = "has lines that cannot be read";
+        let problem = Problem::Superblock { block, what };
+        image.judge_rest(survey, (block, size_of::<Superblock>()), problem);
     }
 }
 
 /// What is wrong with a copy, if it is not the superblock that the volume is judged by.
 fn difference<M: Medium + Digest>(image: &Image<'_, M>, block: u64) -> Option<Finding> {
     let good = shared(&image.superblock);
-    let mut found = [0; SHARED];
-    let read = image.read(block_offset(block), &mut found);
-    if read.is_ok() && found == *good {
+    // The rest must be readable too.
+    let found: Result<Superblock> = image.get(block_offset(block));
+    if found.is_ok_and(|found| shared(&found) == good) {
         return None;
     }
     let words = good.chunks_exact(8).enumerate().map(|(at, bytes)| -> Word {

@@ -11,7 +11,7 @@ use crate::claims::Claims;
 use crate::directory::Entry;
 use crate::finding::{Finding, Fix};
 use crate::image::Image;
-use crate::{groups, inodes, links, superblock};
+use crate::{groups, inodes, links, records, superblock};
 
 /// How far a survey is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +109,7 @@ pub fn survey<M: Medium + Digest>(
 ) -> Survey {
     let mut survey = Survey::default();
     superblock::judge(image, &mut survey);
+    records::judge(image, &mut survey);
     groups::claim_heads(image, &mut survey);
     inodes::find(image, &mut survey, &mut progress);
     links::judge(image, &mut survey, &mut progress);

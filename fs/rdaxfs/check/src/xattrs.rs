@@ -39,12 +39,10 @@ fn judge<M: Medium + Digest>(
     if !image.is_run(root.block, root.count) {
         return Err("has attributes outside the volume; they are removed");
     }
-    let mut bytes = vec![0; (root.count * BLOCK_SIZE) as usize];
-    image
-        .read(block_offset(root.block), &mut bytes)
-        .map_err(|_| "has attributes that cannot be read; they are removed")?;
+    let start = block_offset(root.block);
+    let unreadable = "has attributes that cannot be read; they are removed";
+    let header: XattrHeader = image.get(start).map_err(|_| unreadable)?;
     let len = size_of::<XattrHeader>();
-    let header = XattrHeader::read_from_bytes(&bytes[..len]).expect("the length is a header's");
     if header.magic.get() != XATTR_MAGIC
         || header.block.get() != root.block
         || header.owner.get() != inode.ino.get()
@@ -53,13 +51,17 @@ fn judge<M: Medium + Digest>(
         return Err("has attributes that are not its own; they are removed");
     }
     let end = len + header.bytes.get() as usize;
-    let covered = bytes.get(offset_of!(XattrHeader, block)..end);
-    let covered = covered.ok_or("has attributes of an impossible length; they are removed")?;
-    if header.crc.get() != image.crc(covered) {
+    if end as u64 > root.count * BLOCK_SIZE {
+        return Err("has attributes of an impossible length; they are removed");
+    }
+    // Nobody reads what is behind them.
+    let mut bytes = vec![0; end];
+    image.read(start, &mut bytes).map_err(|_| unreadable)?;
+    if header.crc.get() != image.crc(&bytes[offset_of!(XattrHeader, block)..]) {
         return Err("has attributes with a wrong checksum; they are removed");
     }
     let mut names = HashSet::new();
-    let mut rest = &bytes[len..end];
+    let mut rest = &bytes[len..];
     while !rest.is_empty() {
         let what = "has attributes that make no sense; they are removed";
         let (head, behind) = XattrEntry::read_from_prefix(rest).map_err(|_| what)?;

@@ -13,6 +13,7 @@ use rdaxfs_core::format::{
 };
 use rdaxfs_core::inode::XattrState;
 use rdaxfs_core::owner::Use;
+use rdaxfs_core::platform::CACHE_LINE;
 use rdaxfs_core::{Error, Result};
 
 use crate::memory::Moment;
@@ -86,6 +87,20 @@ impl Known {
                 }
             }
         }
+        (0..self.entries.len())
+            .filter(|number| !touched.contains(number))
+            .collect()
+    }
+
+    /// The numbers of the entries that do not need the line there.
+    pub(crate) fn without_need_of(&self, offset: u64) -> Vec<usize> {
+        let (block, start) = (offset / BLOCK_SIZE, (offset % BLOCK_SIZE) as usize);
+        let line = start..start + CACHE_LINE;
+        let needs = self.needs.get(&block).into_iter().flatten();
+        let touched: BTreeSet<usize> = needs
+            .filter(|(_, range)| range.start < line.end && line.start < range.end)
+            .map(|(number, _)| *number)
+            .collect();
         (0..self.entries.len())
             .filter(|number| !touched.contains(number))
             .collect()

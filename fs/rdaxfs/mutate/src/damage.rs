@@ -80,6 +80,11 @@ impl Places {
         }
     }
 
+    /// The blocks that say what they are, and the bitmaps.
+    pub(crate) fn metadata(&self) -> &[u64] {
+        &self.metadata
+    }
+
     fn block(&self, choices: &mut Choices<'_>) -> u64 {
         if choices.once_in(32) {
             return choices.below(self.blocks);

@@ -24,7 +24,7 @@ type Page = [u8; BLOCK_BYTES];
 ///
 /// It panics when it is accessed outside, or more often than was [allowed](Self::allow): what the core
 /// does with it ends, however the bytes are. It panics too when a word is stored to a line that cannot be
-/// read, because the kernel would die of that.
+/// read, because the kernel would die of that; unless it is to be [as for a tool](Self::be_for_a_tool).
 ///
 /// Blocks that nobody has written take no memory, and going back costs as much as has been changed.
 #[derive(Clone)]
@@ -35,6 +35,8 @@ struct Inner {
     left: Cell<u64>,
     /// Lines that cannot be read.
     poisoned: RefCell<Vec<u64>>,
+    /// Whether a store makes its block readable.
+    heals: Cell<bool>,
     /// At which fence from now on the pages are kept, and those kept.
     fence: Cell<u64>,
     kept: RefCell<Option<Pages>>,
@@ -124,6 +126,7 @@ impl Memory {
             pages: RefCell::new(pages),
             left: Cell::new(u64::MAX),
             poisoned: RefCell::default(),
+            heals: Cell::new(false),
             fence: Cell::new(0),
             kept: RefCell::new(None),
         }))
@@ -248,6 +251,29 @@ impl Memory {
         self.0.poisoned.borrow_mut().push(offset / LINE);
     }
 
+    /// Whether a store to a block from now on makes all of it readable, with zeros where it was not, as a
+    /// [`FileMedium`](rdaxfs_host::FileMedium) does.
+    pub fn be_for_a_tool(&self, is: bool) {
+        self.0.heals.set(is);
+    }
+
+    /// Makes the blocks readable that have these bytes, if it is for a tool.
+    fn heal(&self, offset: u64, len: u64) {
+        if !self.0.heals.get() {
+            return;
+        }
+        let blocks = offset >> BLOCK_SHIFT..(offset + len).div_ceil(BLOCK_SIZE);
+        let mut healed = Vec::new();
+        self.0.poisoned.borrow_mut().retain(|&line| {
+            let heals = blocks.contains(&(line * LINE / BLOCK_SIZE));
+            healed.extend(heals.then_some(line * LINE));
+            !heals
+        });
+        for at in healed {
+            self.put(at, &[0; CACHE_LINE]);
+        }
+    }
+
     /// From now on so many accesses may be made.
     pub fn allow(&self, accesses: u64) {
         self.0.left.set(accesses);
@@ -310,6 +336,7 @@ impl Medium for Memory {
 impl Stores for Memory {
     fn store_u64(&self, offset: u64, value: u64) {
         self.access_words(offset, 8);
+        self.heal(offset, 8);
         assert!(
             !self.is_poisoned(offset, 8),
             "a word at {offset:#x} is stored without a look at its line"
@@ -319,6 +346,7 @@ impl Stores for Memory {
 
     fn copy_nt(&self, offset: u64, bytes: &[u8]) -> Result {
         self.access_words(offset, bytes.len() as u64);
+        self.heal(offset, bytes.len() as u64);
         if self.is_poisoned(offset, bytes.len() as u64) {
             return Err(Error::Io);
         }

@@ -39,6 +39,13 @@ pub enum Mended {
 /// If something is wrong still, though there is a superblock, and room; or if the core refuses to finish an
 /// orphan or to give a name with which a survey has found nothing wrong.
 pub fn mend(medium: &Memory) -> Mended {
+    medium.be_for_a_tool(true);
+    let mended = mend_all(medium);
+    medium.be_for_a_tool(false);
+    mended
+}
+
+fn mend_all(medium: &Memory) -> Mended {
     medium.allow(MANY);
     let Ok((superblock, wrong)) = choose_superblock(medium) else {
         return Mended::NoSuperblock;
@@ -49,7 +56,10 @@ pub fn mend(medium: &Memory) -> Mended {
     }
     if let Err(error) = Session::mount(medium, Access::ReadOnly) {
         assert!(
-            matches!(error, Error::Corrupt | Error::Invalid | Error::NotSupported),
+            matches!(
+                error,
+                Error::Corrupt | Error::Io | Error::Invalid | Error::NotSupported
+            ),
             "a replay: {error}"
         );
         discard_records(medium, &superblock);

@@ -2,6 +2,9 @@
 
 //! One damaged volume, and what can be done with it.
 
+use rdaxfs_core::format::{block_offset, BLOCK_SIZE};
+use rdaxfs_core::owner::Use;
+use rdaxfs_core::platform::{Medium, CACHE_LINE};
 use rdaxfs_core::volume::Access;
 
 use crate::choices::Choices;
@@ -31,7 +34,7 @@ pub struct Tally {
     pub quick: u64,
     /// How many for a full one.
     pub full: u64,
-    /// How many had lines that cannot be read.
+    /// How many of both had lines that cannot be read.
     pub poisoned: u64,
     /// How many could be mounted for writing all the same.
     pub mounted: u64,
@@ -88,6 +91,42 @@ pub const fn seed(number: u64) -> [u8; 8] {
 #[must_use]
 pub fn damaged<'b>(bases: &'b [Base], data: &[u8]) -> Option<&'b Memory> {
     damage_one(bases, &mut Choices::new(data)).map(|base| &base.medium)
+}
+
+/// Where the lines of a volume's metadata are.
+pub fn metadata_lines(base: &Base) -> impl Iterator<Item = u64> + '_ {
+    let lines = |&block: &u64| {
+        let start = block_offset(block);
+        (start..start + BLOCK_SIZE).step_by(CACHE_LINE)
+    };
+    base.places.metadata().iter().flat_map(lines)
+}
+
+/// Mends a volume of which a line cannot be read. Returns the paths of what is not where and as it was, though
+/// it does not need that line.
+///
+/// # Panics
+///
+/// If something is wrong afterwards, or the line cannot be read though the file system has a use for it.
+#[must_use]
+pub fn lost_with_line(base: &Base, offset: u64) -> Vec<String> {
+    let medium = &base.medium;
+    medium.go_back(base.good);
+    medium.poison(offset);
+    let mended = mend(medium);
+    assert!(matches!(mended, Mended::Good(_)), "{mended:?}");
+    let untouched = base.known.without_need_of(offset);
+    let mut session = Session::mount(medium, Access::ReadOnly).expect("it is mended");
+    if medium.check_poison(offset, CACHE_LINE as u64).is_err() {
+        let is = session.volume.use_of(offset / BLOCK_SIZE);
+        assert!(matches!(is, Ok(Use::Free | Use::Data)), "{is:?}");
+    }
+    let lost = base
+        .known
+        .lost(&mut session, (medium, base.good), &untouched);
+    lost.into_iter()
+        .map(|number| base.known.path(number))
+        .collect()
 }
 
 fn damage_one<'b>(bases: &'b [Base], choices: &mut Choices<'_>) -> Option<&'b Base> {
@@ -169,6 +208,12 @@ fn full(base: &Base, choices: &mut Choices<'_>, tally: &mut Tally) {
     // What operations make of a damaged volume can be mended too.
     count(mend(medium), tally);
     medium.go_back(damaged);
+    if choices.once_in(8) {
+        poison(medium, &base.places, choices);
+        tally.poisoned += 1;
+        count(mend(medium), tally);
+        return;
+    }
 
     // What a forged record changes is damaged too.
     drop(Session::mount(medium, Access::ReadOnly));
