@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use rdaxfs_core::name::RenameMode;
+use rdaxfs_core::Error;
 
 use crate::trial::{file, Fs};
 
@@ -120,6 +121,28 @@ fn discriminators_are_used_again() {
     assert_eq!(cookies(&mut fs), [0, 1, 2, 3, (1 << 15) - 1]);
     fs.check();
     assert_eq!(fs.lookup(root, b"ac").unwrap().ino, ino);
+}
+
+/// So many names of one hash have keys; for one more there is none until one of them goes.
+#[test]
+fn names_of_one_hash_end_with_their_keys() {
+    const NAMES: u32 = 1 << 15;
+    let mut fs = Fs::new(8192, 1);
+    let root = fs.root();
+    let ino = fs.create(root, b"a", &file()).unwrap();
+    let name = |number: u32| format!("a{number}").into_bytes();
+    for number in 1..NAMES {
+        fs.link(root, &name(number), ino).unwrap();
+    }
+    assert_eq!(fs.link(root, b"another", ino), Err(Error::NoSpace));
+    assert_eq!(fs.lookup(root, b"another").err(), Some(Error::NoEntry));
+    assert_eq!(fs.lookup(root, &name(NAMES - 1)).unwrap().ino, ino);
+    let cookies: BTreeSet<u64> = fs.list(root).iter().map(|entry| entry.cookie).collect();
+    assert_eq!(cookies.len(), NAMES as usize);
+    fs.unlink(root, &name(777)).unwrap();
+    fs.link(root, b"another", ino).unwrap();
+    assert_eq!(fs.lookup(root, b"another").unwrap().ino, ino);
+    fs.check();
 }
 
 #[test]
