@@ -47,6 +47,8 @@ pub struct Volume<P> {
     /// The number of the next record. Every mount starts above all earlier ones, because a torn
     /// record must not look like one that the slot held before.
     pub(crate) next_sequence: AtomicU64,
+    /// A bit for each journal slot that has been used since the mount.
+    used_slots: AtomicU64,
     /// Turns, so that directories spread over the groups.
     pub(crate) turn: AtomicU64,
 }
@@ -102,6 +104,7 @@ impl<P: Platform> Volume<P> {
             platform,
             writable: access == Access::ReadWrite,
             next_sequence: AtomicU64::new((mounts << MOUNT_SHIFT).max(1)),
+            used_slots: AtomicU64::new(0),
             turn: AtomicU64::new(0),
         };
         if access == Access::NoStores {
@@ -173,9 +176,19 @@ impl<P: Platform> Volume<P> {
         self.superblock.slots.get()
     }
 
-    /// A bit for each journal slot.
-    pub(crate) fn all_slots(&self) -> u64 {
-        u64::MAX >> MAX_SLOTS.saturating_sub(self.slots())
+    /// A bit for each journal slot that may have a record which is found after a crash. Who has to know of a
+    /// record has a lock that was let go after it, so that no order is needed here.
+    pub(crate) fn used_slots(&self) -> u64 {
+        self.used_slots.load(Relaxed)
+    }
+
+    /// A record will be in that slot, which is held.
+    pub(crate) fn use_slot(&self, slot: u32) {
+        let bit = 1 << (slot % MAX_SLOTS);
+        // Mostly it is known, and all CPUs can keep the word's line.
+        if self.used_slots() & bit == 0 {
+            self.used_slots.fetch_or(bit, Relaxed);
+        }
     }
 
     /// The byte offset of a journal slot.

@@ -55,7 +55,7 @@ impl<'t, P: Platform> Transaction<'t, P> {
             // This record takes the place of that one.
             slots &= !(1 << own);
         }
-        slots &= self.volume.all_slots();
+        slots &= self.volume.used_slots();
         let any = slots != 0;
         while slots != 0 {
             let slot = slots.trailing_zeros();
@@ -79,6 +79,7 @@ impl<'t, P: Platform> Transaction<'t, P> {
     fn write_record(self) -> Result<Written<'t, P>> {
         let (platform, medium) = (self.volume.platform(), self.volume.stores());
         let slot = platform.lock_slot();
+        self.volume.use_slot(slot.slot());
         self.flush_marks(Some(slot.slot()));
         if self.bulk {
             // The record must not be found before what it does not vouch for is there.

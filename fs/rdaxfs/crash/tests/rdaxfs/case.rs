@@ -23,6 +23,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) ops: &'a [Op],
     /// More, each with its CPU; they may fail.
     pub(crate) then: &'a [(u32, &'a Op)],
+    /// Whether all inodes leave the cache then.
+    pub(crate) evicted: bool,
     /// Whether all space is used up then.
     pub(crate) full: bool,
     /// Whether there is room for a huge page.
@@ -73,6 +75,9 @@ impl Case {
         }
         for (number, &(cpu, op)) in (400..).zip(setting.then) {
             on_cpu(cpu, || do_one(&mounted, &mut tree, op, number))?.ok();
+        }
+        if setting.evicted {
+            mounted.evict();
         }
         medium.forget();
         let before = Snapshot::of(&tree.crashed());

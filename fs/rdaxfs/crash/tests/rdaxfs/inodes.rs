@@ -57,6 +57,13 @@ impl Mounted<'_> {
         Ok(inode)
     }
 
+    /// Drops all inodes that are not open. What comes again has forgotten which records have words of it.
+    pub(crate) fn evict(&self) {
+        let handles = self.handles();
+        self.cache()
+            .retain(|ino, _| handles.values().any(|open| open == ino));
+    }
+
     /// Several inodes.
     pub(crate) fn get_all(&self, inos: impl IntoIterator<Item = u64>) -> Result<Inodes> {
         inos.into_iter()

@@ -79,6 +79,42 @@ fn a_crash_while_pages_move_does_too() {
     );
 }
 
+/// Records of before may still be found, though nobody remembers which inodes they have words of.
+#[test]
+fn a_crash_after_inodes_have_left_the_cache_does_too() {
+    let states = prepared();
+    let (_, long) = budget();
+    let ops = operations(!long);
+    let of_inodes = || ops.iter().filter(|op| changes_an_inode(op));
+    let pairs = of_inodes().flat_map(|first| of_inodes().map(move |second| (first, second)));
+    explore_all(
+        "after the cache was emptied",
+        pairs.map(|(first, second)| {
+            let setting = Setting {
+                then: &[(1, first)],
+                evicted: true,
+                ..Setting::of(&states[0])
+            };
+            Case::record(&setting, second)
+        }),
+    );
+}
+
+/// Whether it changes an inode, and no name.
+fn changes_an_inode(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::SetAttributes { .. }
+            | Op::SetFlags { .. }
+            | Op::SetProject { .. }
+            | Op::SetXattr { .. }
+            | Op::RemoveXattr { .. }
+            | Op::Truncate { .. }
+            | Op::Fallocate { .. }
+            | Op::Write { .. }
+    )
+}
+
 #[test]
 fn a_crash_of_any_operation_after_any_other_does_too() {
     let states = prepared();
