@@ -434,6 +434,23 @@ def takes_what_it_suggests_at_once(t):
 SUGGESTED_SIZE = "512M"
 
 
+@case(guests=("large",))
+def the_doctor_finds_two_xfs_on_a_disk(t):
+    """One of them is told of the memory's failures, and has DAX: the first that is mounted."""
+    t.allow_log(r"XFS \(.*\): DAX unsupported by block device. Turning off DAX.")
+    partition_table.write(t.disk, "label: gpt\nstart=4096, size=1048576\nsize=1048576\n")
+    options = ("-m", "reflink=0")
+    with (
+        FileSystem("xfs", f"{t.disk.node}p1", make_options=options) as first,
+        FileSystem("xfs", f"{t.disk.node}p2", directory="/mnt2", make_options=options) as second,
+    ):
+        check.equal(rpmemctl.findings(first.directory, status=0), {}, "the first one")
+        found = rpmemctl.findings(second.directory)
+        check.equal(set(found), {"dax-never"}, "the second one")
+        check.true(any(first.directory in seen for seen in found["dax-never"]["seen"]), str(found))
+    partition_table.remove(t.disk)
+
+
 def arguments_of_guest(name):
     text = (Path(__file__).parent / "guests").read_text(encoding="ascii")
     return next(line.split() for line in text.splitlines() if line.startswith(f"{name} "))
