@@ -97,6 +97,12 @@ def poison_is_found_and_mended(t):
         check.equal(t.disk.badblocks.list(), [], f"after block {block} was mended")
         rdaxfs.run("fsck", "-f", "-n", t.disk.node)
         check.equal(rdaxfs.dump(t.disk.node)["root"], root, f"the root after block {block}")
+    # What loses nothing needs no thought.
+    for block in (2, 3, 4):
+        t.disk.badblocks.inject(block * PER_BLOCK, 1)
+    rdaxfs.run("fsck", "-f", "-p", t.disk.node, status=1)
+    check.equal(t.disk.badblocks.list(), [], "after preening")
+    rdaxfs.run("fsck", "-f", "-n", t.disk.node)
     t.disk.wipe_ends()
 
 

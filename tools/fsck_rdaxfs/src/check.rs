@@ -169,17 +169,28 @@ fn replay(
     let superblock = Volume::<Host<FileMedium>>::probe(&medium)?;
     let host = Host::new(medium, &superblock);
     let mut workspace = Box::new(Workspace::new());
+    let mut is_harmless = false;
     match Volume::mount(host, Access::ReadOnly, now(), &mut workspace) {
         Ok(volume) => return Ok((volume.unmount(0, 0).into_medium(), Records::Done)),
         Err(Error::Corrupt) => {
             println!("the journal has a record that cannot be done; all records are dropped");
+        }
+        // Of a clean volume all records are done.
+        Err(Error::Io) if superblock.state.get() == STATE_CLEAN => {
+            println!("the journal cannot be read; it is emptied");
+            is_harmless = true;
         }
         Err(Error::Io) => {
             println!("the journal, or what it changes, cannot be read; all records are dropped");
         }
         Err(error) => bail!("the journal cannot be replayed: {error}"),
     }
-    let wanted = consent == Consent::Yes || consent == Consent::Ask && ask("Mend");
+    let wanted = match consent {
+        Consent::No => false,
+        Consent::Harmless => is_harmless,
+        Consent::Yes => true,
+        Consent::Ask => ask("Mend"),
+    };
     if !wanted && consent != Consent::No {
         bail!("nothing can be judged while the journal is like that; -y drops its records");
     }

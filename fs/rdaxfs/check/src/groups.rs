@@ -110,6 +110,7 @@ fn judge_bitmaps<M: Medium + Digest>(
     bits: &Bits,
 ) {
     let (mut unmarked, mut leaked, mut metadata) = (0, 0, 0);
+    let mut is_lost = false;
     let mut words = Vec::new();
     for (block, expected, is_metadata) in [
         (group_bitmap(group), &bits.used, false),
@@ -122,6 +123,7 @@ fn judge_bitmaps<M: Medium + Digest>(
             if found == Some(expected) {
                 continue;
             }
+            is_lost |= found.is_none();
             let found = found.unwrap_or(0);
             if is_metadata {
                 metadata += u64::from((found ^ expected).count_ones());
@@ -133,11 +135,16 @@ fn judge_bitmaps<M: Medium + Digest>(
         }
     }
     if !words.is_empty() {
-        let problem = Problem::Bitmap {
-            group,
-            unmarked,
-            leaked,
-            metadata,
+        let problem = if is_lost {
+            let what = "a bitmap cannot be read; it is made anew";
+            Problem::Group { group, what }
+        } else {
+            Problem::Bitmap {
+                group,
+                unmarked,
+                leaked,
+                metadata,
+            }
         };
         survey.add(Finding::words(problem, words));
     }
