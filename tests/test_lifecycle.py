@@ -5,6 +5,7 @@ import ctypes
 import errno
 import os
 import re
+import tempfile
 
 from harness import check, driver, memory, shell
 from harness.cases import EVERYWHERE, FILE_SYSTEMS, case
@@ -63,6 +64,7 @@ def unloading_right_behind_loading(_):
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
     path = shell.run("modinfo", "-n", "rpmem").strip()
+    shell.run("modprobe", "kernel_ext")
     before = driver.traces()
     for _ in range(10):
         fd = os.open(path, os.O_RDONLY)
@@ -72,6 +74,31 @@ def unloading_right_behind_loading(_):
         finally:
             os.close(fd)
     check.equal(driver.difference(before, driver.traces()), {}, "what is different")
+
+
+# The crate's name in a mangled symbol, after the hash of what it was built from.
+BUILD = re.compile(rb"Cs([0-9A-Za-z]+)_10kernel_ext")
+
+
+@case(loaded=False)
+def built_against_another_kernel_ext(t):
+    """Only the hash in the names differs: refused by the kernel, and not called into by mistake."""
+    t.expect_log(r"rpmem: Unknown symbol _R\w*_10kernel_ext\w* \(err -2\)")
+    before = driver.traces()
+    with open(shell.run("modinfo", "-n", "rpmem").strip(), "rb") as file:
+        module = file.read()
+    (build,) = set(BUILD.findall(module))
+    other = build[:-1] + (b"0" if build[-1:] != b"0" else b"1")
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/rpmem.ko"
+        with open(path, "wb") as file:
+            file.write(module.replace(b"Cs" + build + b"_10kernel_ext", b"Cs" + other + b"_10kernel_ext"))
+        shell.run("modprobe", "kernel_ext")
+        done = shell.attempt("insmod", path)
+    check.true(done.returncode != 0 and "Unknown symbol" in done.stderr, f"insmod: {done.returncode} {done.stderr}")
+    check.equal(driver.difference(before, driver.traces()), {}, "what is different")
+    driver.load()
+    driver.unload()
 
 
 @case(loaded=False)

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /* include/linux/blkdev.h, include/linux/bio.h */
 
-bool rust_helper_bdev_read_only(struct block_device *bdev);
-bool rust_helper_bdev_read_only(struct block_device *bdev)
+bool rust_ext_helper_bdev_read_only(struct block_device *bdev);
+bool rust_ext_helper_bdev_read_only(struct block_device *bdev)
 {
 	return bdev_read_only(bdev);
 }
 
-struct device *rust_helper_disk_to_dev(struct gendisk *disk);
-struct device *rust_helper_disk_to_dev(struct gendisk *disk)
+struct device *rust_ext_helper_disk_to_dev(struct gendisk *disk);
+struct device *rust_ext_helper_disk_to_dev(struct gendisk *disk)
 {
 	return disk_to_dev(disk);
 }
 
-struct gendisk *rust_helper_dev_to_disk(struct device *dev);
-struct gendisk *rust_helper_dev_to_disk(struct device *dev)
+struct gendisk *rust_ext_helper_dev_to_disk(struct device *dev);
+struct gendisk *rust_ext_helper_dev_to_disk(struct device *dev)
 {
 	return dev_to_disk(dev);
 }

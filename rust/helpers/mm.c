@@ -1,62 +1,62 @@
 // SPDX-License-Identifier: GPL-2.0
 /* include/linux/mm.h, include/linux/numa.h */
 
-void *rust_helper_page_address(const struct page *page);
-void *rust_helper_page_address(const struct page *page)
+void *rust_ext_helper_page_address(const struct page *page);
+void *rust_ext_helper_page_address(const struct page *page)
 {
 	return page_address(page);
 }
 
-struct folio *rust_helper_pfn_folio(unsigned long pfn);
-struct folio *rust_helper_pfn_folio(unsigned long pfn)
+struct folio *rust_ext_helper_pfn_folio(unsigned long pfn);
+struct folio *rust_ext_helper_pfn_folio(unsigned long pfn)
 {
 	return pfn_folio(pfn);
 }
 
-int rust_helper_folio_ref_count(const struct folio *folio);
-int rust_helper_folio_ref_count(const struct folio *folio)
+int rust_ext_helper_folio_ref_count(const struct folio *folio);
+int rust_ext_helper_folio_ref_count(const struct folio *folio)
 {
 	return folio_ref_count(folio);
 }
 
-int rust_helper_phys_to_target_node(u64 start);
-int rust_helper_phys_to_target_node(u64 start)
+int rust_ext_helper_phys_to_target_node(u64 start);
+int rust_ext_helper_phys_to_target_node(u64 start)
 {
 	return phys_to_target_node(start);
 }
 
-int rust_helper_numa_map_to_online_node(int node);
-int rust_helper_numa_map_to_online_node(int node)
+int rust_ext_helper_numa_map_to_online_node(int node);
+int rust_ext_helper_numa_map_to_online_node(int node)
 {
 	return numa_map_to_online_node(node);
 }
 
-phys_addr_t rust_helper_virt_to_phys(volatile void *address);
-phys_addr_t rust_helper_virt_to_phys(volatile void *address)
+phys_addr_t rust_ext_helper_virt_to_phys(volatile void *address);
+phys_addr_t rust_ext_helper_virt_to_phys(volatile void *address)
 {
 	return virt_to_phys(address);
 }
 
-struct page *rust_helper_pfn_to_page(unsigned long pfn);
-struct page *rust_helper_pfn_to_page(unsigned long pfn)
+struct page *rust_ext_helper_pfn_to_page(unsigned long pfn);
+struct page *rust_ext_helper_pfn_to_page(unsigned long pfn)
 {
 	return pfn_to_page(pfn);
 }
 
-int rust_helper_PageHWPoison(const struct page *page);
-int rust_helper_PageHWPoison(const struct page *page)
+int rust_ext_helper_PageHWPoison(const struct page *page);
+int rust_ext_helper_PageHWPoison(const struct page *page)
 {
 	return PageHWPoison(page);
 }
 
-void rust_helper_SetPageHWPoison(struct page *page);
-void rust_helper_SetPageHWPoison(struct page *page)
+void rust_ext_helper_SetPageHWPoison(struct page *page);
+void rust_ext_helper_SetPageHWPoison(struct page *page)
 {
 	SetPageHWPoison(page);
 }
 
-void rust_helper_ClearPageHWPoison(struct page *page);
-void rust_helper_ClearPageHWPoison(struct page *page)
+void rust_ext_helper_ClearPageHWPoison(struct page *page);
+void rust_ext_helper_ClearPageHWPoison(struct page *page)
 {
 	ClearPageHWPoison(page);
 }

@@ -13,7 +13,7 @@
 //! | [`fault`] | allocations and pages that fail |
 //! | [`trace`] | the stores and fences of [`crate::pmem`], in their order |
 //!
-//! Compiled only with `CONFIG_BLK_DEV_RPMEM_KUNIT_TEST`.
+//! Compiled only with `CONFIG_RUST_KERNEL_EXT_KUNIT_TEST`.
 //!
 //! C header: [`include/kunit/test.h`](srctree/include/kunit/test.h)
 

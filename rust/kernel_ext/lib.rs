@@ -23,11 +23,11 @@
 #![no_std]
 
 /// What the printing macros put in front of a message.
-const __LOG_PREFIX: &[u8] = b"rpmem\0";
+const __LOG_PREFIX: &[u8] = b"kernel_ext\0";
 
 pub mod block;
 pub mod dax;
-#[cfg(CONFIG_BLK_DEV_RPMEM_KUNIT_TEST)]
+#[cfg(CONFIG_RUST_KERNEL_EXT_KUNIT_TEST)]
 pub mod kunit;
 #[cfg(CONFIG_X86_MCE)]
 pub mod mce;

@@ -75,7 +75,7 @@ impl OwnedDevice {
     /// # Errors
     ///
     /// As [`OwnedDevice::register`].
-    #[cfg(CONFIG_BLK_DEV_RPMEM_KUNIT_TEST)]
+    #[cfg(CONFIG_RUST_KERNEL_EXT_KUNIT_TEST)]
     pub fn register_without_number<const N: usize>(
         name: &CStr,
         properties: [(&'static CStr, u64); N],

@@ -19,7 +19,7 @@ use kernel_bindings as bindings;
 /// Tells a test that listens of a store or a fence; nothing in a kernel without the tests.
 macro_rules! tell {
     ($event:ident) => {
-        #[cfg(CONFIG_BLK_DEV_RPMEM_KUNIT_TEST)]
+        #[cfg(CONFIG_RUST_KERNEL_EXT_KUNIT_TEST)]
         crate::kunit::trace::tell(crate::kunit::trace::Event::$event);
     };
 }

@@ -90,7 +90,7 @@ impl OpenFile {
         OpenFile(file.addr() as u64)
     }
 
-    #[cfg(CONFIG_BLK_DEV_RPMEM_KUNIT_TEST)]
+    #[cfg(CONFIG_RUST_KERNEL_EXT_KUNIT_TEST)]
     pub(crate) fn from_cookie(number: u64) -> Self {
         OpenFile(number)
     }

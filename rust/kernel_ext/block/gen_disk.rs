@@ -198,7 +198,7 @@ impl<T: Operations> Disk<T> {
     }
 
     /// Returns the block device that is the whole disk, as the kernel crate has it.
-    #[cfg(CONFIG_BLK_DEV_RPMEM_KUNIT_TEST)]
+    #[cfg(CONFIG_RUST_KERNEL_EXT_KUNIT_TEST)]
     pub(crate) fn whole(&self) -> *mut kernel::bindings::block_device {
         // SAFETY: By the type invariant the gendisk is valid, and its whole device as long as it.
         unsafe { (*self.gendisk.as_ptr()).part0.cast() }
