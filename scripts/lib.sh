@@ -82,6 +82,12 @@ find_debug_entries() {
 		"$(recipe make-guest)" "$(recipe guest/init)")
 }
 
+# find_arm64_entry : the build tree for arm64, after find_entries.
+find_arm64_entry() {
+	ARM64_KDIR=$CACHE/kdir-arm64-$(hash_of "$KERNEL $(<"$KERNEL/$STAMP")" "$ROOT $(<"$ROOT/$STAMP")" "$KERNEL_LLVM" \
+		"$(recipe make-kdir-arm64)")
+}
+
 # In a build tree of the cache: the variables that its make was called with.
 MAKE_VARIABLES=.rpmem-make-variables
 

@@ -13,6 +13,7 @@
 #include <linux/ioport.h>
 #include <linux/jiffies.h>
 #include <linux/kernfs.h>
+#include <linux/libnvdimm.h>
 #include <linux/memory_hotplug.h>
 #include <linux/memremap.h>
 #include <linux/module.h>
@@ -28,7 +29,9 @@
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 
+#ifdef CONFIG_X86_MCE
 #include <asm/mce.h>
+#endif
 
 /*
  * Exported by drivers/dax/super.c, but declared in a header of that folder,
@@ -44,7 +47,9 @@ const u32 RUST_CONST_HELPER_BLK_FEAT_SYNCHRONOUS = (__force u32)BLK_FEAT_SYNCHRO
 const u32 RUST_CONST_HELPER_BLK_FEAT_WRITE_CACHE = (__force u32)BLK_FEAT_WRITE_CACHE;
 const u8 RUST_CONST_HELPER_BLK_STS_IOERR = (__force u8)BLK_STS_IOERR;
 const u8 RUST_CONST_HELPER_BLK_STS_NOTSUPP = (__force u8)BLK_STS_NOTSUPP;
+#ifdef CONFIG_X86_MCE
 const u64 RUST_CONST_HELPER_MCE_HANDLED_UC = MCE_HANDLED_UC;
 const u64 RUST_CONST_HELPER_MCI_STATUS_MISCV = MCI_STATUS_MISCV;
+#endif
 const u32 RUST_CONST_HELPER_REQ_OP_MASK = (__force u32)REQ_OP_MASK;
 const u32 RUST_CONST_HELPER_REQ_PREFLUSH = (__force u32)REQ_PREFLUSH;

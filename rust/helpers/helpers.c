@@ -9,6 +9,9 @@
 
 #include "block.c"
 #include "device.c"
+#ifdef CONFIG_X86_MCE
 #include "mce.c"
+#endif
 #include "mm.c"
+#include "percpu.c"
 #include "pmem.c"

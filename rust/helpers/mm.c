@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* include/linux/mm.h, include/linux/numa.h */
+/* include/linux/mm.h, include/linux/numa.h, include/linux/set_memory.h */
 
 void *rust_ext_helper_page_address(const struct page *page);
 void *rust_ext_helper_page_address(const struct page *page)
@@ -60,3 +60,11 @@ void rust_ext_helper_ClearPageHWPoison(struct page *page)
 {
 	ClearPageHWPoison(page);
 }
+
+#ifndef CONFIG_X86_64
+int rust_ext_helper_clear_mce_nospec(unsigned long pfn);
+int rust_ext_helper_clear_mce_nospec(unsigned long pfn)
+{
+	return clear_mce_nospec(pfn);
+}
+#endif

@@ -24,3 +24,23 @@ void rust_ext_helper_pagefault_enable(void)
 {
 	pagefault_enable();
 }
+
+#ifndef CONFIG_ARCH_HAS_COPY_MC
+unsigned long rust_ext_helper_copy_mc_to_kernel(void *dst, const void *src, unsigned int len);
+unsigned long rust_ext_helper_copy_mc_to_kernel(void *dst, const void *src, unsigned int len)
+{
+	return copy_mc_to_kernel(dst, src, len);
+}
+#endif
+
+void rust_ext_helper_arch_wb_cache_pmem(void *addr, size_t size);
+void rust_ext_helper_arch_wb_cache_pmem(void *addr, size_t size)
+{
+	arch_wb_cache_pmem(addr, size);
+}
+
+void rust_ext_helper_pmem_wmb(void);
+void rust_ext_helper_pmem_wmb(void)
+{
+	pmem_wmb();
+}

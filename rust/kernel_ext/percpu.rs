@@ -8,7 +8,7 @@ use kernel::ffi::c_ulong;
 
 /// Adds to this CPU's instance of a per-CPU counter.
 ///
-/// Like `this_cpu_add()` it is one instruction on x86, so that it may be used with preemption on: a
+/// This is `this_cpu_add()`, which may be used with preemption on: a
 /// task that moves to another CPU before or after it counts there.
 ///
 /// # Safety
@@ -17,7 +17,7 @@ use kernel::ffi::c_ulong;
 /// its own instance only.
 #[inline]
 pub(crate) unsafe fn this_cpu_add(counter: *mut c_ulong, value: c_ulong) {
-    #[cfg(CONFIG_SMP)]
+    #[cfg(all(CONFIG_X86_64, CONFIG_SMP))]
     // SAFETY: As the caller promises the counter has an instance on this CPU, which lies at the
     // same offset from this CPU's base, in GS, as the pointer says.
     unsafe {
@@ -28,10 +28,9 @@ pub(crate) unsafe fn this_cpu_add(counter: *mut c_ulong, value: c_ulong) {
             options(nostack),
         )
     };
-    #[cfg(not(CONFIG_SMP))]
-    // SAFETY: The only CPU's instance is the variable itself, and as the caller promises nobody
-    // else changes it.
+    #[cfg(not(all(CONFIG_X86_64, CONFIG_SMP)))]
+    // SAFETY: As the caller promises.
     unsafe {
-        *counter = (*counter).wrapping_add(value)
+        kernel_bindings::this_cpu_add(counter, value)
     };
 }

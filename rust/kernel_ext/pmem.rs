@@ -12,8 +12,8 @@
 //! [`include/linux/uaccess.h`](srctree/include/linux/uaccess.h) (`copy_mc_to_kernel`)
 
 use crate::{block::bio::Segment, SECTOR_SIZE};
-use core::{arch::asm, marker::PhantomData};
-use kernel::{iov::IovIterSource, prelude::*, sync::barrier};
+use core::marker::PhantomData;
+use kernel::{iov::IovIterSource, prelude::*};
 use kernel_bindings as bindings;
 
 /// Tells a test that listens of a store or a fence; nothing in a kernel without the tests.
@@ -30,7 +30,14 @@ macro_rules! tell {
 /// returns (the platform's power-fail domain begins at the memory controller).
 #[inline]
 pub fn fence() {
-    barrier::mb(barrier::Write);
+    // On x86 `pmem_wmb()` is `wmb()`, which is a single instruction there.
+    #[cfg(CONFIG_X86_64)]
+    kernel::sync::barrier::mb(kernel::sync::barrier::Write);
+    #[cfg(not(CONFIG_X86_64))]
+    // SAFETY: A barrier may be anywhere.
+    unsafe {
+        bindings::pmem_wmb()
+    };
     tell!(Fence);
 }
 
@@ -167,7 +174,7 @@ impl<'a> Window<'a> {
             };
             // SAFETY: By the type invariant `piece` is valid for writes; it consists of whole
             // sectors.
-            unsafe { zero_nontemporal(piece.addr, piece.len) };
+            unsafe { zero_flushcache(piece.addr, piece.len) };
             tell!(Store);
             // SAFETY: The caller may sleep.
             unsafe { bindings::cond_resched() };
@@ -243,15 +250,16 @@ unsafe fn copy_mc(dst: *mut u8, src: *const u8, len: usize) -> Result {
     }
 }
 
-/// Zeroes whole sectors with non-temporal stores, 32 to a turn of the loop: the loop's own
-/// instructions are less than a tenth of the stores.
+/// Zeroes whole sectors around the CPU's caches: 32 non-temporal stores to a turn of the loop, whose
+/// own instructions are less than a tenth of them.
 ///
 /// # Safety
 ///
 /// `dst` must be aligned to 8 bytes and valid for writes of `len` bytes, a multiple of
 /// [`SECTOR_SIZE`].
+#[cfg(CONFIG_X86_64)]
 #[inline]
-unsafe fn zero_nontemporal(dst: *mut u8, len: usize) {
+unsafe fn zero_flushcache(dst: *mut u8, len: usize) {
     if len == 0 {
         return;
     }
@@ -259,7 +267,7 @@ unsafe fn zero_nontemporal(dst: *mut u8, len: usize) {
     // and nothing else; it ends exactly there because 256 divides `len`. `movnti` needs SSE2, which
     // every x86-64 CPU has, and no FPU state.
     unsafe {
-        asm!(
+        core::arch::asm!(
             "2:",
             ".irp off,0,8,16,24,32,40,48,56,64,72,80,88,96,104,112,120",
             "movnti qword ptr [{p} + \\off], {zero}",
@@ -274,4 +282,19 @@ unsafe fn zero_nontemporal(dst: *mut u8, len: usize) {
             options(nostack),
         )
     };
+}
+
+/// Zeroes whole sectors and writes them back from the CPU's caches.
+///
+/// # Safety
+///
+/// `dst` must be aligned to 8 bytes and valid for writes of `len` bytes, a multiple of
+/// [`SECTOR_SIZE`].
+#[cfg(not(CONFIG_X86_64))]
+unsafe fn zero_flushcache(dst: *mut u8, len: usize) {
+    // SAFETY: As the caller promises. Others may look at the bytes meanwhile, hence no reference.
+    unsafe {
+        core::ptr::write_bytes(dst, 0, len);
+        bindings::arch_wb_cache_pmem(dst.cast(), len);
+    }
 }
