@@ -2,13 +2,12 @@
 
 //! A check from beginning to end.
 
-use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{anyhow, bail, Context, Result};
 use rdaxfs_check::{
-    choose_superblock, discard_records, heads_agree, reconnect, Finding, Image, Mended, Mending,
-    Reconnected, Stuck, Survey,
+    discard_records, heads_agree, reconnect, Finding, Image, Mended, Mending, Reconnected, Stuck,
+    Survey,
 };
 use rdaxfs_core::format::{Superblock, Time, STATE_CLEAN};
 use rdaxfs_core::platform::Medium;
@@ -16,15 +15,18 @@ use rdaxfs_core::volume::{Access, Volume};
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::Error;
 use rdaxfs_host::{FileMedium, Host, Mounted};
+use terminal::{safe_path, say};
 use zerocopy::IntoBytes;
 
 use crate::cli::Arguments;
 use crate::consent::{ask, Consent};
 use crate::desk::Desk;
+use crate::device::Device;
+use crate::identify::identify;
 use crate::progress::Meter;
 use crate::Status;
 
-/// Checks the volume, and mends it as far as the arguments allow.
+/// Checks the volume, and repairs it as far as the arguments allow.
 ///
 /// # Errors
 ///
@@ -32,24 +34,19 @@ use crate::Status;
 pub fn run(arguments: &Arguments) -> Result<Status> {
     let consent = Consent::of(arguments)?;
     let mut desk = Desk::new(consent, Meter::of(arguments)?);
-    let shown = arguments.path.display();
-    let medium = open(arguments)?;
-    let (superblock, wrong) = choose_superblock(&medium).map_err(|error| match error {
-        Error::Invalid => {
-            anyhow!("{shown} is no volume of rdaxfs: neither copy of the superblock is there")
-        }
-        Error::NotSupported => {
-            anyhow!("{shown} has features that this fsck.rdaxfs does not know; use a newer one")
-        }
-        error => anyhow!("{shown}: {error}: no copy of the superblock is good"),
-    })?;
+    let shown = safe_path(&arguments.path);
+    let device = Device::of(arguments)?;
+    let medium = device.open()?;
+    let (superblock, wrong) = identify(arguments, &medium)?;
     if !arguments.force
         && is_clean(&medium, &superblock)
         && heads_agree(&Image::new(&medium, superblock))
     {
-        println!(
+        say!(
             "{shown}: clean, {} inodes, {} of {} blocks free",
-            superblock.inodes, superblock.free_blocks, superblock.blocks
+            superblock.inodes,
+            superblock.free_blocks,
+            superblock.blocks
         );
         return Ok(Status::CLEAN);
     }
@@ -63,14 +60,14 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         None => false,
         Some(wrong) => !mend_superblock(wrong, &medium, consent, &mut mending)?,
     };
-    let (medium, records) = replay(medium, arguments, consent)?;
+    let (medium, records) = replay(medium, &device, consent)?;
     let Mended { found, refused } = mend(&medium, &mut mending, &mut desk)?;
     let is_changed = mending.mended() > 0 || records == Records::Dropped;
     if refused || is_left || records == Records::Left {
         medium
             .sync()
             .with_context(|| format!("{shown} cannot be written"))?;
-        println!("{shown}: something is wrong still{}", way_out(consent));
+        say!("{shown}: errors remain{}", way_out(consent));
         return Ok(if is_changed {
             Status::MENDED.and(Status::WRONG)
         } else {
@@ -82,10 +79,14 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         return Ok(Status::CLEAN);
     }
     let unconnected: Vec<u64> = found.unconnected().collect();
+    // What says that the volume is clean is written after everything else.
+    medium
+        .sync()
+        .with_context(|| format!("{shown} cannot be written"))?;
     let (outcome, medium) = give_names(medium, &unconnected)
         .map_err(|error| anyhow!("{shown}: lost names cannot be given anew: {error}"))?;
     if outcome.finished > 0 {
-        println!(
+        say!(
             "{shown}: {} inodes that were being removed or changed are finished",
             outcome.finished
         );
@@ -97,7 +98,7 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         .with_context(|| format!("{shown} cannot be written"))?;
     if let Some(finding) = found.findings.first() {
         bail!(
-            "{shown}: mending has left something wrong: {}",
+            "{shown}: errors remain after the repair: {}",
             finding.problem
         );
     }
@@ -106,18 +107,6 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         Status::MENDED
     } else {
         Status::CLEAN
-    })
-}
-
-fn open(arguments: &Arguments) -> Result<FileMedium> {
-    let shown = arguments.path.display();
-    FileMedium::open(&arguments.path, !arguments.no).map_err(|error| {
-        if error.kind() == io::ErrorKind::ResourceBusy {
-            return anyhow!(
-                "{shown} is mounted or in use otherwise; unmount it first, or look with -n"
-            );
-        }
-        anyhow!(error).context(format!("{shown} cannot be opened"))
     })
 }
 
@@ -137,7 +126,7 @@ fn mend_superblock(
     consent: Consent,
     mending: &mut Mending,
 ) -> Result<bool> {
-    println!("{}", wrong.problem);
+    say!("{}", wrong.problem);
     if consent.to(&wrong.problem) {
         return Ok(mending.apply(medium, wrong));
     }
@@ -161,11 +150,7 @@ enum Records {
 
 /// Does what the journal's records say. If one of them cannot be done, they are dropped where that is
 /// wanted; when nothing may be changed, in memory.
-fn replay(
-    medium: FileMedium,
-    arguments: &Arguments,
-    consent: Consent,
-) -> Result<(FileMedium, Records)> {
+fn replay(medium: FileMedium, device: &Device, consent: Consent) -> Result<(FileMedium, Records)> {
     let superblock = Volume::<Host<FileMedium>>::probe(&medium)?;
     let host = Host::new(medium, &superblock);
     let mut workspace = Box::new(Workspace::new());
@@ -173,15 +158,15 @@ fn replay(
     match Volume::mount(host, Access::ReadOnly, now(), &mut workspace) {
         Ok(volume) => return Ok((volume.unmount(0, 0).into_medium(), Records::Done)),
         Err(Error::Corrupt) => {
-            println!("the journal has a record that cannot be done; all records are dropped");
+            say!("the journal has a record that cannot be done; all records are dropped");
         }
         // Of a clean volume all records are done.
         Err(Error::Io) if superblock.state.get() == STATE_CLEAN => {
-            println!("the journal cannot be read; it is emptied");
+            say!("the journal cannot be read; it is emptied");
             is_harmless = true;
         }
         Err(Error::Io) => {
-            println!("the journal, or what it changes, cannot be read; all records are dropped");
+            say!("the journal, or what it changes, cannot be read; all records are dropped");
         }
         Err(error) => bail!("the journal cannot be replayed: {error}"),
     }
@@ -189,13 +174,13 @@ fn replay(
         Consent::No => false,
         Consent::Harmless => is_harmless,
         Consent::Yes => true,
-        Consent::Ask => ask("Mend"),
+        Consent::Ask => ask("Repair"),
     };
     if !wanted && consent != Consent::No {
         bail!("nothing can be judged while the journal is like that; -y drops its records");
     }
     // Nothing has been stored since it was opened.
-    let medium = open(arguments)?;
+    let medium = device.open()?;
     discard_records(&medium, &superblock);
     let outcome = if wanted {
         Records::Dropped
@@ -229,16 +214,16 @@ fn mend(medium: &FileMedium, mending: &mut Mending, desk: &mut Desk) -> Result<M
 
 fn way_out(consent: Consent) -> &'static str {
     match consent {
-        Consent::No => "; -y mends it",
-        Consent::Harmless => "; mending it may lose something: run fsck.rdaxfs without -p",
+        Consent::No => "; -y repairs them",
+        Consent::Harmless => "; repairing them may lose something: run fsck.rdaxfs without -p",
         Consent::Yes | Consent::Ask => "",
     }
 }
 
 fn report(arguments: &Arguments, found: &Survey) {
-    println!(
+    say!(
         "{}: {} inodes, {} blocks free",
-        arguments.path.display(),
+        safe_path(&arguments.path),
         found.inodes.len(),
         found.free_blocks
     );

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, ValueHint};
 
-/// Check a volume of rdaxfs, and mend it.
+/// Check an rdaxfs volume, and repair it.
 #[derive(Debug, Parser)]
 #[command(name = "fsck.rdaxfs", version, after_help = EXIT_STATUS)]
 pub struct Arguments {
@@ -14,7 +14,7 @@ pub struct Arguments {
     #[arg(short = 'n', conflicts_with_all = ["preen", "yes"])]
     pub no: bool,
 
-    /// Mend without questions what loses nothing; stop at anything else
+    /// Repair without questions what loses nothing; stop at anything else
     #[arg(short = 'p', short_alias = 'a', conflicts_with = "yes")]
     pub preen: bool,
 
@@ -26,6 +26,12 @@ pub struct Arguments {
     #[arg(short = 'f')]
     pub force: bool,
 
+    /// Take the copy of the superblock in BLOCK, the volume's last one
+    ///
+    /// Needed where block 0 does not have an rdaxfs superblock any more: something else may have replaced the volume.
+    #[arg(short = 'b', value_name = "BLOCK", conflicts_with = "preen")]
+    pub copy: Option<u64>,
+
     /// Write how far the check is to a file descriptor, as e2fsck does; 0: a bar on the terminal
     #[arg(short = 'C', value_name = "FD")]
     pub progress: Option<i32>,
@@ -35,9 +41,8 @@ pub struct Arguments {
     pub path: PathBuf,
 }
 
-const EXIT_STATUS: &str = "Exit status: 0 if nothing is wrong, 1 if all that was wrong has been \
-                           mended, 4 if something is wrong still, 8 if the check could not be done, \
-                           16 if the arguments are wrong.";
+const EXIT_STATUS: &str = "Exit status: 0 if there are no errors, 1 if all errors were repaired, \
+                           4 if errors remain, 8 if the check could not be done, 16 if the arguments are wrong.";
 
 /// What [`Arguments`] are parsed by.
 #[must_use]

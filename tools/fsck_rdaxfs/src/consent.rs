@@ -2,10 +2,11 @@
 
 //! Whether something may be mended.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal};
 
 use anyhow::{bail, Result};
 use rdaxfs_check::Problem;
+use terminal::output;
 
 use crate::cli::Arguments;
 
@@ -40,16 +41,17 @@ impl Consent {
             Self::No => false,
             Self::Harmless => problem.is_harmless(),
             Self::Yes => true,
-            Self::Ask => ask("Mend"),
+            Self::Ask => ask("Repair"),
         }
     }
 }
 
 /// Asks at the terminal; no answer is a no.
 pub(crate) fn ask(what: &str) -> bool {
-    print!("{what}? [y/n] ");
     let mut answer = String::new();
-    if io::stdout().flush().is_err() || io::stdin().lock().read_line(&mut answer).is_err() {
+    if !output::prompt(format_args!("{what}? [y/n] "))
+        || io::stdin().lock().read_line(&mut answer).is_err()
+    {
         return false;
     }
     matches!(answer.trim(), "y" | "Y" | "yes")

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use rdaxfs_check::{Operator, Problem, Progress};
+use terminal::say;
 
 use crate::consent::Consent;
 use crate::progress::Meter;
@@ -43,7 +44,7 @@ impl Operator for Desk {
             .answers
             .entry(problem.to_string())
             .or_insert_with_key(|text| {
-                println!("{text}");
+                say!("{text}");
                 self.consent.to(problem)
             })
     }

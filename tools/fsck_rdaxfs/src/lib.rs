@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Checks and mends a volume of rdaxfs.
+//! Checks and repairs an rdaxfs volume.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -9,6 +9,8 @@ pub mod check;
 pub mod cli;
 mod consent;
 mod desk;
+mod device;
+mod identify;
 mod progress;
 mod status;
 

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use fsck_rdaxfs::cli::Arguments;
 use fsck_rdaxfs::{check, Status};
+use terminal::complain;
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -26,11 +27,18 @@ fn main() -> ExitCode {
             return status.into();
         }
     };
-    match check::run(&arguments) {
-        Ok(status) => status.into(),
+    let status = match check::run(&arguments) {
+        Ok(status) => status,
         Err(error) => {
-            eprintln!("fsck.rdaxfs: {error:#}");
-            Status::FAILED.into()
+            complain!("fsck.rdaxfs: {error:#}");
+            Status::FAILED
+        }
+    };
+    match terminal::finish() {
+        Ok(()) => status.into(),
+        Err(error) => {
+            complain!("fsck.rdaxfs: standard output cannot be written: {error}");
+            status.and(Status::FAILED).into()
         }
     }
 }

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use rdaxfs_core::format::{
-    block_offset, group_bitmap, group_header, inode_offset, GroupHeader, Inode, Time, S_IFDIR,
-    S_IFREG,
+    block_offset, group_bitmap, group_header, inode_offset, GroupHeader, Inode, Time, STATE_CLEAN,
+    S_IFDIR, S_IFREG,
 };
 use rdaxfs_core::name::NewInode;
 use rdaxfs_core::volume::{Access, Volume};
@@ -141,11 +141,222 @@ fn a_wrong_bitmap_is_mended_by_preening() {
 fn the_copy_of_the_superblock_mends_the_first_one() {
     let image = Image::new();
     fill(&image);
-    image.store(0, &[0; 4096]);
+    // Damaged behind its magic number, which says whose it is.
+    image.store(8, &[0x55; 200]);
     let output = image.fsck(&["-p"]);
     assert_eq!(code(&output), 1, "{}", said(&output));
     assert_eq!(code(&image.fsck(&["-f", "-n"])), 0);
     assert_eq!(image.with(|volume, _| volume.blocks()), 2048);
+}
+
+/// Without the magic number the copy is only taken when it is asked for.
+#[test]
+fn a_copy_in_the_last_block_is_not_a_volume() {
+    let image = Image::new();
+    fill(&image);
+    image.store(0, &[0; 4096]);
+    let before = fs::read(&image.path).unwrap();
+    for how in ["-p", "-y", "-n"] {
+        let output = image.fsck(&["-f", how]);
+        assert_eq!(code(&output), 8, "{}", said(&output));
+        assert!(said(&output).contains("-b 2047"), "{}", said(&output));
+    }
+    for (arguments, status) in [
+        (["-b", "2047", "-p"], 16),
+        (["-b", "2046", "-y"], 8),
+        (["-b", "99999999999", "-y"], 8),
+    ] {
+        assert_eq!(code(&image.fsck(&arguments)), status, "{arguments:?}");
+    }
+    let output = image.fsck(&["-b", "2047", "-n"]);
+    assert_eq!(code(&output), 4, "{}", said(&output));
+    assert!(fs::read(&image.path).unwrap() == before);
+    let output = image.fsck(&["-b", "2047", "-y"]);
+    assert_eq!(code(&output), 1, "{}", said(&output));
+    assert_eq!(code(&image.fsck(&["-f", "-n"])), 0);
+    assert_eq!(image.with(|volume, _| volume.blocks()), 2048);
+}
+
+/// What has taken an rdaxfs volume's place, where each leaves the copy in the last block: nothing of it is changed,
+/// whatever is asked for.
+#[test]
+fn what_replaced_a_volume_is_left_alone() {
+    let luks: &[(u64, &[u8])] = &[(0, b"LUKS\xba\xbe\0\x02")];
+    let lvm: &[(u64, &[u8])] = &[(0, &[0; 512]), (512, b"LABELONE")];
+    let swap: &[(u64, &[u8])] = &[(0, &[0; 4086]), (4086, b"SWAPSPACE2")];
+    let md: &[(u64, &[u8])] = &[(4096, b"\xfc\x4e\x2b\xa9\x01\0\0\0")];
+    let bcache: &[(u64, &[u8])] = &[(
+        4096 + 24,
+        b"\xc6\x85\x73\xf6\x4e\x1a\x45\xca\x82\x65\xf5\x7f\x48\xba\x6d\x81",
+    )];
+    // Its first 1024 bytes are as they were, so that the rdaxfs superblock is whole.
+    let minix: &[(u64, &[u8])] = &[(0x410, b"\x8f\x13")];
+    let gpt: &[(u64, &[u8])] = &[(0, &[0; 510]), (510, b"\x55\xaa"), (512, b"EFI PART")];
+    for what in [luks, lvm, swap, md, bcache, minix, gpt] {
+        let image = Image::new();
+        fill(&image);
+        for &(offset, bytes) in what {
+            image.store(offset, bytes);
+        }
+        let before = fs::read(&image.path).unwrap();
+        for arguments in [
+            &["-p"][..],
+            &["-f", "-p"],
+            &["-y"],
+            &["-f", "-y"],
+            &["-b", "2047", "-y"],
+        ] {
+            let output = image.fsck(arguments);
+            assert_eq!(code(&output), 8, "{what:?}: {}", said(&output));
+            assert!(said(&output).contains("a signature of"), "{what:?}");
+            assert!(fs::read(&image.path).unwrap() == before, "{what:?}");
+        }
+    }
+}
+
+/// The same with what the formats' own programs write, as far as they are there.
+#[test]
+fn what_other_programs_made_is_left_alone() {
+    let programs: &[&[&str]] = &[
+        &["mke2fs", "-q", "-F"],
+        &["mkswap", "-q"],
+        &["mkfs.minix"],
+        &["mkfs.vfat"],
+        &["mkfs.exfat", "-q"],
+        &[
+            "cryptsetup",
+            "luksFormat",
+            "-q",
+            "--type",
+            "luks1",
+            "--iter-time",
+            "1",
+            "--key-file",
+            "/proc/self/exe",
+            "--keyfile-size",
+            "32",
+        ],
+        &[
+            "cryptsetup",
+            "luksFormat",
+            "-q",
+            "--type",
+            "luks2",
+            "--pbkdf",
+            "pbkdf2",
+            "--iter-time",
+            "1",
+            "--key-file",
+            "/proc/self/exe",
+            "--keyfile-size",
+            "32",
+        ],
+        &["sgdisk", "--new=1:0:0"],
+        &["mkfs.btrfs", "-q", "-f"],
+        &["mkfs.f2fs", "-q", "-f"],
+        &["mkfs.xfs", "-q", "-f"],
+        &["mkfs.erofs"],
+    ];
+    let mut tried = 0;
+    for command in programs {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("volume");
+        let medium = FileMedium::create(&path, 512 << 20).unwrap();
+        Mounted::make(medium, NOW).unwrap().unmount().unwrap();
+        let done = Command::new(command[0])
+            .args(&command[1..])
+            .arg(&path)
+            .output();
+        if !done.is_ok_and(|output| output.status.success()) {
+            println!("{command:?} cannot be run");
+            continue;
+        }
+        tried += 1;
+        // blkid has to find it afterwards as it does now.
+        let look = || Command::new("blkid").arg("-p").arg(&path).output().unwrap();
+        let before = look();
+        for how in ["-p", "-y"] {
+            let output = fsck(&["-f", how], &path);
+            assert_eq!(code(&output), 8, "{command:?}: {}", said(&output));
+        }
+        assert_eq!(look(), before, "{command:?}");
+    }
+    println!("{tried} programs");
+}
+
+/// A write that fails ends all writing: what says that the volume is clean comes after the rest.
+#[test]
+fn a_repair_that_cannot_be_written_does_not_say_clean() {
+    let image = Image::new();
+    fill(&image);
+    // What is repaired is behind the limit, and what says so is before it.
+    let copy = block_offset(2047) + 100;
+    image.store(copy, &[0x55; 4]);
+    let output = Command::new("bash")
+        .args(["-c", "trap '' XFSZ; ulimit -f 1024; exec \"$0\" -y \"$1\""])
+        .arg(env!("CARGO_BIN_EXE_fsck_rdaxfs"))
+        .arg(&image.path)
+        .output()
+        .unwrap();
+    assert_eq!(code(&output), 8, "{}", said(&output));
+    assert!(
+        said(&output).contains("File too large"),
+        "{}",
+        said(&output)
+    );
+    let medium = FileMedium::open(&image.path, false).unwrap();
+    let superblock = FileVolume::probe(&medium).unwrap();
+    assert_ne!(superblock.state.get(), STATE_CLEAN);
+    drop(medium);
+    assert_eq!(code(&image.fsck(&["-y"])), 1);
+    assert_eq!(code(&image.fsck(&["-n"])), 0);
+}
+
+/// A repair does not stop because nobody hears of it.
+#[test]
+fn output_that_cannot_be_written_stops_no_repair() {
+    let full = || {
+        File::options()
+            .write(true)
+            .open("/dev/full")
+            .unwrap()
+            .into()
+    };
+    let closed = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        std::process::Stdio::from(writer)
+    };
+    let outputs: [(fn() -> std::process::Stdio, i32); 2] = [(full, 1 | 8), (closed, 1)];
+    for (output, status) in outputs {
+        let image = Image::new();
+        fill(&image);
+        image.store(block_offset(group_bitmap(0)) + 100, &[0xff; 400]);
+        let done = Command::new(env!("CARGO_BIN_EXE_fsck_rdaxfs"))
+            .args(["-f", "-y"])
+            .arg(&image.path)
+            .stdout(output())
+            .output()
+            .unwrap();
+        assert_eq!(code(&done), status, "{}", said(&done));
+        assert_eq!(code(&image.fsck(&["-f", "-n"])), 0);
+    }
+}
+
+/// A volume that is cut off says how long it is, and how long it should be.
+#[test]
+fn a_volume_that_is_cut_off_says_so() {
+    let image = Image::new();
+    let file = File::options().write(true).open(&image.path).unwrap();
+    file.set_len(4 << 20).unwrap();
+    let output = image.fsck(&["-y"]);
+    assert_eq!(code(&output), 8);
+    let said = said(&output);
+    assert!(
+        said.contains("8388608") && said.contains("4194304"),
+        "{said}"
+    );
+    assert!(!said.contains("run fsck"), "{said}");
 }
 
 #[test]
@@ -227,7 +438,7 @@ fn bad_arguments_are_named() {
     let path = folder.path().join("zeros");
     fs::write(&path, vec![0; 1 << 20]).unwrap();
     for (arguments, path, status, message) in [
-        (&["-n"][..], &*path, 8, "no volume of rdaxfs"),
+        (&["-n"][..], &*path, 8, "is not an rdaxfs volume"),
         (&["-n", "-y"], &path, 16, "-n"),
         (&[], &path, 8, "give -n, -p or -y"),
         (&["-n"], Path::new("/nowhere"), 8, "/nowhere"),

@@ -10,7 +10,7 @@ use uuid::Uuid;
 /// The longest label, in bytes.
 const LABEL_BYTES: usize = 32;
 
-/// Make a volume of rdaxfs on a device or in a file.
+/// Make an rdaxfs volume on a device or in a file.
 #[derive(Debug, Parser)]
 #[command(name = "mkfs.rdaxfs", version, after_help = EXIT_STATUS)]
 pub struct Arguments {
@@ -53,11 +53,10 @@ pub fn command() -> clap::Command {
 pub struct Label(pub [u8; LABEL_BYTES]);
 
 impl Label {
-    /// What it says.
+    /// What it says, without the zeros behind it.
     #[must_use]
-    pub fn text(&self) -> String {
-        let bytes = self.0.split(|&byte| byte == 0).next().unwrap_or(&[]);
-        String::from_utf8_lossy(bytes).into_owned()
+    pub fn bytes(&self) -> &[u8] {
+        self.0.split(|&byte| byte == 0).next().unwrap_or(&[])
     }
 }
 

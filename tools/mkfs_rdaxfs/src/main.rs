@@ -9,12 +9,23 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use mkfs_rdaxfs::{cli::Arguments, make};
+use terminal::complain;
 
 fn main() -> ExitCode {
-    match make::run(&Arguments::parse()) {
+    let arguments = Arguments::parse();
+    if let Err(error) = make::run(&arguments) {
+        complain!("mkfs.rdaxfs: {error:#}");
+        return ExitCode::FAILURE;
+    }
+    match terminal::finish() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("mkfs.rdaxfs: {error:#}");
+            let done = if arguments.dry_run {
+                "nothing was changed"
+            } else {
+                "the volume was made"
+            };
+            complain!("mkfs.rdaxfs: standard output cannot be written: {error}; {done}");
             ExitCode::FAILURE
         }
     }

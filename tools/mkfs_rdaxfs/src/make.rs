@@ -2,9 +2,7 @@
 
 //! Makes the volume that was asked for.
 
-use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,7 +10,8 @@ use anyhow::{anyhow, bail, Context, Result};
 use rdaxfs_core::format::{Time, BLOCK_SIZE, MAX_BLOCKS, MIN_BLOCKS};
 use rdaxfs_core::make::{make, Options};
 use rdaxfs_core::platform::Medium;
-use rdaxfs_host::FileMedium;
+use rdaxfs_host::{loop_device_of, DeviceLock, FileMedium, Scope};
+use terminal::{safe, safe_path, say};
 use uuid::Uuid;
 
 use crate::cli::Arguments;
@@ -25,10 +24,13 @@ use crate::{alignment, signature};
 /// If it was not made. Until a file system that is there already would be overwritten, nothing is changed.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let path = &arguments.path;
-    let shown = path.display();
-    if let Some(user) = used_by_loop(path)? {
+    let shown = safe_path(path);
+    if let Some(user) = loop_device_of(path) {
+        let user = safe_path(&user);
         bail!("{shown} is in use by {user}; detach it first (losetup --detach {user})");
     }
+    // From the look at what is there until the volume is made.
+    let lock = (!arguments.dry_run).then(|| lock(path)).transpose()?;
     let medium = open(path, !arguments.dry_run)?;
     let options = options(arguments, &medium)?;
     if !arguments.force {
@@ -38,43 +40,66 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     if !arguments.dry_run {
         signature::erase(path, medium)?;
-        let medium = open(path, true)?;
-        make(&medium, &options).with_context(|| format!("no volume can be made on {shown}"))?;
-        medium
-            .sync()
-            .with_context(|| format!("{shown} cannot be written"))?;
+        write(path, &options)?;
     }
+    drop(lock);
     if !arguments.quiet {
         report(arguments, &options);
     }
     Ok(())
 }
 
-fn open(path: &Path, write: bool) -> Result<FileMedium> {
-    FileMedium::open(path, write).map_err(|error| {
-        let shown = path.display();
-        if error.kind() == io::ErrorKind::ResourceBusy {
-            return anyhow!("{shown} is mounted or in use otherwise; unmount it first");
+/// Writes the volume. Its superblocks are written last, and only if all else is on the medium.
+fn write(path: &Path, options: &Options) -> Result<()> {
+    let shown = safe_path(path);
+    let medium = open(path, true)?.durable_fences();
+    let made = make(&medium, options);
+    // What could not be written says more than what came of it.
+    medium
+        .sync()
+        .with_context(|| format!("{shown} cannot be written; there is no volume on it now"))?;
+    made.map(drop)
+        .with_context(|| format!("no volume can be made on {shown}"))
+}
+
+fn lock(path: &Path) -> Result<DeviceLock> {
+    DeviceLock::take(path, Scope::WholeDisk).map_err(|error| {
+        let shown = safe_path(path);
+        if error.kind() == io::ErrorKind::WouldBlock {
+            return anyhow!("{shown} is locked by another program; try again when that is done");
         }
         anyhow!(error).context(format!("{shown} cannot be opened"))
     })
 }
 
+fn open(path: &Path, write: bool) -> Result<FileMedium> {
+    let shown = safe_path(path);
+    FileMedium::open(path, write).map_err(|error| match error.kind() {
+        io::ErrorKind::ResourceBusy => {
+            anyhow!("{shown} is mounted or in use otherwise; unmount it first")
+        }
+        // What the kernel has for a device that is set read-only.
+        io::ErrorKind::PermissionDenied if error.raw_os_error() == Some(EPERM) => {
+            anyhow!("{shown} is read-only; a device can be made writable with blockdev --setrw")
+        }
+        _ => anyhow!(error).context(format!("{shown} cannot be opened")),
+    })
+}
+
+/// Operation not permitted.
+const EPERM: i32 = 1;
+
 fn options(arguments: &Arguments, medium: &FileMedium) -> Result<Options> {
-    let shown = arguments.path.display();
-    let blocks = medium.len() / BLOCK_SIZE;
+    let shown = safe_path(&arguments.path);
+    let (bytes, blocks) = (medium.bytes(), medium.len() / BLOCK_SIZE);
     if blocks < MIN_BLOCKS {
         bail!(
-            "{shown} has {} bytes; a volume needs {} KiB",
-            medium.len(),
+            "{shown} has {bytes} bytes; a volume needs {} KiB",
             (MIN_BLOCKS * BLOCK_SIZE) >> 10
         );
     }
     if blocks > MAX_BLOCKS {
-        bail!(
-            "{shown} has {} bytes; a volume has at most 16 TiB",
-            medium.len()
-        );
+        bail!("{shown} has {bytes} bytes; a volume has at most 16 TiB");
     }
     let align_offset = alignment::first_aligned_block(&arguments.path).unwrap_or(0);
     let (first, second) = Uuid::new_v4().as_u64_pair();
@@ -104,42 +129,19 @@ fn report(arguments: &Arguments, options: &Options) {
     } else {
         "has"
     };
-    println!(
+    say!(
         "{} {would} {} blocks of 4096 bytes, groups: {}, journal slots: {}",
-        arguments.path.display(),
+        safe_path(&arguments.path),
         options.blocks,
         rdaxfs_core::format::groups_of(options.blocks),
         options.slots,
     );
-    println!("UUID: {}", Uuid::from_bytes(options.uuid));
-    let label = arguments.label.text();
+    say!("UUID: {}", Uuid::from_bytes(options.uuid));
+    let label = safe(arguments.label.bytes());
     if !label.is_empty() {
-        println!("label: {label}");
+        say!("label: {label}");
     }
     if options.align_offset != 0 {
-        println!("huge pages from block {} on", options.align_offset);
+        say!("huge pages from block {} on", options.align_offset);
     }
-}
-
-/// The loop device that uses a file. A block device need not be looked for: it is opened exclusively.
-fn used_by_loop(path: &Path) -> Result<Option<String>> {
-    let file = fs::metadata(path).with_context(|| path.display().to_string())?;
-    let Ok(devices) = fs::read_dir("/sys/block") else {
-        return Ok(None);
-    };
-    for device in devices.flatten() {
-        let Ok(backing) = fs::read_to_string(device.path().join("loop/backing_file")) else {
-            continue;
-        };
-        let Ok(other) = fs::metadata(backing.trim_end_matches('\n')) else {
-            continue;
-        };
-        if (other.dev(), other.ino()) == (file.dev(), file.ino()) {
-            return Ok(Some(format!(
-                "/dev/{}",
-                device.file_name().to_string_lossy()
-            )));
-        }
-    }
-    Ok(None)
 }

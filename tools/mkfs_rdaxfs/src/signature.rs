@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is on a device already. util-linux knows the signatures of all file systems: blkid(8) finds them
-//! and wipefs(8) erases them, of which a Debian system always has both.
+//! What is on a device already. util-linux's blkid(8) finds the signatures of all file systems, and its wipefs(8)
+//! erases them; what is likely is found without blkid too.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,11 +10,11 @@ use anyhow::{bail, Context, Result};
 use rdaxfs_core::format::{block_offset, BLOCK_SIZE, SUPER_MAGIC};
 use rdaxfs_core::platform::{Medium, Stores};
 use rdaxfs_host::FileMedium;
+use signatures::blkid::{self, View};
+use signatures::Place;
+use terminal::{safe_path, safe_str};
 
 const MIB: u64 = 1 << 20;
-
-/// The exit status by which blkid says that it found nothing.
-const NOTHING_FOUND: i32 = 2;
 
 /// Where signatures are: the first and the last MiB.
 fn ends(medium: &FileMedium) -> impl Iterator<Item = u64> {
@@ -29,47 +29,36 @@ fn ends(medium: &FileMedium) -> impl Iterator<Item = u64> {
 ///
 /// If that cannot be found out.
 pub fn find(path: &Path, medium: &FileMedium) -> Result<Option<String>> {
-    for block in [0, (medium.len() / BLOCK_SIZE).saturating_sub(1)] {
-        let mut magic = [0; 8];
-        if medium.read(block_offset(block), &mut magic).is_err() {
-            return Ok(Some(format!(
-                "something in block {block} that cannot be read"
-            )));
-        }
-        if u64::from_le_bytes(magic) == SUPER_MAGIC {
-            return Ok(Some("an rdaxfs volume".into()));
-        }
+    if let Some(found) = rdaxfs_at(medium, 0, "an rdaxfs volume") {
+        return Ok(Some(found));
     }
-    let output = Command::new("blkid")
-        .args([
-            "--probe",
-            "--output",
-            "value",
-            "--match-tag",
-            "TYPE",
-            "--match-tag",
-            "PTTYPE",
-            "--",
-        ])
-        .arg(path)
-        .output()
-        .context("blkid (of util-linux) cannot be run, so that nobody knows what is there")?;
-    match output.status.code() {
-        Some(0) => {
-            let found = String::from_utf8_lossy(&output.stdout);
-            let kinds: Vec<&str> = found.split_whitespace().collect();
-            Ok((!kinds.is_empty()).then(|| format!("a signature of {}", kinds.join(" and "))))
-        }
-        Some(NOTHING_FOUND) => Ok(None),
-        _ => {
-            let why = String::from_utf8_lossy(&output.stderr);
-            bail!(
-                "blkid cannot tell what is on {}: {}; -f overwrites it",
-                path.display(),
-                why.trim()
-            )
-        }
+    let looked = blkid::look(path).with_context(|| {
+        format!(
+            "what is on {} is not known; -f overwrites it",
+            safe_path(path)
+        )
+    })?;
+    if let View::Found(kinds) = looked {
+        return Ok(Some(format!("a signature of {}", kinds.join(" and "))));
     }
+    if let Some(found) = signatures::find(medium, Place::Anywhere) {
+        return Ok(Some(found.to_string()));
+    }
+    let last = (medium.len() / BLOCK_SIZE).saturating_sub(1);
+    Ok(rdaxfs_at(
+        medium,
+        last,
+        "the copy of an rdaxfs superblock in its last block",
+    ))
+}
+
+/// Whether rdaxfs's magic number is in a block, or something that cannot be read.
+fn rdaxfs_at(medium: &FileMedium, block: u64, what: &str) -> Option<String> {
+    let mut magic = [0; 8];
+    if medium.read(block_offset(block), &mut magic).is_err() {
+        return Some(format!("something in block {block} that cannot be read"));
+    }
+    (u64::from_le_bytes(magic) == SUPER_MAGIC).then(|| what.to_owned())
 }
 
 /// Erases the signatures of other file systems: one that stays would have its fsck "repair" the volume.
@@ -97,7 +86,10 @@ pub fn erase(path: &Path, medium: FileMedium) -> Result<()> {
         .context("wipefs (of util-linux) cannot be run")?;
     if !output.status.success() {
         let why = String::from_utf8_lossy(&output.stderr);
-        bail!("the old signatures cannot be erased: {}", why.trim());
+        bail!(
+            "the old signatures cannot be erased: {}",
+            safe_str(why.trim())
+        );
     }
     Ok(())
 }

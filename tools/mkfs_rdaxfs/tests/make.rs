@@ -157,3 +157,83 @@ fn bad_arguments_are_named() {
         assert!(stderr(&output).contains(message), "{}", stderr(&output));
     }
 }
+
+/// A volume whose blocks could not all be written is not one: nothing is written after the first error.
+#[test]
+fn a_volume_that_cannot_be_written_is_not_published() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = sparse(&folder, 16 << 20);
+    // With SIGXFSZ ignored, a write beyond the limit is EFBIG: here beyond the second block.
+    let output = Command::new("bash")
+        .args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" -f \"$1\""])
+        .arg(env!("CARGO_BIN_EXE_mkfs_rdaxfs"))
+        .arg(&path)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(stderr(&output).contains("File too large"), "{output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    let medium = FileMedium::open(&path, false).unwrap();
+    assert!(Volume::<Host<FileMedium>>::probe(&medium).is_err());
+}
+
+#[test]
+fn output_that_cannot_be_written_is_an_error_and_no_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = sparse(&folder, 1 << 20);
+    let run = |output: std::process::Stdio| {
+        Command::new(env!("CARGO_BIN_EXE_mkfs_rdaxfs"))
+            .args(["-f", "-L", "label"])
+            .arg(&path)
+            .stdout(output)
+            .output()
+            .unwrap()
+    };
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let output = run(full.into());
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(
+        stderr(&output).contains("the volume was made"),
+        "{output:?}"
+    );
+    // Nobody reads on, as with `| head -1`.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = run(writer.into());
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+    assert_eq!(probe(&path).blocks.get(), 256);
+}
+
+#[test]
+fn a_file_that_another_program_has_locked_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = sparse(&folder, 1 << 20);
+    let file = File::options().write(true).open(&path).unwrap();
+    let locked = Command::new("flock")
+        .args(["--exclusive", "--nonblock"])
+        .arg(&path)
+        .args(["sleep", "30"])
+        .spawn();
+    let mut locked = locked.expect("flock (of util-linux) can be run");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let output = mkfs(&["-f"], &path);
+    let _ = locked.kill();
+    let _ = locked.wait();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(
+        stderr(&output).contains("locked by another program"),
+        "{output:?}"
+    );
+    assert_eq!(file.metadata().unwrap().blocks(), 0);
+}
+
+/// A label cannot steer the terminal.
+#[test]
+fn a_label_is_shown_without_its_controls() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = sparse(&folder, 1 << 20);
+    let output = mkfs(&["-L", "a\u{202e}b"], &path);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains(r"label: a\u{202e}b"), "{said}");
+}

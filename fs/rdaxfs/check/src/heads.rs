@@ -6,14 +6,16 @@ use rdaxfs_core::platform::{Digest, Medium};
 
 use crate::image::Image;
 use crate::survey::Survey;
-use crate::{groups, superblock};
+use crate::{groups, records, superblock};
 
-/// Whether both copies of the superblock and the groups' headers are good, and the headers' counters add up
-/// to the superblock's totals: whether there is no reason to doubt a volume that says it is clean.
+/// Whether both copies of the superblock, the groups' headers and the journal can be read and are good, and the
+/// headers' counters add up to the superblock's totals: whether there is no reason to doubt a volume that says it
+/// is clean.
 #[must_use]
 pub fn heads_agree<M: Medium + Digest>(image: &Image<'_, M>) -> bool {
     let mut survey = Survey::default();
     superblock::judge(image, &mut survey);
+    records::judge(image, &mut survey);
     let (mut free, mut inodes) = (0, 0_u64);
     for group in 0..image.groups() {
         let header = groups::judge_header(image, &mut survey, group);

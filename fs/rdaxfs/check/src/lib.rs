@@ -38,5 +38,5 @@ pub use image::Image;
 pub use mend::{Mended, Mending, Operator, Stuck};
 pub use names::{finish_all, reconnect, Reconnected};
 pub use records::discard_records;
-pub use superblock::choose as choose_superblock;
+pub use superblock::{by_copy as superblock_by_copy, choose as choose_superblock, has_magic};
 pub use survey::{survey, InodeInfo, Progress, Survey};

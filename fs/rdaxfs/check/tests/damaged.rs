@@ -5,7 +5,9 @@
 
 use std::mem::offset_of;
 
-use rdaxfs_check::{choose_superblock, reconnect, survey, Image, Mending, Problem, Survey};
+use rdaxfs_check::{
+    choose_superblock, reconnect, superblock_by_copy, survey, Image, Mending, Problem, Survey,
+};
 use rdaxfs_core::format::{
     block_offset, group_metadata, inode_block, inode_offset, inode_slot, Inode, InodeChunk,
     NodeHeader, Superblock, Time, BLOCK_SIZE, DIRECTORY_LEAF_MAGIC, INNER_MAGIC, INODE_SIZE,
@@ -15,6 +17,7 @@ use rdaxfs_core::inode::MapState;
 use rdaxfs_core::name::NewInode;
 use rdaxfs_core::platform::{Digest, Medium, Stores};
 use rdaxfs_core::volume::{read_superblock, Access};
+use rdaxfs_core::Error;
 use rdaxfs_host::{Dram, Mounted};
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
@@ -279,12 +282,30 @@ fn of_two_superblocks_the_one_that_fits_is_taken() {
         assert_eq!(problems, []);
         has_many(medium);
     }
-    // One that is lost altogether is the copy's too.
+    // So is one that is damaged behind its magic number.
     let medium = many();
+    medium.copy_nt(8, &[0x55; 8]).unwrap();
+    assert!(choose_superblock(&medium).unwrap().1.is_some());
+}
+
+/// Without the magic number in block 0, something else may have replaced the volume: the copy is only taken when
+/// it is asked for, by its place.
+#[test]
+fn a_copy_alone_is_not_a_volume() {
+    let medium = many();
+    let last = medium.blocks() - 1;
     medium
         .copy_nt(0, Superblock::new_zeroed().as_bytes())
         .unwrap();
-    assert!(choose_superblock(&medium).unwrap().1.is_some());
+    assert_eq!(choose_superblock(&medium).err(), Some(Error::Invalid));
+    assert_eq!(
+        superblock_by_copy(&medium, last - 1).err(),
+        Some(Error::Invalid)
+    );
+    let (superblock, wrong) = superblock_by_copy(&medium, last).unwrap();
+    assert_eq!(superblock.blocks.get(), last + 1);
+    assert!(wrong.expect("the first copy is missing").apply(&medium));
+    assert!(choose_superblock(&medium).unwrap().1.is_none());
 }
 
 /// Takes away the folder that some files have their names in.

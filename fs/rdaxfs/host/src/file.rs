@@ -88,15 +88,44 @@ impl Cached {
 /// device mends it, and what was lost is zeros. Who stores there has judged before what is lost.
 ///
 /// Blocks are cached. What was stored is written at a [`fence`](Stores::fence), and durable after
-/// [`sync`](Self::sync). Opened for reading only, what is stored stays in memory: so a repair can be
-/// tried.
+/// [`sync`](Self::sync), or at the fence itself with [`durable_fences`](Self::durable_fences). Opened for
+/// reading only, what is stored stays in memory: so a repair can be tried.
+///
+/// The first error of a write is kept. Nothing is written after it: a later store may rely on the one that
+/// failed, as a superblock relies on the rest of the volume. Stores then fail with [`Error::Io`], and
+/// [`sync`](Self::sync) returns the error each time.
 pub struct FileMedium {
     file: File,
-    len: u64,
+    /// The device's length, which need not be a multiple of a block.
+    bytes: u64,
+    is_file: bool,
     write: bool,
+    durable_fences: bool,
     cache: Mutex<HashMap<u64, Cached>>,
-    /// The first error of a write that could not be returned.
-    failed: Mutex<Option<io::Error>>,
+    failed: Failure,
+}
+
+/// The first error of a write, once there was one.
+#[derive(Default)]
+struct Failure(Mutex<Option<(io::ErrorKind, Option<i32>)>>);
+
+impl Failure {
+    fn lock(&self) -> MutexGuard<'_, Option<(io::ErrorKind, Option<i32>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, error: &io::Error) {
+        self.lock()
+            .get_or_insert((error.kind(), error.raw_os_error()));
+    }
+
+    fn check(&self) -> io::Result<()> {
+        match *self.lock() {
+            None => Ok(()),
+            Some((_, Some(errno))) => Err(io::Error::from_raw_os_error(errno)),
+            Some((kind, None)) => Err(kind.into()),
+        }
+    }
 }
 
 impl FileMedium {
@@ -118,15 +147,32 @@ impl FileMedium {
             options.custom_flags((OFlags::DIRECT | exclusive).bits() as i32);
         }
         let mut file = options.open(path)?;
-        let len = file.seek(SeekFrom::End(0))?;
-        let (cache, failed) = (Mutex::default(), Mutex::new(None));
+        let bytes = file.seek(SeekFrom::End(0))?;
         Ok(Self {
             file,
-            len: len & !(BLOCK_SIZE - 1),
+            bytes,
+            is_file: kind.is_file(),
             write,
-            cache,
-            failed,
+            durable_fences: false,
+            cache: Mutex::default(),
+            failed: Failure::default(),
         })
+    }
+
+    /// Makes what was stored durable at each fence, as persistent memory does.
+    ///
+    /// An error that the kernel only notices when it writes its page cache back is then noticed before the
+    /// stores that follow the fence.
+    #[must_use]
+    pub fn durable_fences(mut self) -> Self {
+        self.durable_fences = true;
+        self
+    }
+
+    /// The length of the file or device in bytes. [`Medium::len`] is this, rounded down to whole blocks.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Makes a file of so many bytes, all zero, and opens it.
@@ -143,25 +189,29 @@ impl FileMedium {
     ///
     /// # Errors
     ///
-    /// The first error of any write since the last call.
+    /// The first error of any write since the medium was opened.
     pub fn sync(&self) -> io::Result<()> {
         self.write_back(&mut self.cache());
-        if let Some(error) = self
-            .failed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-        {
-            return Err(error);
-        }
-        if self.write {
-            self.file.sync_all()?;
-        }
-        Ok(())
+        self.make_durable();
+        self.failed.check()
     }
 
     fn cache(&self) -> MutexGuard<'_, HashMap<u64, Cached>> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stores fail from the first failed write on.
+    fn check_stores(&self) -> Result {
+        self.failed.check().map_err(|_| Error::Io)
+    }
+
+    fn make_durable(&self) {
+        if !self.write || self.failed.check().is_err() {
+            return;
+        }
+        if let Err(error) = self.file.sync_data() {
+            self.failed.keep(&error);
+        }
     }
 
     fn write_back(&self, cache: &mut HashMap<u64, Cached>) {
@@ -175,12 +225,12 @@ impl FileMedium {
             let Some(cached) = cache.get_mut(&block) else {
                 continue;
             };
+            if self.failed.check().is_err() {
+                break;
+            }
             match self.file.write_all_at(&cached.block.0, block_offset(block)) {
                 Ok(()) => cached.dirty = false,
-                Err(error) => {
-                    let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-                    failed.get_or_insert(error);
-                }
+                Err(error) => self.failed.keep(&error),
             }
         }
         if cache.len() > MAX_BLOCKS {
@@ -197,7 +247,7 @@ impl FileMedium {
     ) -> Result {
         let end = offset
             .checked_add(len)
-            .filter(|&end| end <= self.len)
+            .filter(|&end| end <= self.len())
             .ok_or(Error::Io)?;
         let mut cache = self.cache();
         let mut at = offset;
@@ -222,7 +272,7 @@ impl FileMedium {
 
 impl Medium for FileMedium {
     fn len(&self) -> u64 {
-        self.len
+        self.bytes & !(BLOCK_SIZE - 1)
     }
 
     fn read(&self, offset: u64, into: &mut [u8]) -> Result {
@@ -239,12 +289,13 @@ impl Medium for FileMedium {
 impl Stores for FileMedium {
     fn store_u64(&self, offset: u64, value: u64) {
         if self.copy_nt(offset, &value.to_le_bytes()).is_err() {
-            let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-            failed.get_or_insert_with(|| io::Error::from_raw_os_error(Error::Io.errno()));
+            self.failed
+                .keep(&io::Error::from_raw_os_error(Error::Io.errno()));
         }
     }
 
     fn copy_nt(&self, offset: u64, bytes: &[u8]) -> Result {
+        self.check_stores()?;
         self.with_blocks(offset, bytes.len() as u64, |cached, range, at| {
             let len = range.len();
             cached.change()[range].copy_from_slice(&bytes[at..at + len]);
@@ -253,16 +304,13 @@ impl Stores for FileMedium {
     }
 
     fn zero_nt(&self, offset: u64, len: u64) -> Result {
+        self.check_stores()?;
         let whole = offset % BLOCK_SIZE == 0 && len % BLOCK_SIZE == 0;
-        if whole && offset.checked_add(len).is_some_and(|end| end <= self.len) {
+        if whole && offset.checked_add(len).is_some_and(|end| end <= self.len()) {
             // A sparse file stays sparse, and a bad block is mended.
             let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
             let zero = FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE;
-            let is_file = self
-                .file
-                .metadata()
-                .is_ok_and(|metadata| metadata.is_file());
-            let how = if is_file { hole } else { zero };
+            let how = if self.is_file { hole } else { zero };
             if self.write && fallocate(&self.file, how, offset, len).is_ok() {
                 let mut cache = self.cache();
                 for block in offset >> BLOCK_SHIFT..(offset + len) >> BLOCK_SHIFT {
@@ -286,6 +334,9 @@ impl Stores for FileMedium {
 
     fn fence(&self) {
         self.write_back(&mut self.cache());
+        if self.durable_fences {
+            self.make_durable();
+        }
     }
 }
 

@@ -23,10 +23,14 @@ mod digest;
 mod dram;
 mod file;
 mod host;
+mod in_use;
 mod mounted;
+mod trouble;
 
 pub use digest::{crc32c, siphash};
 pub use dram::Dram;
 pub use file::FileMedium;
 pub use host::Host;
+pub use in_use::{loop_device_of, DeviceLock, Scope};
 pub use mounted::{totals, Mounted};
+pub use trouble::Trouble;

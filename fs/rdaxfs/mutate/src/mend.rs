@@ -3,9 +3,11 @@
 //! Mends a volume as `fsck.rdaxfs -y` does.
 
 use rdaxfs_check::{
-    choose_superblock, discard_records, reconnect, survey, Image, Mending, Problem, Survey,
+    choose_superblock, discard_records, has_magic, reconnect, superblock_by_copy, survey, Finding,
+    Image, Mending, Problem, Survey,
 };
-use rdaxfs_core::format::Time;
+use rdaxfs_core::format::{Superblock, Time, BLOCK_SIZE};
+use rdaxfs_core::platform::Medium;
 use rdaxfs_core::volume::Access;
 use rdaxfs_core::{Error, Result};
 use rdaxfs_host::Mounted;
@@ -47,7 +49,7 @@ pub fn mend(medium: &Memory) -> Mended {
 
 fn mend_all(medium: &Memory) -> Mended {
     medium.allow(MANY);
-    let Ok((superblock, wrong)) = choose_superblock(medium) else {
+    let Ok((superblock, wrong)) = choose(medium) else {
         return Mended::NoSuperblock;
     };
     let mut mending = Mending::default();
@@ -64,8 +66,8 @@ fn mend_all(medium: &Memory) -> Mended {
         );
         discard_records(medium, &superblock);
     }
-    match MemoryVolume::probe(medium) {
-        Ok(superblock) if superblock.ro_compat.get() == 0 => {}
+    match choose_superblock(medium) {
+        Ok((superblock, _)) if superblock.ro_compat.get() == 0 => {}
         // It has unknown features, or a forged record has been done that destroys both copies.
         _ => return Mended::NoSuperblock,
     }
@@ -85,6 +87,15 @@ fn mend_all(medium: &Memory) -> Mended {
     }
     assert_eq!(mending.rounds(), before, "finishing leaves something wrong");
     Mended::Good(before)
+}
+
+/// The superblock; by its copy, where the first one has lost its magic number, as `fsck.rdaxfs -b` does.
+fn choose(medium: &Memory) -> Result<(Superblock, Option<Finding>)> {
+    if !matches!(has_magic(medium), Ok(true)) {
+        let last = (medium.len() / BLOCK_SIZE).saturating_sub(1);
+        return superblock_by_copy(medium, last);
+    }
+    choose_superblock(medium)
 }
 
 fn give_names(medium: &Memory, unconnected: &[u64]) -> Result {
@@ -126,6 +137,6 @@ pub(crate) fn shows() -> bool {
 /// A survey, if there is a good superblock.
 pub(crate) fn look(medium: &Memory) -> Option<Survey> {
     medium.allow(SURVEY);
-    let (superblock, _) = choose_superblock(medium).ok()?;
+    let (superblock, _) = choose(medium).ok()?;
     Some(survey(&Image::new(medium, superblock), |_| {}))
 }
