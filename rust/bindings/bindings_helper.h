@@ -7,14 +7,20 @@
 #include <linux/badblocks.h>
 #include <linux/blk_types.h>
 #include <linux/blkdev.h>
+#include <linux/crc32.h>
 #include <linux/dax.h>
 #include <linux/device.h>
+#include <linux/filelock.h>
+#include <linux/fs.h>
+#include <linux/fs_context.h>
+#include <linux/fs_parser.h>
 #include <linux/io.h>
 #include <linux/ioport.h>
 #include <linux/jiffies.h>
 #include <linux/kernfs.h>
 #include <linux/libnvdimm.h>
 #include <linux/memory_hotplug.h>
+#include <linux/mempool.h>
 #include <linux/memremap.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
@@ -24,7 +30,15 @@
 #include <linux/part_stat.h>
 #include <linux/platform_device.h>
 #include <linux/property.h>
+#include <linux/rcupdate.h>
+#include <linux/rwsem.h>
+#include <linux/sched/mm.h>
+#include <linux/seq_file.h>
 #include <linux/set_memory.h>
+#include <linux/siphash.h>
+#include <linux/slab.h>
+#include <linux/statfs.h>
+#include <linux/string.h>
 #include <linux/sysfs.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
@@ -47,9 +61,14 @@ const u32 RUST_CONST_HELPER_BLK_FEAT_SYNCHRONOUS = (__force u32)BLK_FEAT_SYNCHRO
 const u32 RUST_CONST_HELPER_BLK_FEAT_WRITE_CACHE = (__force u32)BLK_FEAT_WRITE_CACHE;
 const u8 RUST_CONST_HELPER_BLK_STS_IOERR = (__force u8)BLK_STS_IOERR;
 const u8 RUST_CONST_HELPER_BLK_STS_NOTSUPP = (__force u8)BLK_STS_NOTSUPP;
+const u32 RUST_CONST_HELPER_GFP_KERNEL = (__force u32)GFP_KERNEL;
+const u32 RUST_CONST_HELPER_GFP_NOFS = (__force u32)GFP_NOFS;
 #ifdef CONFIG_X86_MCE
 const u64 RUST_CONST_HELPER_MCE_HANDLED_UC = MCE_HANDLED_UC;
 const u64 RUST_CONST_HELPER_MCI_STATUS_MISCV = MCI_STATUS_MISCV;
 #endif
 const u32 RUST_CONST_HELPER_REQ_OP_MASK = (__force u32)REQ_OP_MASK;
 const u32 RUST_CONST_HELPER_REQ_PREFLUSH = (__force u32)REQ_PREFLUSH;
+const u32 RUST_CONST_HELPER_SB_RDONLY = SB_RDONLY;
+const u32 RUST_CONST_HELPER_SLAB_ACCOUNT = (__force u32)SLAB_ACCOUNT;
+const u32 RUST_CONST_HELPER_SLAB_RECLAIM_ACCOUNT = (__force u32)SLAB_RECLAIM_ACCOUNT;

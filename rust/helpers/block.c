@@ -18,3 +18,9 @@ struct gendisk *rust_ext_helper_dev_to_disk(struct device *dev)
 {
 	return dev_to_disk(dev);
 }
+
+sector_t rust_ext_helper_bdev_nr_sectors(struct block_device *bdev);
+sector_t rust_ext_helper_bdev_nr_sectors(struct block_device *bdev)
+{
+	return bdev_nr_sectors(bdev);
+}

@@ -8,10 +8,15 @@
 #include "../bindings/bindings_helper.h"
 
 #include "block.c"
+#include "dax.c"
 #include "device.c"
+#include "fs.c"
 #ifdef CONFIG_X86_MCE
 #include "mce.c"
 #endif
 #include "mm.c"
 #include "percpu.c"
 #include "pmem.c"
+#include "rwsem.c"
+#include "sched.c"
+#include "siphash.c"

@@ -6,5 +6,6 @@
 //! like memory, takes bios as they come: no request, no queue, no tag.
 
 pub mod bio;
+pub mod block_device;
 pub mod gen_disk;
 mod io_acct;

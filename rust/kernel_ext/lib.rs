@@ -9,7 +9,12 @@
 //! |---|---|
 //! | [`block::bio`] | `include/linux/bio.h` |
 //! | [`block::gen_disk`] | `include/linux/blkdev.h` |
+//! | [`block::block_device`] | `include/linux/blkdev.h` |
 //! | [`dax`] | `include/linux/dax.h` |
+//! | [`fs`] | `include/linux/fs.h`, `include/linux/fs_context.h` |
+//! | [`hash`] | `include/linux/crc32.h`, `include/linux/siphash.h` |
+//! | [`memalloc`] | `include/linux/sched/mm.h` |
+//! | [`mempool`] | `include/linux/mempool.h` |
 //! | `mce` | `arch/x86/include/asm/mce.h` |
 //! | [`memremap`] | `include/linux/memremap.h` |
 //! | [`module`] | `include/linux/module.h` |
@@ -18,6 +23,7 @@
 //! | [`platform`] | `include/linux/platform_device.h` |
 //! | [`pmem`] | `include/linux/libnvdimm.h`, `include/linux/uaccess.h` |
 //! | [`resource`] | `include/linux/ioport.h` |
+//! | [`sync::rwsem`] | `include/linux/rwsem.h` |
 //! | [`sysfs`] | `include/linux/sysfs.h` |
 
 #![no_std]
@@ -27,10 +33,14 @@ const __LOG_PREFIX: &[u8] = b"kernel_ext\0";
 
 pub mod block;
 pub mod dax;
+pub mod fs;
+pub mod hash;
 #[cfg(CONFIG_RUST_KERNEL_EXT_KUNIT_TEST)]
 pub mod kunit;
 #[cfg(CONFIG_X86_MCE)]
 pub mod mce;
+pub mod memalloc;
+pub mod mempool;
 pub mod memremap;
 pub mod module;
 pub mod module_param;
@@ -39,6 +49,8 @@ mod percpu;
 pub mod platform;
 pub mod pmem;
 pub mod resource;
+mod slab;
+pub mod sync;
 pub mod sysfs;
 
 /// Size of a page in bytes.

@@ -152,6 +152,22 @@ impl<'a> Window<'a> {
         unsafe { copy_mc(buf.as_mut_ptr(), src.addr, src.len) }
     }
 
+    /// Writes bytes to the front of the window, around the CPU's caches, and consumes it.
+    ///
+    /// Durable after the next [`fence`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Window::write_segment`].
+    #[inline]
+    pub fn write(&mut self, bytes: &[u8]) -> Result {
+        let dst = self.take_front(bytes.len()).ok_or(ENOSPC)?;
+        // SAFETY: By the type invariant `dst` is valid for as many bytes.
+        unsafe { bindings::memcpy_flushcache(dst.addr.cast(), bytes.as_ptr().cast(), dst.len) };
+        tell!(Store);
+        Ok(())
+    }
+
     /// Writes zeroes to the whole window, around the CPU's caches.
     ///
     /// Durable after the next [`fence`]. Gives the CPU away now and then, so it must not be called

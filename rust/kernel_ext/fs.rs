@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! File systems.
+//!
+//! A file system is a type that implements [`FileSystem`]; a [`Registration`] of it is what mount(2)
+//! finds. All else is generic over it: a [`SuperBlock<T>`] carries the file system's data of a
+//! mounted volume, an [`Inode<T>`] its data of an inode. Operations are traits that get such typed
+//! references. What a caller holds is in the types where it matters:
+//!
+//! | type | says |
+//! |---|---|
+//! | [`NewSuperBlock`](super_block::NewSuperBlock) | a super block without data, that no other task can see |
+//! | [`NewInode`](inode::NewInode) | an inode without data, which others that look for it wait for |
+//! | [`Locked`](inode::Locked) | an inode whose `i_rwsem` is held exclusively |
+//! | [`Child`](dentry::Child) | a dentry whose name is stable, because its parent's `i_rwsem` is held |
+//! | [`Evicted`](inode::Evicted) | an inode that has no user any more |
+//!
+//! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
+
+pub mod dax;
+pub mod dentry;
+pub mod dir;
+pub mod file_system;
+pub mod fs_context;
+pub mod fs_parser;
+pub mod inode;
+pub mod mnt_idmapping;
+pub mod namei;
+pub mod statfs;
+pub mod super_block;
+pub mod time;
+
+pub use dentry::Dentry;
+pub use file_system::{FileSystem, Registration};
+pub use fs_context::FsContext;
+pub use inode::Inode;
+pub use mnt_idmapping::MntIdmap;
+pub use super_block::SuperBlock;
+pub use time::Timespec;
+
+use core::ffi::c_int;
+use kernel::error::Result;
+
+/// What C gets of a result: 0, or a negative errno.
+fn to_errno(result: Result) -> c_int {
+    match result {
+        Ok(()) => 0,
+        Err(error) => error.to_errno(),
+    }
+}
+
+/// A table of operations in which there is nothing yet.
+const fn no_operations<O: Copy>() -> O {
+    // SAFETY: The tables that this is used for have integers, pointers and optional functions only.
+    unsafe { core::mem::MaybeUninit::zeroed().assume_init() }
+}
