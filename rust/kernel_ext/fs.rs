@@ -29,6 +29,7 @@ pub mod namei;
 pub mod statfs;
 pub mod super_block;
 pub mod time;
+pub mod uuid;
 
 pub use dentry::Dentry;
 pub use file_system::{FileSystem, Registration};

@@ -43,12 +43,7 @@ impl DaxDevice {
         let mut start = 0;
         // SAFETY: The block device is open.
         let dax = unsafe {
-            bindings::fs_dax_get_by_bdev(
-                device.as_ptr(),
-                &mut start,
-                ptr::null_mut(),
-                ptr::null(),
-            )
+            bindings::fs_dax_get_by_bdev(device.as_ptr(), &mut start, ptr::null_mut(), ptr::null())
         };
         // INVARIANT: The call takes a reference, and judges the start.
         NonNull::new(dax).map(|dax| Self { dax, start })
@@ -101,11 +96,10 @@ impl DaxDevice {
         // At poison the device gives less at a time.
         let mut at = first.pages;
         while at < pages {
-            let next = mapping.dax.page(
-                at,
-                pages - at,
-                bindings::dax_access_mode_DAX_RECOVERY_WRITE,
-            )?;
+            let next =
+                mapping
+                    .dax
+                    .page(at, pages - at, bindings::dax_access_mode_DAX_RECOVERY_WRITE)?;
             let offset = usize::try_from(at)? * PAGE_SIZE;
             if next.addr != first.addr.wrapping_add(offset) {
                 return Err(EOPNOTSUPP);
@@ -270,7 +264,11 @@ impl Mapping {
         let end = end.div_ceil(PAGE_SIZE as u64);
         while page < end {
             let mode = bindings::dax_access_mode_DAX_ACCESS;
-            page += self.dax.page(page, end - page, mode).map_err(|_| EIO)?.pages;
+            page += self
+                .dax
+                .page(page, end - page, mode)
+                .map_err(|_| EIO)?
+                .pages;
         }
         Ok(())
     }

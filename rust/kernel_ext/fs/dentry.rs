@@ -108,7 +108,10 @@ impl<'a, T: FileSystem> Child<'a, T> {
         // SAFETY: By the type invariant the name does not change; it has as many bytes as it says.
         unsafe {
             let name = (*self.dentry.as_ptr()).__bindgen_anon_1.d_name;
-            slice::from_raw_parts(name.name, name.__bindgen_anon_1.__bindgen_anon_1.len as usize)
+            slice::from_raw_parts(
+                name.name,
+                name.__bindgen_anon_1.__bindgen_anon_1.len as usize,
+            )
         }
     }
 

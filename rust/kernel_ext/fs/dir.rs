@@ -140,6 +140,8 @@ impl<O: Operations> Table<O> {
         _datasync: c_int,
     ) -> c_int {
         // SAFETY: As the caller promises.
-        to_errno(O::fsync(unsafe { Inode::from_raw(bindings::file_inode(file)) }))
+        to_errno(O::fsync(unsafe {
+            Inode::from_raw(bindings::file_inode(file))
+        }))
     }
 }

@@ -9,6 +9,7 @@ use super::{
     fs_parser::{Parameters, Value},
     inode::{self, Inode},
     super_block::{self, NewSuperBlock, SuperBlock},
+    uuid,
 };
 use crate::slab::KmemCache;
 use core::{ffi::c_int, marker::PhantomData};
@@ -17,7 +18,7 @@ use kernel::{
     error::{to_result, Error},
     prelude::*,
     str::CStr,
-    sync::aref::ARef,
+    sync::{aref::ARef, Arc},
     types::{ForeignOwnable, Opaque},
 };
 use kernel_bindings as bindings;
@@ -128,6 +129,7 @@ pub struct Registration<T: FileSystem> {
     #[pin]
     raw: Opaque<bindings::file_system_type>,
     inodes: KmemCache,
+    uuids: Arc<uuid::Table>,
     _type: PhantomData<T>,
 }
 
@@ -145,6 +147,7 @@ impl<T: FileSystem> Registration<T> {
     pub fn new(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             inodes: inode::new_cache::<T>()?,
+            uuids: uuid::Table::new()?,
             raw <- Opaque::try_ffi_init(|slot: *mut bindings::file_system_type| {
                 // SAFETY: The slot is valid for writes. Zeroes are an unregistered type.
                 unsafe {
@@ -163,17 +166,36 @@ impl<T: FileSystem> Registration<T> {
         }? Error)
     }
 
+    /// The registration of a super block's type.
+    ///
+    /// # Safety
+    ///
+    /// `sb` must be a valid super block of this type, for `'a`.
+    unsafe fn of<'a>(sb: *mut bindings::super_block) -> &'a Self {
+        // SAFETY: As the caller promises; the type of a super block is registered.
+        let raw = unsafe { (*sb).s_type };
+        // SAFETY: `Registration` is the only one to register types with the super blocks of `T`.
+        unsafe { &*container_of!(Opaque::cast_from(raw).cast_mut(), Self, raw) }
+    }
+
     /// The cache of the inodes of a super block.
     ///
     /// # Safety
     ///
     /// `sb` must be a valid super block of this type.
     pub(super) unsafe fn inode_cache(sb: *mut bindings::super_block) -> *mut bindings::kmem_cache {
-        // SAFETY: As the caller promises; the type of a super block is registered.
-        let raw = unsafe { (*sb).s_type };
-        // SAFETY: `Registration` is the only one to register types with the super blocks of `T`.
-        let this = unsafe { &*container_of!(Opaque::cast_from(raw).cast_mut(), Self, raw) };
-        this.inodes.as_ptr()
+        // SAFETY: As the caller promises.
+        unsafe { Self::of(sb) }.inodes.as_ptr()
+    }
+
+    /// The UUIDs of the mounted volumes of a super block's type.
+    ///
+    /// # Safety
+    ///
+    /// `sb` must be a valid super block of this type.
+    pub(super) unsafe fn uuids(sb: *mut bindings::super_block) -> Arc<uuid::Table> {
+        // SAFETY: As the caller promises.
+        unsafe { Self::of(sb) }.uuids.clone()
     }
 
     /// # Safety
@@ -185,8 +207,8 @@ impl<T: FileSystem> Registration<T> {
             let root = (*context).root;
             (!root.is_null()).then(|| SuperBlock::<T>::from_raw((*root).d_sb))
         };
-        let options = T::new_options(mounted)
-            .and_then(|options| Ok(KBox::new(options, GFP_KERNEL)?));
+        let options =
+            T::new_options(mounted).and_then(|options| Ok(KBox::new(options, GFP_KERNEL)?));
         match options {
             Ok(options) => {
                 // SAFETY: As the caller promises.

@@ -8,12 +8,7 @@
 //!
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h) (`struct inode`)
 
-use super::{
-    file_system::FileSystem,
-    namei::Ops,
-    super_block::SuperBlock,
-    Timespec,
-};
+use super::{file_system::FileSystem, namei::Ops, super_block::SuperBlock, Timespec};
 use crate::slab::KmemCache;
 use core::{
     convert::Infallible,
@@ -343,7 +338,10 @@ pub struct Attributes {
 
 /// The operations on open files of an inode. A file system has a constant of this for each kind of
 /// inode, made by the trait of the operations.
-pub struct FileOps<T>(pub(super) &'static bindings::file_operations, pub(super) PhantomData<T>);
+pub struct FileOps<T>(
+    pub(super) &'static bindings::file_operations,
+    pub(super) PhantomData<T>,
+);
 
 impl<T> Clone for FileOps<T> {
     fn clone(&self) -> Self {
@@ -415,15 +413,15 @@ impl<T: FileSystem> NewInode<T> {
 
     /// Sets who owns the file that is made in `directory`, and its type and permissions, from the
     /// task and the directory.
-    pub fn init_owner(&mut self, idmap: &super::MntIdmap, directory: &Inode<T>, mode: u16) -> Owner {
+    pub fn init_owner(
+        &mut self,
+        idmap: &super::MntIdmap,
+        directory: &Inode<T>,
+        mode: u16,
+    ) -> Owner {
         // SAFETY: By the type invariants it is ours; the others are valid.
         unsafe {
-            bindings::inode_init_owner(
-                idmap.as_ptr(),
-                self.as_ptr(),
-                directory.as_ptr(),
-                mode,
-            );
+            bindings::inode_init_owner(idmap.as_ptr(), self.as_ptr(), directory.as_ptr(), mode);
             Owner {
                 mode: (*self.as_ptr()).i_mode,
                 uid: bindings::i_uid_read(self.as_ptr()),
@@ -631,7 +629,10 @@ pub(super) fn find<T: FileSystem>(
     };
     let inode = NonNull::new(inode).ok_or(ENOMEM)?;
     // SAFETY: The inode is valid.
-    if unsafe { bindings::inode_state_read_once(inode.as_ptr()) } & bindings::inode_state_flags_enum_I_NEW != 0 {
+    if unsafe { bindings::inode_state_read_once(inode.as_ptr()) }
+        & bindings::inode_state_flags_enum_I_NEW
+        != 0
+    {
         // INVARIANT: It is new and ours.
         return Ok(Found::New(NewInode {
             inode,
@@ -723,7 +724,10 @@ pub(super) unsafe fn evict<T: FileSystem>(
     let (has_data, is_unlinked) = unsafe {
         let with_data = with_data::<T>(inode);
         let has_data = (*with_data).is_initialized.load(Ordering::Acquire);
-        (has_data && !bindings::is_bad_inode(inode), bindings::inode_nlink(inode) == 0)
+        (
+            has_data && !bindings::is_bad_inode(inode),
+            bindings::inode_nlink(inode) == 0,
+        )
     };
     // SAFETY: As the caller promises. What is unlinked is not evicted by who would hold up a thaw.
     unsafe {

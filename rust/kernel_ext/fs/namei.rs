@@ -11,10 +11,7 @@ use super::{
     mnt_idmapping::MntIdmap,
     no_operations, to_errno,
 };
-use core::{
-    marker::PhantomData,
-    ptr,
-};
+use core::{marker::PhantomData, ptr};
 use kernel::{
     error::from_result,
     ffi::{c_char, c_int, c_uint, c_void},
@@ -313,7 +310,8 @@ impl<O: Operations> Table<O> {
             Ok(Symlink::Kept(target)) => target.as_ptr().cast(),
             Ok(Symlink::Owned(target)) => {
                 // SAFETY: The bytes are valid, with a NUL at their end.
-                let copy = unsafe { bindings::kstrdup(target.as_ptr().cast(), bindings::GFP_KERNEL) };
+                let copy =
+                    unsafe { bindings::kstrdup(target.as_ptr().cast(), bindings::GFP_KERNEL) };
                 if copy.is_null() {
                     return ENOMEM.to_ptr::<c_char>();
                 }
@@ -521,13 +519,8 @@ impl<O: Operations> Table<O> {
     ) -> c_int {
         from_result(|| {
             // SAFETY: As the caller promises.
-            let inode = unsafe {
-                O::tmpfile(
-                    MntIdmap::from_raw(idmap),
-                    Inode::from_raw(directory),
-                    mode,
-                )?
-            };
+            let inode =
+                unsafe { O::tmpfile(MntIdmap::from_raw(idmap), Inode::from_raw(directory), mode)? };
             let inode = inode.into_raw().as_ptr();
             // SAFETY: As the caller promises. The inode is new, with its data, and its reference goes to the
             // dentry. The VFS wants one link to take away.

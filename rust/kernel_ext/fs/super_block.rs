@@ -12,6 +12,7 @@ use super::{
     no_operations,
     statfs::Statfs,
     to_errno,
+    uuid::{Uuid, UuidClaim},
 };
 use crate::block::block_device::BlockDevice;
 use core::{ffi::c_int, marker::PhantomData, ptr};
@@ -222,9 +223,19 @@ impl<T: FileSystem> NewSuperBlock<'_, T> {
     }
 
     /// Sets the UUID of the volume.
-    pub fn set_uuid(&mut self, uuid: &[u8; 16]) {
-        self.sb.s_uuid.b = *uuid;
-        self.sb.s_uuid_len = uuid.len() as u8;
+    pub fn set_uuid(&mut self, uuid: Uuid) {
+        self.sb.s_uuid.b = uuid.0;
+        self.sb.s_uuid_len = uuid.0.len() as u8;
+    }
+
+    /// Makes sure that no other volume of the UUID is mounted, nor will be.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if one is; `ENOMEM`.
+    pub fn claim_uuid(&mut self, uuid: Uuid) -> Result<UuidClaim> {
+        // SAFETY: By the type invariant it is a super block of the type.
+        UuidClaim::new(unsafe { Registration::<T>::uuids(self.sb) }, uuid)
     }
 
     /// Names the volume in sysfs after its device.
@@ -233,6 +244,8 @@ impl<T: FileSystem> NewSuperBlock<'_, T> {
         unsafe { bindings::super_set_sysfs_name_bdev(self.sb) };
     }
 
+    /// For the other concepts of a file system, each of which sets its tables.
+    #[allow(dead_code, reason = "until there is one")]
     pub(crate) fn raw(&mut self) -> &mut bindings::super_block {
         self.sb
     }

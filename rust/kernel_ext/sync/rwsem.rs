@@ -81,7 +81,11 @@ unsafe impl<T: Send + Sync> Sync for RwSemaphore<T> {}
 
 impl<T> RwSemaphore<T> {
     /// Creates an initialiser; see [`new_rwsem!`](crate::new_rwsem).
-    pub fn new(data: T, name: &'static CStr, key: Pin<&'static LockClassKey>) -> impl PinInit<Self> {
+    pub fn new(
+        data: T,
+        name: &'static CStr,
+        key: Pin<&'static LockClassKey>,
+    ) -> impl PinInit<Self> {
         pin_init!(Self {
             semaphore <- Opaque::ffi_init(|slot: *mut bindings::rw_semaphore| {
                 // SAFETY: The slot is valid for writes, and is not moved; name and key are static.

@@ -126,10 +126,15 @@ impl<P: Platform> Volume<P> {
     /// Ends a mount for writing: the volume is clean, and has so many free blocks and inodes. The
     /// caller sees to it that no operation runs or comes.
     pub fn unmount(self, free_blocks: u64, inodes: u64) -> P {
-        if self.writable {
-            journal::mark_clean(&self, free_blocks, inodes);
-        }
+        self.end(free_blocks, inodes);
         self.platform
+    }
+
+    /// As [`unmount`](Self::unmount), for a volume that others have references to.
+    pub fn end(&self, free_blocks: u64, inodes: u64) {
+        if self.writable {
+            journal::mark_clean(self, free_blocks, inodes);
+        }
     }
 
     /// The caller's side.

@@ -2,11 +2,14 @@
 
 //! The memory that an operation works in.
 
+use zerocopy_derive::FromZeros;
+
 use crate::format::BLOCK_BYTES;
 use crate::journal::Log;
 
 /// Scratch memory for one operation at a time: 12 KiB that the caller has, so that no operation
 /// allocates, and none needs a large stack. What it holds between operations means nothing.
+#[derive(FromZeros)]
 pub struct Workspace {
     /// The transaction's list.
     pub(crate) log: Log,

@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Names: look-up, creation, links, renames.
+//!
+//! Each changes the medium in one transaction, under the map locks of the inodes, and then what the
+//! VFS knows of them.
+
+use kernel::{
+    prelude::*,
+    str::{CStr, CString},
+    sync::aref::ARef,
+};
+use kernel_ext::fs::{
+    dentry::{Child, Dentry, Unhashed},
+    inode::{InitialisedInode, Locked, NewInode},
+    namei::{Operations, Rename, RenameTarget},
+    Inode, MntIdmap, Timespec,
+};
+use rdaxfs_core::{
+    format::{Time, S_IFDIR, S_IFLNK, S_IFREG},
+    inode::{Attributes, MapState},
+    name::{Directories, NewInode as CoreNewInode, RenameMode, Renamed},
+    volume::Volume,
+    workspace::Workspace,
+    Error as CoreError,
+};
+
+use crate::{
+    error::errno,
+    inode::{self, refresh},
+    maps::Maps,
+    platform::Platform,
+    super_block::Rdaxfs,
+    time::to_medium,
+};
+
+/// The operations on directories.
+pub(crate) struct DirectoryOperations;
+
+/// Where a new file gets a name.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    idmap: &'a MntIdmap,
+    directory: Locked<'a, Rdaxfs>,
+    dentry: Child<'a, Rdaxfs>,
+}
+
+/// Runs `make` for a new file that `place` gives a name, and shows it to the VFS.
+fn make(
+    place: Place<'_>,
+    mode: u16,
+    device: (u32, u32),
+    target: Option<CString>,
+    make: impl FnOnce(
+        &Volume<Platform>,
+        &mut Workspace,
+        &mut MapState,
+        &CoreNewInode<'_>,
+        Time,
+    ) -> rdaxfs_core::Result<(MapState, Attributes)>,
+) -> Result {
+    let Place {
+        idmap,
+        directory,
+        dentry,
+    } = place;
+    let sb = directory.super_block();
+    let mut new = NewInode::new(sb)?;
+    let owner = new.init_owner(idmap, &directory, mode);
+    let what = CoreNewInode {
+        mode: owner.mode,
+        uid: owner.uid,
+        gid: owner.gid,
+        device: u64::from(device.0) << 32 | u64::from(device.1),
+        ..CoreNewInode::default()
+    };
+    let change = Changing::new(&[directory.inode()]);
+    let (map, attributes) = {
+        let mut operation = sb.data().mounted.begin();
+        let mut state = directory.data().map.write();
+        let made = make(
+            operation.volume,
+            &mut operation.workspace,
+            &mut state,
+            &what,
+            to_medium(change.now),
+        )
+        .map_err(errno)?;
+        let parent = operation.volume.attributes(&state).map_err(errno)?;
+        refresh(&directory, &parent);
+        made
+    };
+    change.commit();
+    directory.set_mtime(change_time(&attributes));
+    new.insert(map.ino(), map.generation())?;
+    dentry.instantiate_new(inode::init(new, sb, map, &attributes, target));
+    Ok(())
+}
+
+/// The time at which a new file was made.
+fn change_time(attributes: &Attributes) -> Timespec {
+    crate::time::from_medium(attributes.ctime)
+}
+
+/// The ctimes of inodes that an operation changes: they go back to what they were if it fails.
+struct Changing<'i, const N: usize> {
+    before: [(&'i Inode<Rdaxfs>, Timespec); N],
+    now: Timespec,
+    is_committed: bool,
+}
+
+impl<'i, const N: usize> Changing<'i, N> {
+    /// Takes a time for all of them that is later than any that somebody has seen of them.
+    fn new(inodes: &[&'i Inode<Rdaxfs>; N]) -> Self {
+        let before = inodes.map(|inode| (inode, inode.ctime()));
+        let now = inodes
+            .map(|inode| inode.set_ctime_current())
+            .into_iter()
+            .max()
+            .unwrap_or_default();
+        Self {
+            before,
+            now,
+            is_committed: false,
+        }
+    }
+
+    /// The operation has happened.
+    fn commit(mut self) -> Timespec {
+        for (inode, _) in &self.before {
+            inode.set_ctime(self.now);
+        }
+        self.is_committed = true;
+        self.now
+    }
+}
+
+impl<const N: usize> Drop for Changing<'_, N> {
+    fn drop(&mut self) {
+        if !self.is_committed {
+            for (inode, before) in &self.before {
+                inode.set_ctime(*before);
+            }
+        }
+    }
+}
+
+#[vtable]
+impl Operations for DirectoryOperations {
+    type FileSystem = Rdaxfs;
+
+    fn lookup(
+        directory: &Inode<Rdaxfs>,
+        dentry: Unhashed<'_, Rdaxfs>,
+    ) -> Result<Option<ARef<Dentry<Rdaxfs>>>> {
+        let sb = directory.super_block();
+        let found = {
+            let map = directory.data().map.read();
+            sb.data().mounted.volume().lookup(&map, dentry.name())
+        };
+        let inode = match found {
+            Ok(target) => Some(inode::get(sb, target.ino)?),
+            Err(CoreError::NoEntry) => None,
+            Err(error) => return Err(errno(error)),
+        };
+        dentry.splice(inode)
+    }
+
+    fn create(
+        idmap: &MntIdmap,
+        directory: Locked<'_, Rdaxfs>,
+        dentry: Child<'_, Rdaxfs>,
+        mode: u16,
+    ) -> Result {
+        let place = Place {
+            idmap,
+            directory,
+            dentry,
+        };
+        let name = dentry.name();
+        make(
+            place,
+            mode & !rdaxfs_core::format::S_IFMT | S_IFREG,
+            (0, 0),
+            None,
+            |volume, workspace, map, new, now| volume.create(workspace, map, name, new, now),
+        )
+    }
+
+    fn mknod(
+        idmap: &MntIdmap,
+        directory: Locked<'_, Rdaxfs>,
+        dentry: Child<'_, Rdaxfs>,
+        mode: u16,
+        device: (u32, u32),
+    ) -> Result {
+        let place = Place {
+            idmap,
+            directory,
+            dentry,
+        };
+        let name = dentry.name();
+        make(
+            place,
+            mode,
+            device,
+            None,
+            |volume, workspace, map, new, now| volume.create(workspace, map, name, new, now),
+        )
+    }
+
+    fn mkdir(
+        idmap: &MntIdmap,
+        directory: Locked<'_, Rdaxfs>,
+        dentry: Child<'_, Rdaxfs>,
+        mode: u16,
+    ) -> Result {
+        let place = Place {
+            idmap,
+            directory,
+            dentry,
+        };
+        let name = dentry.name();
+        make(
+            place,
+            mode | S_IFDIR,
+            (0, 0),
+            None,
+            |volume, workspace, map, new, now| volume.mkdir(workspace, map, name, new, now),
+        )
+    }
+
+    fn symlink(
+        idmap: &MntIdmap,
+        directory: Locked<'_, Rdaxfs>,
+        dentry: Child<'_, Rdaxfs>,
+        target: &CStr,
+    ) -> Result {
+        let place = Place {
+            idmap,
+            directory,
+            dentry,
+        };
+        let name = dentry.name();
+        let kept = CString::try_from(target)?;
+        make(
+            place,
+            S_IFLNK | 0o777,
+            (0, 0),
+            Some(kept),
+            |volume, workspace, map, new, now| {
+                volume.symlink(workspace, map, name, target.to_bytes(), new, now)
+            },
+        )
+    }
+
+    fn tmpfile(
+        idmap: &MntIdmap,
+        directory: &Inode<Rdaxfs>,
+        mode: u16,
+    ) -> Result<InitialisedInode<Rdaxfs>> {
+        let sb = directory.super_block();
+        let mut new = NewInode::new(sb)?;
+        let owner = new.init_owner(idmap, directory, mode);
+        let what = CoreNewInode {
+            mode: owner.mode,
+            uid: owner.uid,
+            gid: owner.gid,
+            ..CoreNewInode::default()
+        };
+        let now = to_medium(Timespec::now());
+        let (map, attributes) = {
+            let mut operation = sb.data().mounted.begin();
+            operation
+                .volume
+                .tmpfile(&mut operation.workspace, directory.ino(), &what, now)
+                .map_err(errno)?
+        };
+        new.insert(map.ino(), map.generation())?;
+        Ok(inode::init(new, sb, map, &attributes, None))
+    }
+
+    fn link(
+        inode: Locked<'_, Rdaxfs>,
+        directory: Locked<'_, Rdaxfs>,
+        dentry: Child<'_, Rdaxfs>,
+    ) -> Result {
+        let change = Changing::new(&[directory.inode(), inode.inode()]);
+        {
+            let mut operation = directory.super_block().data().mounted.begin();
+            let mut maps = Maps::lock([Some(directory.inode()), Some(inode.inode())]);
+            let [Some(parent), Some(map)] = maps.states() else {
+                return Err(EIO);
+            };
+            let volume = operation.volume;
+            let now = to_medium(change.now);
+            volume
+                .link(&mut operation.workspace, parent, dentry.name(), map, now)
+                .map_err(errno)?;
+            refresh(&directory, &volume.attributes(parent).map_err(errno)?);
+            inode.set_links(inode.links().saturating_add(1));
+        }
+        directory.set_mtime(change.commit());
+        dentry.instantiate(inode.inode().into());
+        Ok(())
+    }
+
+    fn unlink(
+        directory: Locked<'_, Rdaxfs>,
+        dentry: Child<'_, Rdaxfs>,
+        inode: Locked<'_, Rdaxfs>,
+    ) -> Result {
+        let change = Changing::new(&[directory.inode(), inode.inode()]);
+        {
+            let mut operation = directory.super_block().data().mounted.begin();
+            let mut maps = Maps::lock([Some(directory.inode()), Some(inode.inode())]);
+            let [Some(parent), Some(map)] = maps.states() else {
+                return Err(EIO);
+            };
+            let volume = operation.volume;
+            let now = to_medium(change.now);
+            volume
+                .unlink(&mut operation.workspace, parent, dentry.name(), map, now)
+                .map_err(errno)?;
+            refresh(&directory, &volume.attributes(parent).map_err(errno)?);
+            inode.set_links(inode.links().saturating_sub(1));
+        }
+        directory.set_mtime(change.commit());
+        Ok(())
+    }
+
+    fn rmdir(
+        directory: Locked<'_, Rdaxfs>,
+        dentry: Child<'_, Rdaxfs>,
+        inode: Locked<'_, Rdaxfs>,
+    ) -> Result {
+        let change = Changing::new(&[directory.inode(), inode.inode()]);
+        {
+            let mut operation = directory.super_block().data().mounted.begin();
+            let mut maps = Maps::lock([Some(directory.inode()), Some(inode.inode())]);
+            let [Some(parent), Some(map)] = maps.states() else {
+                return Err(EIO);
+            };
+            let volume = operation.volume;
+            let now = to_medium(change.now);
+            volume
+                .rmdir(&mut operation.workspace, parent, dentry.name(), map, now)
+                .map_err(errno)?;
+            refresh(&directory, &volume.attributes(parent).map_err(errno)?);
+            inode.set_links(0);
+        }
+        directory.set_mtime(change.commit());
+        Ok(())
+    }
+
+    fn rename(_idmap: &MntIdmap, rename: Rename<'_, Rdaxfs>) -> Result {
+        if rename.whiteout {
+            return Err(EINVAL);
+        }
+        let (other, mode) = match &rename.target {
+            // The VFS has seen that there is nothing to replace.
+            RenameTarget::Nothing => (None, RenameMode::NoReplace),
+            RenameTarget::Replace(other) => (Some(other.inode()), RenameMode::Replace),
+            RenameTarget::Exchange(other) => (Some(*other), RenameMode::Exchange),
+        };
+        let (from, to) = (rename.old_directory, rename.new_directory);
+        let is_one = from.ino() == to.ino();
+        let change = Changing::new(&[
+            from.inode(),
+            to.inode(),
+            rename.inode,
+            other.unwrap_or(rename.inode),
+        ]);
+        {
+            let mut operation = from.super_block().data().mounted.begin();
+            let mut maps = Maps::lock([
+                Some(from.inode()),
+                (!is_one).then_some(to.inode()),
+                Some(rename.inode),
+                other,
+            ]);
+            let [Some(from_map), mut to_map, Some(moved), other_map] = maps.states() else {
+                return Err(EIO);
+            };
+            let directories = match to_map.as_deref_mut() {
+                Some(to_map) => Directories::Two(from_map, to_map),
+                None => Directories::One(from_map),
+            };
+            let volume = operation.volume;
+            volume
+                .rename(
+                    &mut operation.workspace,
+                    directories,
+                    (rename.old.name(), rename.new.name()),
+                    Renamed {
+                        moved,
+                        other: other_map,
+                    },
+                    mode,
+                    to_medium(change.now),
+                )
+                .map_err(errno)?;
+            let [Some(from_map), to_map, _, other_map] = maps.states() else {
+                return Err(EIO);
+            };
+            refresh(&from, &volume.attributes(from_map).map_err(errno)?);
+            if let Some(to_map) = to_map {
+                refresh(&to, &volume.attributes(to_map).map_err(errno)?);
+            }
+            if let (RenameTarget::Replace(replaced), Some(map)) = (&rename.target, other_map) {
+                let attributes = volume.attributes(map).map_err(errno)?;
+                replaced.set_links(attributes.links as u32);
+            }
+        }
+        let now = change.commit();
+        from.set_mtime(now);
+        to.set_mtime(now);
+        Ok(())
+    }
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The medium: persistent memory that the kernel has mapped.
+//!
+//! The order in which stores become durable that the core relies on is that of one CPU. A task that
+//! moves to another CPU between a store and its fence has passed the scheduler, whose locked
+//! instructions order flushes and stores around the cache as a fence does.
+
+use kernel_ext::{fs::dax::Mapping, pmem};
+use rdaxfs_core::{
+    platform::{Medium as CoreMedium, Stores},
+    Result,
+};
+
+use super::Platform;
+use crate::error::medium as failed;
+
+/// The memory of a device.
+pub(crate) struct Medium(Mapping);
+
+impl Medium {
+    /// That memory.
+    pub(crate) fn new(mapping: Mapping) -> Self {
+        Self(mapping)
+    }
+
+    /// The memory.
+    pub(crate) fn mapping(&self) -> &Mapping {
+        &self.0
+    }
+}
+
+impl CoreMedium for Medium {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, into: &mut [u8]) -> Result {
+        self.0.read(offset, into).map_err(failed)
+    }
+
+    fn check_poison(&self, offset: u64, len: u64) -> Result {
+        self.0.check_poison(offset, len).map_err(failed)
+    }
+}
+
+impl CoreMedium for Platform {
+    fn len(&self) -> u64 {
+        self.medium.len()
+    }
+
+    fn read(&self, offset: u64, into: &mut [u8]) -> Result {
+        self.medium.read(offset, into)
+    }
+
+    fn check_poison(&self, offset: u64, len: u64) -> Result {
+        self.medium.check_poison(offset, len)
+    }
+}
+
+impl Stores for Platform {
+    fn store_u64(&self, offset: u64, value: u64) {
+        self.mapping().store_u64(offset, value);
+    }
+
+    fn store_u8(&self, offset: u64, value: u8) {
+        self.mapping().store_u8(offset, value);
+    }
+
+    fn copy_nt(&self, offset: u64, bytes: &[u8]) -> Result {
+        self.mapping().copy_nt(offset, bytes).map_err(failed)
+    }
+
+    fn zero_nt(&self, offset: u64, len: u64) -> Result {
+        self.mapping().zero_nt(offset, len).map_err(failed)
+    }
+
+    fn flush(&self, offset: u64, len: u64) {
+        self.mapping().flush(offset, len);
+    }
+
+    fn fence(&self) {
+        pmem::fence();
+    }
+}

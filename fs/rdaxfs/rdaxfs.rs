@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! rdaxfs: a file system for persistent memory.
+//!
+//! What a volume is, and every operation on it, is in the crate `rdaxfs_core`; this puts it under
+//! the VFS.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `options` | the mount options |
+//! | `super_block` (`super.rs`) | mounting, unmounting, and what concerns the volume as a whole |
+//! | `volume` | how an operation is begun: a workspace, no reclaim into file systems |
+//! | `inode` | the VFS's inode of one on the medium, and its eviction |
+//! | `maps` | the map locks, and their order |
+//! | `namei` | names: look-up, creation, links, renames |
+//! | `dir` | reading directories |
+//! | `symlink` | symbolic links |
+//! | `time` | the medium's times and the kernel's |
+//! | `platform` | what the core asks for: medium, locks, digests |
+//!
+//! There is no `unsafe` here: it is in `rust/`, behind `kernel_ext`.
+
+#![forbid(unsafe_code)]
+
+use kernel::prelude::*;
+use kernel_ext::fs::Registration;
+
+mod dir;
+mod error;
+mod inode;
+mod maps;
+mod namei;
+mod options;
+mod platform;
+#[path = "super.rs"]
+mod super_block;
+mod symlink;
+mod time;
+mod volume;
+
+use super_block::Rdaxfs;
+
+module! {
+    type: Module,
+    name: "rdaxfs",
+    authors: ["The rpmem developers"],
+    description: "File system for persistent memory",
+    license: "GPL",
+    alias: ["fs-rdaxfs"],
+}
+
+/// The module: the file system's type.
+#[pin_data]
+struct Module {
+    #[pin]
+    file_system: Registration<Rdaxfs>,
+}
+
+impl kernel::InPlaceModule for Module {
+    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            file_system <- Registration::new(module),
+        })
+    }
+}

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Mounting, unmounting, and what concerns the volume as a whole.
+
+use kernel::{
+    prelude::*,
+    seq_file::SeqFile,
+    str::CStr,
+    sync::{aref::ARef, new_mutex, Mutex},
+};
+use kernel_ext::fs::{
+    dax::{DaxDevice, Mapping},
+    file_system::flags,
+    fs_parser::{Parameters, Value},
+    inode::Evicted,
+    statfs::Statfs,
+    super_block::{NewSuperBlock, Operations},
+    uuid::{Uuid, UuidClaim},
+    FileSystem, FsContext, Inode, SuperBlock, Timespec,
+};
+use rdaxfs_core::{
+    format::{
+        Superblock, Time, BLOCK_SIZE, MAX_FILE_SIZE, MAX_LINKS, MAX_NAME, STATE_CLEAN, SUPER_MAGIC,
+    },
+    volume::{Access, Volume},
+    Error as CoreError,
+};
+
+use crate::{
+    error::{errno, Reason},
+    inode::{self, InodeData},
+    options::{self, Options},
+    platform::{Medium, Platform},
+    time::to_medium,
+    volume::MountedVolume,
+};
+
+/// What statfs(2) and `s_magic` have: the first half of the superblock's.
+const MAGIC: u32 = SUPER_MAGIC as u32;
+
+/// The file system.
+pub(crate) struct Rdaxfs;
+
+/// A mounted volume.
+#[pin_data]
+pub(crate) struct SuperData {
+    /// The volume and its memory.
+    pub(crate) mounted: MountedVolume,
+    #[pin]
+    options: Mutex<Options>,
+    // Other volumes of the UUID cannot be mounted until this goes.
+    _uuid: Option<UuidClaim>,
+}
+
+impl SuperData {
+    /// The options of the mount.
+    pub(crate) fn options(&self) -> Options {
+        *self.options.lock()
+    }
+}
+
+impl FileSystem for Rdaxfs {
+    const NAME: &'static CStr = c"rdaxfs";
+    const FLAGS: u32 = flags::REQUIRES_DEV | flags::ALLOW_IDMAP | flags::MGTIME;
+    const PARAMETERS: Parameters = options::PARAMETERS;
+
+    type Options = Options;
+    type SuperData = SuperData;
+    type InodeData = InodeData;
+    type SuperOperations = Self;
+
+    fn new_options(mounted: Option<&SuperBlock<Self>>) -> Result<Options> {
+        Ok(mounted.map_or_else(Options::default, |sb| sb.data().options()))
+    }
+
+    fn parse_param(
+        context: &FsContext<Self>,
+        options: &mut Options,
+        id: u8,
+        value: &Value,
+    ) -> Result {
+        options.parse(context, id, value)
+    }
+
+    fn fill_super(
+        sb: &mut NewSuperBlock<'_, Self>,
+        context: &FsContext<Self>,
+        options: &mut Options,
+    ) -> Result<Pin<KBox<SuperData>>> {
+        sb.set_block_size(BLOCK_SIZE as u32)?;
+        let medium = Medium::new(map_device(sb, context, options)?);
+        let superblock = probe(sb, context, &medium)?;
+        let uuid = Uuid(superblock.uuid);
+        let claim = claim_uuid(sb, context, options, uuid)?;
+        let volume = mount(sb, context, medium, &superblock)?;
+
+        sb.set_magic(MAGIC);
+        sb.set_limits(MAX_FILE_SIZE as i64, MAX_LINKS as u32);
+        sb.set_time_range(Time::MIN_SECONDS, Time::MAX_SECONDS);
+        sb.set_uuid(uuid);
+        sb.set_sysfs_name_bdev();
+        KBox::pin_init(
+            try_pin_init!(SuperData {
+                mounted: volume,
+                options <- new_mutex!(*options),
+                _uuid: claim,
+            }? Error),
+            GFP_KERNEL,
+        )
+    }
+
+    fn root(sb: &SuperBlock<Self>, context: &FsContext<Self>) -> Result<ARef<Inode<Self>>> {
+        let volume = sb.data().mounted.volume();
+        if !sb.is_read_only() && volume.superblock().state.get() != STATE_CLEAN {
+            finish_all(sb).map_err(|error| {
+                context.error(fmt!(
+                    "{}: what was left to do before the last crash cannot be done ({}); run fsck.rdaxfs",
+                    sb.id(),
+                    Reason(error),
+                ));
+                errno(error)
+            })?;
+        }
+        let root = inode::get(sb, volume.root()).inspect_err(|error| {
+            context.error(fmt!(
+                "{}: the root directory cannot be read ({:?}); run fsck.rdaxfs",
+                sb.id(),
+                error,
+            ));
+        })?;
+        if !root.is_directory() {
+            context.error(fmt!(
+                "{}: the root is not a directory; run fsck.rdaxfs",
+                sb.id(),
+            ));
+            return Err(errno(CoreError::Corrupt));
+        }
+        Ok(root)
+    }
+
+    fn abandon(data: &SuperData) {
+        end(data);
+    }
+
+    fn reconfigure(
+        sb: &SuperBlock<Self>,
+        context: &FsContext<Self>,
+        options: &mut Options,
+    ) -> Result {
+        let data = sb.data();
+        let before = data.options();
+        if options.dax != before.dax {
+            return Err(context.invalid(fmt!(
+                "dax= cannot be changed while the volume is mounted: unmount it first",
+            )));
+        }
+        if options.nouuid != before.nouuid {
+            return Err(context.invalid(fmt!(
+                "nouuid cannot be changed while the volume is mounted: unmount it first",
+            )));
+        }
+        if context.is_read_only() != sb.is_read_only() {
+            context.error(fmt!(
+                "changing between read-only and read-write needs an unmount for now",
+            ));
+            return Err(EOPNOTSUPP);
+        }
+        *data.options.lock() = *options;
+        Ok(())
+    }
+}
+
+/// Maps the device's memory, or says why it cannot be used.
+fn map_device(
+    sb: &NewSuperBlock<'_, Rdaxfs>,
+    context: &FsContext<Rdaxfs>,
+    options: &Options,
+) -> Result<Mapping> {
+    let device = sb.block_device();
+    // Tools may have written through the page cache.
+    device.sync_and_invalidate().inspect_err(|_| {
+        context.error(fmt!(
+            "{}: the page cache of the device cannot be written",
+            sb.id()
+        ));
+    })?;
+    if device.disk_name().to_bytes().starts_with(b"dm-") {
+        context.error(fmt!(
+            "{}: a device-mapper device can move its memory while it is mounted; mount the device below it",
+            sb.id(),
+        ));
+        return Err(EOPNOTSUPP);
+    }
+    let Some(dax) = DaxDevice::of(device) else {
+        context.error(fmt!(
+            "{}: the device has no DAX, which rdaxfs needs: use a persistent memory device (/dev/rpmemN, /dev/pmemN), whose partitions begin at multiples of 4096 bytes",
+            sb.id(),
+        ));
+        return Err(EOPNOTSUPP);
+    };
+    if !sb.is_read_only() && !dax.is_synchronous() && !options.guest_crash_only {
+        context.error(fmt!(
+            "{}: a host keeps the device in its page cache, which does not keep the order of stores in a crash of the host: mount it read-only, or with guest_crash_only if operations need not survive that",
+            sb.id(),
+        ));
+        return Err(EOPNOTSUPP);
+    }
+    let len = device.len() & !(BLOCK_SIZE - 1);
+    if len == 0 {
+        context.error(fmt!("{}: the device is shorter than a block", sb.id()));
+        return Err(EINVAL);
+    }
+    dax.map(len).inspect_err(|error| {
+        context.error(fmt!(
+            "{}: the memory of the device cannot be mapped in one piece ({:?})",
+            sb.id(),
+            error,
+        ));
+    })
+}
+
+/// Reads the superblock, or says why the volume cannot be mounted.
+fn probe(
+    sb: &NewSuperBlock<'_, Rdaxfs>,
+    context: &FsContext<Rdaxfs>,
+    medium: &Medium,
+) -> Result<Superblock> {
+    Volume::<Platform>::probe(medium).map_err(|error| {
+        match error {
+            CoreError::Invalid => {
+                context.error(fmt!("{}: is not an rdaxfs volume", sb.id()));
+                return EINVAL;
+            }
+            CoreError::NotSupported => context.error(fmt!(
+                "{}: the volume has features that this version does not know; use a newer one",
+                sb.id(),
+            )),
+            CoreError::Io => context.error(fmt!(
+                "{}: the superblock cannot be read; run fsck.rdaxfs",
+                sb.id(),
+            )),
+            _ => context.error(fmt!(
+                "{}: the superblock is damaged, or the device is shorter than the volume; run fsck.rdaxfs",
+                sb.id(),
+            )),
+        }
+        errno(error)
+    })
+}
+
+/// Makes sure that no other volume of the UUID is mounted.
+fn claim_uuid(
+    sb: &mut NewSuperBlock<'_, Rdaxfs>,
+    context: &FsContext<Rdaxfs>,
+    options: &Options,
+    uuid: Uuid,
+) -> Result<Option<UuidClaim>> {
+    if options.nouuid {
+        return Ok(None);
+    }
+    match sb.claim_uuid(uuid) {
+        Ok(claim) => Ok(Some(claim)),
+        Err(error) => {
+            if error == EBUSY {
+                context.error(fmt!(
+                    "{}: a volume with the UUID {} is mounted already: mount a copy with nouuid, or give it a UUID of its own",
+                    sb.id(),
+                    uuid,
+                ));
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Mounts the volume.
+fn mount(
+    sb: &NewSuperBlock<'_, Rdaxfs>,
+    context: &FsContext<Rdaxfs>,
+    medium: Medium,
+    superblock: &Superblock,
+) -> Result<MountedVolume> {
+    let access = if sb.is_read_only() {
+        Access::NoStores
+    } else {
+        Access::ReadWrite
+    };
+    let workspaces = MountedVolume::new_workspaces()?;
+    let platform = Platform::new(medium, superblock)?;
+    let mut workspace = workspaces.alloc_noreserve()?;
+    let now = to_medium(Timespec::now());
+    let volume = Volume::mount(platform, access, now, &mut workspace).map_err(|error| {
+        match error {
+            CoreError::ReadOnly if sb.is_read_only() => context.error(fmt!(
+                "{}: the journal has to be replayed, for which the volume has to be mounted read-write",
+                sb.id(),
+            )),
+            CoreError::ReadOnly => context.error(fmt!(
+                "{}: the volume has features that this version can only read: mount it with -o ro",
+                sb.id(),
+            )),
+            error => context.error(fmt!(
+                "{}: the journal cannot be replayed ({}); run fsck.rdaxfs",
+                sb.id(),
+                Reason(error),
+            )),
+        }
+        errno(error)
+    })?;
+    drop(workspace);
+    Ok(MountedVolume::new(volume, workspaces))
+}
+
+/// Finishes what was left to do when the volume was last used, before anybody sees it.
+fn finish_all(sb: &SuperBlock<Rdaxfs>) -> rdaxfs_core::Result {
+    let mut operation = sb.data().mounted.begin();
+    let volume = operation.volume;
+    for group in 0..volume.groups() {
+        while let Some(ino) = volume.first_unfinished(group)? {
+            let (mut map, _) = volume.open(ino, None)?;
+            volume.finish(&mut operation.workspace, &mut map)?;
+        }
+    }
+    Ok(())
+}
+
+/// The free blocks and the inodes in use.
+fn totals(volume: &Volume<Platform>) -> rdaxfs_core::Result<(u64, u64)> {
+    let (mut free, mut inodes) = (0, 0_u64);
+    for group in 0..volume.groups() {
+        let (blocks, count) = volume.count_group(group)?;
+        free += u64::from(blocks);
+        // What a damaged group counts is any number.
+        inodes = inodes.saturating_add(count);
+    }
+    Ok((free, inodes))
+}
+
+/// Ends the use of a volume: it is clean.
+fn end(data: &SuperData) {
+    let volume = data.mounted.volume();
+    match totals(volume) {
+        Ok((free, inodes)) => volume.end(free, inodes),
+        Err(error) => pr_err!(
+            "the volume cannot be marked as clean ({}); run fsck.rdaxfs\n",
+            Reason(error)
+        ),
+    }
+}
+
+#[vtable]
+impl Operations for Rdaxfs {
+    type FileSystem = Self;
+
+    fn evict_inode(inode: &Evicted<'_, Self>) {
+        inode::evict(inode);
+    }
+
+    fn put_super(sb: &SuperBlock<Self>) {
+        end(sb.data());
+    }
+
+    fn statfs(sb: &SuperBlock<Self>) -> Result<Statfs> {
+        let volume = sb.data().mounted.volume();
+        let (free, inodes) = totals(volume).map_err(errno)?;
+        let [high, low] = [0, 8].map(|at| {
+            let bytes = volume.superblock().uuid.get(at..at + 8);
+            bytes
+                .and_then(|bytes| bytes.try_into().ok())
+                .map_or(0, u64::from_le_bytes)
+        });
+        // An inode takes at most a block, and 15 of them share one.
+        let free_inodes = free.saturating_mul(15);
+        Ok(Statfs {
+            magic: MAGIC,
+            block_size: BLOCK_SIZE as u32,
+            blocks: volume.blocks(),
+            free_blocks: free,
+            available_blocks: free,
+            inodes: inodes.saturating_add(free_inodes),
+            free_inodes,
+            id: high ^ low,
+            name_len: MAX_NAME as u32,
+        })
+    }
+
+    fn show_options(sb: &SuperBlock<Self>, file: &SeqFile) -> Result {
+        sb.data().options().show(file);
+        Ok(())
+    }
+}
