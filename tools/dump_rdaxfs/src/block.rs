@@ -10,13 +10,14 @@ use rdaxfs_core::volume::Volume;
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::Result;
 use serde::Serialize;
+use terminal::{hex_unless_utf8, safe};
 
-use crate::text;
+use crate::text::Number;
 
 /// What a block is used for.
 #[derive(Serialize)]
 pub(crate) struct BlockInfo {
-    block: u64,
+    block: Number,
     /// `superblock`, `group`, `journal`, `free`, `inodes`, `node`, `data`, `attributes` or `unknown`.
     usage: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -24,12 +25,15 @@ pub(crate) struct BlockInfo {
     #[serde(skip_serializing_if = "Option::is_none")]
     slot: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    ino: Option<u64>,
+    ino: Option<Number>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    page: Option<u64>,
+    page: Option<Number>,
     /// A path of the inode.
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
+    /// It in hex, if it is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_bytes: Option<String>,
 }
 
 impl BlockInfo {
@@ -39,13 +43,14 @@ impl BlockInfo {
         block: u64,
     ) -> Result<Self> {
         let mut info = Self {
-            block,
+            block: Number(block),
             usage: "unknown",
             group: None,
             slot: None,
             ino: None,
             page: None,
             path: None,
+            path_bytes: None,
         };
         match volume.use_of(block)? {
             Use::Superblock => info.usage = "superblock",
@@ -53,21 +58,23 @@ impl BlockInfo {
             Use::Journal(slot) => (info.usage, info.slot) = ("journal", Some(slot)),
             Use::Free => info.usage = "free",
             Use::Inodes => info.usage = "inodes",
-            Use::Node { ino } => (info.usage, info.ino) = ("node", Some(ino)),
+            Use::Node { ino } => (info.usage, info.ino) = ("node", Some(Number(ino))),
             Use::Unknown => {}
             Use::Data => {
                 info.usage = "data";
                 if let Some((ino, part)) = owner(volume, block)? {
-                    info.ino = Some(ino);
+                    info.ino = Some(Number(ino));
                     match part {
-                        Part::Page(page) => info.page = Some(page),
+                        Part::Page(page) => info.page = Some(Number(page)),
                         Part::Xattrs => info.usage = "attributes",
                     }
                 }
             }
         }
         if let Some(ino) = info.ino {
-            info.path = path_of(volume, workspace, ino)?;
+            let path = path_of(volume, workspace, ino.0)?;
+            info.path = path.as_deref().map(safe);
+            info.path_bytes = path.as_deref().and_then(hex_unless_utf8);
         }
         Ok(info)
     }
@@ -91,26 +98,22 @@ fn path_of<P: Platform>(
     volume: &Volume<P>,
     workspace: &mut Workspace,
     ino: u64,
-) -> Result<Option<String>> {
-    let mut left = vec![(volume.root(), String::new())];
+) -> Result<Option<Vec<u8>>> {
+    let mut left = vec![(volume.root(), Vec::new())];
     while let Some((directory, path)) = left.pop() {
         if directory == ino {
-            return Ok(Some(if path.is_empty() {
-                "/".to_owned()
-            } else {
-                path
-            }));
+            return Ok(Some(if path.is_empty() { b"/".to_vec() } else { path }));
         }
         let (map, _) = volume.open(directory, None)?;
         let mut entries = Vec::new();
         volume.readdir(workspace, &map, 0, |entry| {
             if !matches!(entry.name, b"." | b"..") {
-                entries.push((entry.ino, text::name(entry.name)));
+                entries.push((entry.ino, entry.name.to_vec()));
             }
             true
         })?;
         for (child, name) in entries {
-            let path = format!("{path}/{name}");
+            let path = [&path[..], b"/", &name].concat();
             if child == ino {
                 return Ok(Some(path));
             }

@@ -11,8 +11,9 @@ use rdaxfs_core::volume::Volume;
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::Result;
 use serde::Serialize;
+use terminal::{hex_unless_utf8, safe};
 
-use crate::text;
+use crate::text::{self, Number};
 
 /// The longest target of a symbolic link, in bytes.
 const MAX_TARGET: usize = 4096;
@@ -20,7 +21,7 @@ const MAX_TARGET: usize = 4096;
 /// What an inode says, and what it has.
 #[derive(Serialize)]
 pub(crate) struct InodeInfo {
-    ino: u64,
+    ino: Number,
     generation: u32,
     kind: &'static str,
     /// Permissions, octal.
@@ -31,9 +32,9 @@ pub(crate) struct InodeInfo {
     flags: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     device: Option<String>,
-    size: u64,
-    links: u64,
-    blocks: u64,
+    size: Number,
+    links: Number,
+    blocks: Number,
     atime: String,
     mtime: String,
     ctime: String,
@@ -41,6 +42,9 @@ pub(crate) struct InodeInfo {
     unfinished: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<String>,
+    /// It in hex, if it is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target_bytes: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     extents: Option<Vec<ExtentInfo>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,22 +54,28 @@ pub(crate) struct InodeInfo {
 
 #[derive(Serialize)]
 struct ExtentInfo {
-    page: u64,
-    count: u64,
-    block: u64,
+    page: Number,
+    count: Number,
+    block: Number,
     unwritten: bool,
 }
 
 #[derive(Serialize)]
 struct EntryInfo {
     name: String,
-    ino: u64,
-    cookie: u64,
+    /// It in hex, if it is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name_bytes: Option<String>,
+    ino: Number,
+    cookie: Number,
 }
 
 #[derive(Serialize)]
 struct XattrInfo {
     name: String,
+    /// It in hex, if it is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name_bytes: Option<String>,
     length: usize,
 }
 
@@ -84,8 +94,13 @@ impl InodeInfo {
                 attributes.device & 0xffff_ffff
             )
         });
+        let target = if kind == S_IFLNK {
+            Some(target(volume, map)?)
+        } else {
+            None
+        };
         Ok(Self {
-            ino: attributes.ino,
+            ino: Number(attributes.ino.into()),
             generation: attributes.generation,
             kind: text::kind(attributes.mode),
             permissions: format!("{:04o}", attributes.mode & !S_IFMT),
@@ -94,19 +109,16 @@ impl InodeInfo {
             project: attributes.project,
             flags: attributes.flags,
             device,
-            size: attributes.size,
-            links: attributes.links,
-            blocks: attributes.blocks,
+            size: Number(attributes.size.into()),
+            links: Number(attributes.links.into()),
+            blocks: Number(attributes.blocks.into()),
             atime: text::time(attributes.atime),
             mtime: text::time(attributes.mtime),
             ctime: text::time(attributes.ctime),
             btime: text::time(attributes.btime),
             unfinished: attributes.has_intent || attributes.links == 0,
-            target: if kind == S_IFLNK {
-                Some(target(volume, map)?)
-            } else {
-                None
-            },
+            target: target.as_deref().map(safe),
+            target_bytes: target.as_deref().and_then(hex_unless_utf8),
             extents: if attributes.is_file() {
                 Some(extents(volume, map)?)
             } else {
@@ -122,10 +134,10 @@ impl InodeInfo {
     }
 }
 
-fn target<P: Platform>(volume: &Volume<P>, map: &MapState) -> Result<String> {
+fn target<P: Platform>(volume: &Volume<P>, map: &MapState) -> Result<Vec<u8>> {
     let mut bytes = [0; MAX_TARGET];
     let len = volume.readlink(map, &mut bytes)?;
-    Ok(text::name(&bytes[..len]))
+    Ok(bytes[..len].to_vec())
 }
 
 fn extents<P: Platform>(volume: &Volume<P>, map: &MapState) -> Result<Vec<ExtentInfo>> {
@@ -139,9 +151,9 @@ fn extents<P: Platform>(volume: &Volume<P>, map: &MapState) -> Result<Vec<Extent
             unwritten,
         } = extent;
         found.push(ExtentInfo {
-            page,
-            count,
-            block,
+            page: Number(page),
+            count: Number(count),
+            block: Number(block),
             unwritten,
         });
         at = extent.end();
@@ -156,11 +168,11 @@ fn entries<P: Platform>(
 ) -> Result<Vec<EntryInfo>> {
     let mut found = Vec::new();
     volume.readdir(workspace, map, 0, |entry| {
-        let name = text::name(entry.name);
         found.push(EntryInfo {
-            name,
-            ino: entry.ino,
-            cookie: entry.cookie,
+            name: safe(entry.name),
+            name_bytes: hex_unless_utf8(entry.name),
+            ino: Number(entry.ino),
+            cookie: Number(entry.cookie),
         });
         true
     })?;
@@ -176,8 +188,10 @@ fn xattrs<P: Platform>(volume: &Volume<P>, map: &MapState) -> Result<Vec<XattrIn
             XattrSpace::Security => "security",
             XattrSpace::System => "system",
         };
+        let whole = [prefix.as_bytes(), b".", name.rest()].concat();
         found.push(XattrInfo {
-            name: format!("{prefix}.{}", text::name(name.rest())),
+            name: safe(&whole),
+            name_bytes: hex_unless_utf8(&whole),
             length,
         });
         Ok(())
@@ -229,14 +243,14 @@ impl fmt::Display for InodeInfo {
             writeln!(
                 f,
                 "extent:     pages {page}-{} at blocks {block}-{}{unwritten}",
-                page + count - 1,
-                block + count - 1
+                page.0 + count.0 - 1,
+                block.0 + count.0 - 1
             )?;
         }
         for EntryInfo { name, ino, .. } in self.entries.iter().flatten() {
             writeln!(f, "entry:      {ino} {name}")?;
         }
-        for XattrInfo { name, length } in &self.xattrs {
+        for XattrInfo { name, length, .. } in &self.xattrs {
             writeln!(f, "attribute:  {name}, {length} bytes")?;
         }
         Ok(())

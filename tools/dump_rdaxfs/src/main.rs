@@ -5,25 +5,26 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
 use dump_rdaxfs::{cli::Arguments, show};
+use terminal::{complain, output};
 
 fn main() -> ExitCode {
-    let result = show::run(&Arguments::parse());
-    match result {
-        // Who does not read on, as `head`, does not want to know.
-        Ok(text) => match io::stdout().write_all(text.as_bytes()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                eprintln!("dump.rdaxfs: {error}");
-                ExitCode::FAILURE
-            }
-            _ => ExitCode::SUCCESS,
-        },
+    let arguments = Arguments::parse();
+    match show::run(&arguments) {
+        Ok(text) if arguments.json => output::write_json(&text),
+        Ok(text) => output::write(format_args!("{text}")),
         Err(error) => {
-            eprintln!("dump.rdaxfs: {error:#}");
+            complain!("dump.rdaxfs: {error:#}");
+            return ExitCode::FAILURE;
+        }
+    }
+    match terminal::finish() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain!("dump.rdaxfs: standard output cannot be written: {error}");
             ExitCode::FAILURE
         }
     }

@@ -9,30 +9,39 @@ use rdaxfs_core::format::Time;
 use rdaxfs_core::volume::{Access, Volume};
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::Error;
-use rdaxfs_host::{FileMedium, Host};
+use rdaxfs_host::{FileMedium, Host, Trouble};
 use serde::Serialize;
+use terminal::{safe, safe_path};
 
 use crate::block::BlockInfo;
 use crate::cli::{Arguments, What};
 use crate::inode::InodeInfo;
 use crate::volume::VolumeInfo;
 
-/// What was asked for, as text.
+/// What was asked for, as text or JSON.
 ///
 /// # Errors
 ///
 /// If it cannot be shown.
 pub fn run(arguments: &Arguments) -> Result<String> {
-    let shown = arguments.path.display();
+    let shown = safe_path(&arguments.path);
     // What is opened for reading keeps to itself what is stored: the journal is replayed in memory.
     let medium = FileMedium::open(&arguments.path, false)
         .with_context(|| format!("{shown} cannot be opened"))?;
-    let superblock = Volume::<Host<FileMedium>>::probe(&medium)
-        .map_err(|error| anyhow!("{shown} is no volume of rdaxfs: {error}"))?;
+    let superblock =
+        Volume::<Host<FileMedium>>::probe(&medium).map_err(|error| match Trouble::of(&medium) {
+            Some(trouble) => anyhow!("{shown} {trouble}"),
+            None => anyhow!("{shown}: {error}"),
+        })?;
     let mut workspace = Box::new(Workspace::new());
     let host = Host::new(medium, &superblock);
-    let volume = Volume::mount(host, Access::ReadOnly, Time::new(0, 0), &mut workspace)
-        .map_err(|error| anyhow!("{shown}: the journal cannot be read: {error}"))?;
+    let volume = Volume::mount(host, Access::ReadOnly, Time::new(0, 0), &mut workspace).map_err(
+        |error| anyhow!("{shown}: the journal cannot be replayed: {error}; run fsck.rdaxfs"),
+    )?;
+    let failed = |error: Error| match error {
+        Error::Corrupt => anyhow!("{shown}: {error}; run fsck.rdaxfs"),
+        error => anyhow!("{shown}: {error}"),
+    };
 
     if let Some(block) = arguments.block {
         let info = BlockInfo::of(&volume, &mut workspace, block).map_err(|error| match error {
@@ -40,12 +49,12 @@ pub fn run(arguments: &Arguments) -> Result<String> {
                 "{shown} has no block {block}, only 0 to {}",
                 volume.blocks() - 1
             ),
-            error => anyhow!("{shown}: block {block}: {error}"),
+            error => failed(error).context(format!("block {block}")),
         })?;
         return rendered(arguments, &info);
     }
     let Some(what) = &arguments.what else {
-        let info = VolumeInfo::of(&volume).map_err(|error| anyhow!("{shown}: {error}"))?;
+        let info = VolumeInfo::of(&volume, arguments.groups).map_err(failed)?;
         return rendered(arguments, &info);
     };
     let ino = match what {
@@ -54,20 +63,23 @@ pub fn run(arguments: &Arguments) -> Result<String> {
     };
     let (map, attributes) = volume
         .open(ino, None)
-        .map_err(|error| anyhow!("{shown}: inode {ino}: {error}"))?;
+        .map_err(|error| failed(error).context(format!("inode {ino}")))?;
     let info = InodeInfo::of(&volume, &mut workspace, &map, &attributes)
-        .map_err(|error| anyhow!("{shown}: inode {ino}: {error}"))?;
+        .map_err(|error| failed(error).context(format!("inode {ino}")))?;
     rendered(arguments, &info)
 }
 
 /// The inode at a path. Symbolic links are not followed.
-fn find(volume: &Volume<Host<FileMedium>>, path: &str) -> Result<u64> {
+fn find(volume: &Volume<Host<FileMedium>>, path: &[u8]) -> Result<u64> {
     let mut at = volume.root();
-    for name in path.split('/').filter(|name| !name.is_empty()) {
+    for name in path
+        .split(|&byte| byte == b'/')
+        .filter(|name| !name.is_empty())
+    {
         let found = volume
             .open(at, None)
-            .and_then(|(directory, _)| volume.lookup(&directory, name.as_bytes()))
-            .map_err(|error| anyhow!("{path}: \"{name}\": {error}"))?;
+            .and_then(|(directory, _)| volume.lookup(&directory, name))
+            .map_err(|error| anyhow!("{}: \"{}\": {error}", safe(path), safe(name)))?;
         at = found.ino;
     }
     Ok(at)

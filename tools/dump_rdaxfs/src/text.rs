@@ -1,33 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Names, times and modes as they are shown.
+//! Times, modes and numbers as they are shown.
+
+use std::fmt;
 
 use jiff::Timestamp;
 use rdaxfs_core::format::{
     Time, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK,
 };
-
-/// A name; control characters, backslashes and what is no UTF-8 are escaped.
-pub(crate) fn name(bytes: &[u8]) -> String {
-    let mut shown = String::new();
-    for chunk in bytes.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            if character.is_control() || character == '\\' {
-                shown.extend(character.escape_default());
-            } else {
-                shown.push(character);
-            }
-        }
-        shown.extend(chunk.invalid().escape_ascii().map(char::from));
-    }
-    shown
-}
+use serde::{Serialize, Serializer};
 
 /// A time as RFC 3339 writes it; if its nanoseconds are none, the word in hexadecimal.
 pub(crate) fn time(time: Time) -> String {
     match Timestamp::new(time.seconds(), time.nanoseconds() as i32) {
         Ok(timestamp) if time.nanoseconds() < 1_000_000_000 => format!("{timestamp:.9}"),
         _ => format!("{:#x}", time.0),
+    }
+}
+
+/// A number. In JSON one that a double cannot hold, as JavaScript has them, is a string.
+#[derive(Clone, Copy)]
+pub(crate) struct Number(pub(crate) u64);
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0 > 1 << 53 {
+            return serializer.collect_str(&self.0);
+        }
+        serializer.serialize_u64(self.0)
+    }
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -50,9 +56,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_show_what_can_be_shown() {
-        assert_eq!(name("h\u{e9}llo world".as_bytes()), "h\u{e9}llo world");
-        assert_eq!(name(b"a\nb\\c\xff"), r"a\nb\\c\xff");
+    fn large_numbers_are_strings_in_json() {
+        let shown = |number: u64| serde_json::to_string(&Number(number)).unwrap();
+        assert_eq!(shown(1 << 53), "9007199254740992");
+        assert_eq!(shown((1 << 53) + 1), "\"9007199254740993\"");
     }
 
     #[test]

@@ -4,36 +4,43 @@
 
 use std::fmt;
 
-use rdaxfs_core::format::{Time, BLOCK_SIZE, STATE_CLEAN, STATE_MOUNTED};
+use rdaxfs_core::format::{Time, BLOCK_SIZE, STATE_CLEAN, STATE_DAMAGED, STATE_MOUNTED};
 use rdaxfs_core::platform::Platform;
 use rdaxfs_core::volume::Volume;
 use rdaxfs_core::Result;
 use serde::Serialize;
+use terminal::{hex_unless_utf8, safe};
 use uuid::Uuid;
 
-use crate::text;
+use crate::text::{self, Number};
 
 /// What a superblock and the groups' headers say.
 #[derive(Serialize)]
 pub(crate) struct VolumeInfo {
     uuid: Uuid,
     label: String,
-    state: &'static str,
+    /// In hex, if it is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label_bytes: Option<String>,
+    state: String,
     block_size: u64,
-    blocks: u64,
-    free_blocks: u64,
-    inodes: u64,
-    root: u64,
+    blocks: Number,
+    free_blocks: Number,
+    inodes: Number,
+    root: Number,
     journal_slots: u32,
-    journal_block: u64,
+    journal_block: Number,
     align_offset: u32,
     created: String,
     mounted: Option<String>,
-    mounts: u64,
+    mounts: Number,
     compat: u32,
     ro_compat: u32,
     incompat: u32,
-    groups: Vec<GroupInfo>,
+    groups: u32,
+    /// Each group, if they are to be shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group_list: Option<Vec<GroupInfo>>,
 }
 
 /// What a group's header says.
@@ -41,20 +48,26 @@ pub(crate) struct VolumeInfo {
 struct GroupInfo {
     group: u32,
     free_blocks: u32,
-    inodes: u64,
+    inodes: Number,
 }
 
 impl VolumeInfo {
-    pub(crate) fn of<P: Platform>(volume: &Volume<P>) -> Result<Self> {
+    pub(crate) fn of<P: Platform>(volume: &Volume<P>, with_groups: bool) -> Result<Self> {
         let superblock = volume.superblock();
         let mut groups = Vec::new();
+        let (mut all_free, mut all_inodes) = (0, 0_u64);
         for group in 0..volume.groups() {
             let (free_blocks, inodes) = volume.count_group(group)?;
-            groups.push(GroupInfo {
-                group,
-                free_blocks,
-                inodes,
-            });
+            all_free += u64::from(free_blocks);
+            // What a damaged group counts is any number.
+            all_inodes = all_inodes.saturating_add(inodes);
+            if with_groups {
+                groups.push(GroupInfo {
+                    group,
+                    free_blocks,
+                    inodes: Number(inodes),
+                });
+            }
         }
         let label = superblock
             .label
@@ -63,31 +76,31 @@ impl VolumeInfo {
             .unwrap_or(&[]);
         Ok(Self {
             uuid: Uuid::from_bytes(superblock.uuid),
-            label: String::from_utf8_lossy(label).into_owned(),
+            label: safe(label),
+            label_bytes: hex_unless_utf8(label),
             state: match superblock.state.get() {
-                STATE_CLEAN => "clean",
-                STATE_MOUNTED => "mounted",
-                _ => "damaged",
+                STATE_CLEAN => "clean".into(),
+                STATE_MOUNTED => "mounted".into(),
+                STATE_DAMAGED => "damaged".into(),
+                unknown => format!("unknown ({unknown})"),
             },
             block_size: BLOCK_SIZE,
-            blocks: volume.blocks(),
-            free_blocks: groups
-                .iter()
-                .map(|group| u64::from(group.free_blocks))
-                .sum(),
-            inodes: groups.iter().map(|group| group.inodes).sum(),
-            root: volume.root(),
+            blocks: Number(volume.blocks()),
+            free_blocks: Number(all_free),
+            inodes: Number(all_inodes),
+            root: Number(volume.root()),
             journal_slots: volume.slots(),
-            journal_block: superblock.slots_at.get(),
+            journal_block: Number(superblock.slots_at.get()),
             align_offset: superblock.align_offset.get(),
             created: text::time(Time(superblock.created.get())),
             mounted: (superblock.mounts.get() > 0)
                 .then(|| text::time(Time(superblock.mounted.get()))),
-            mounts: superblock.mounts.get(),
+            mounts: Number(superblock.mounts.get()),
             compat: superblock.compat.get(),
             ro_compat: superblock.ro_compat.get(),
             incompat: superblock.incompat.get(),
-            groups,
+            groups: volume.groups(),
+            group_list: with_groups.then_some(groups),
         })
     }
 }
@@ -119,11 +132,12 @@ impl fmt::Display for VolumeInfo {
             "features:      compat {:#x}, ro_compat {:#x}, incompat {:#x}",
             self.compat, self.ro_compat, self.incompat
         )?;
+        writeln!(f, "groups:        {}", self.groups)?;
         for GroupInfo {
             group,
             free_blocks,
             inodes,
-        } in &self.groups
+        } in self.group_list.iter().flatten()
         {
             writeln!(
                 f,

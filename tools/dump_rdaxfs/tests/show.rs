@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use rdaxfs_core::format::{Time, S_IFDIR, S_IFREG};
+use rdaxfs_core::format::{Superblock, Time, S_IFDIR, S_IFREG};
+use rdaxfs_core::make::{make, Options};
 use rdaxfs_core::name::NewInode;
 use rdaxfs_host::{FileMedium, Mounted};
 use serde_json::Value;
@@ -112,6 +113,112 @@ fn what_is_where_and_whose_a_block_is() {
     assert!(fs::read(&path).unwrap() == before, "nothing is changed");
 }
 
+/// What is printed of a name can be given back, in text and in JSON.
+#[test]
+fn names_cannot_steer_the_terminal_and_lead_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("volume");
+    let medium = FileMedium::create(&path, 8 << 20).unwrap();
+    let Mounted {
+        volume,
+        mut workspace,
+    } = Mounted::make(medium, NOW).unwrap();
+    let (mut root, _) = volume.open(volume.root(), None).unwrap();
+    let names: [(&[u8], &str); 5] = [
+        (b"\x1b]0;title\x07\n", r"\u{1b}]0;title\u{7}\n"),
+        ("\u{202e}gpj.exe".as_bytes(), r"\u{202e}gpj.exe"),
+        (b"a\\b", r"a\\b"),
+        (b"latin1-\xe9", r"latin1-\xe9"),
+        ("h\u{e9}".as_bytes(), "h\u{e9}"),
+    ];
+    let file = NewInode {
+        mode: S_IFREG | 0o644,
+        ..NewInode::default()
+    };
+    for (name, _) in names {
+        let made = volume.create(&mut workspace, &mut root, name, &file, NOW);
+        volume.close(&mut made.unwrap().0);
+    }
+    drop(volume);
+
+    let text = String::from_utf8(dump(&[], &path, &["/"]).stdout).unwrap();
+    let entries = json(&[], &path, &["/"])["entries"].clone();
+    let entries = entries.as_array().unwrap();
+    for (name, shown) in names {
+        assert!(text.contains(&format!(" {shown}\n")), "{shown}: {text}");
+        let entry = entries.iter().find(|entry| entry["name"] == shown);
+        let entry = entry.unwrap_or_else(|| panic!("{shown} is not in {entries:?}"));
+        let hex: String = name.iter().map(|byte| format!("{byte:02x}")).collect();
+        if std::str::from_utf8(name).is_err() {
+            assert_eq!(entry["name_bytes"], hex);
+        } else {
+            assert!(entry.get("name_bytes").is_none());
+        }
+        let given_back = json(&[], &path, &[&format!("/{shown}")]);
+        assert_eq!(given_back["ino"], entry["ino"], "{shown}");
+    }
+    let output = dump(&[], &path, &["/none\u{1b}[2J"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!said.contains('\u{1b}'), "{said:?}");
+}
+
+#[test]
+fn a_label_cannot_steer_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("volume");
+    let medium = FileMedium::create(&path, 8 << 20).unwrap();
+    let mut options = Options::new(2048);
+    options.label[..6].copy_from_slice(b"\x1b[2J\xff\n");
+    make(&medium, &options).unwrap();
+    medium.sync().unwrap();
+    let text = String::from_utf8(dump(&[], &path, &[]).stdout).unwrap();
+    assert!(
+        text.contains("label:         \\u{1b}[2J\\xff\\n\n"),
+        "{text}"
+    );
+    let volume = json(&[], &path, &[]);
+    assert_eq!(volume["label"], "\\u{1b}[2J\\xff\\n");
+    assert_eq!(volume["label_bytes"], "1b5b324aff0a");
+}
+
+#[test]
+fn groups_are_shown_when_they_are_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = made(&folder);
+    let text = |arguments| String::from_utf8(dump(arguments, &path, &[]).stdout).unwrap();
+    assert!(!text(&[]).contains("group 0:"));
+    assert!(text(&["--groups"]).contains("group 0: "));
+    assert_eq!(json(&[], &path, &[])["groups"], 1);
+    assert_eq!(
+        json(&["--groups"], &path, &[])["group_list"][0]["inodes"],
+        3
+    );
+}
+
+#[test]
+fn a_state_that_is_unknown_is_not_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = made(&folder);
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    let state = std::mem::offset_of!(Superblock, state) as u64;
+    std::os::unix::fs::FileExt::write_all_at(&file, &77_u64.to_le_bytes(), state).unwrap();
+    assert_eq!(json(&[], &path, &[])["state"], "unknown (77)");
+}
+
+#[test]
+fn a_volume_that_is_cut_off_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = made(&folder);
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.set_len(4 << 20).unwrap();
+    let said = String::from_utf8(dump(&[], &path, &[]).stderr).unwrap();
+    assert!(
+        said.contains("8388608") && said.contains("4194304"),
+        "{said}"
+    );
+    assert!(!said.contains("run fsck"), "{said}");
+}
+
 #[test]
 fn what_cannot_be_shown_is_named() {
     let folder = tempfile::tempdir().unwrap();
@@ -123,6 +230,7 @@ fn what_cannot_be_shown_is_named() {
         (&[], &["folder"], 2, "begins with /"),
         (&["--block", "2048"], &[], 1, "only 0 to 2047"),
         (&["--block", "1"], &["/"], 2, "--block"),
+        (&[], &["/a\\q"], 2, "is not an escape"),
     ] {
         let output = dump(arguments, &path, what);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

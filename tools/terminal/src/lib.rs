@@ -12,4 +12,4 @@ pub mod output;
 mod text;
 
 pub use output::finish;
-pub use text::{original, safe, safe_path, safe_str};
+pub use text::{hex_unless_utf8, original, safe, safe_path, safe_str, BadEscape};

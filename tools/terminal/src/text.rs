@@ -74,48 +74,74 @@ impl fmt::Display for BadEscape {
 
 impl std::error::Error for BadEscape {}
 
-/// The bytes that [`safe`] made this text of.
+/// The bytes that [`safe`] made this text of. Bytes that are not UTF-8 stand for themselves.
 ///
 /// # Errors
 ///
 /// If a backslash has something behind it that is not an escape.
-pub fn original(text: &str) -> Result<Vec<u8>, BadEscape> {
+pub fn original(text: &[u8]) -> Result<Vec<u8>, BadEscape> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
-    while let Some((before, behind)) = rest.split_once('\\') {
-        bytes.extend_from_slice(before.as_bytes());
+    while let Some(at) = rest.iter().position(|&byte| byte == b'\\') {
+        let (before, behind) = (&rest[..at], &rest[at + 1..]);
+        bytes.extend_from_slice(before);
         let (used, escaped) = escape(behind).ok_or_else(|| {
-            let shown: String = behind.chars().take(8).collect();
-            BadEscape(safe_str(&format!("\\{shown}")).replacen("\\\\", "\\", 1))
+            let shown = safe(&behind[..behind.len().min(8)]);
+            BadEscape(format!("\\{shown}"))
         })?;
         bytes.extend_from_slice(&escaped);
         rest = &behind[used..];
     }
-    bytes.extend_from_slice(rest.as_bytes());
+    bytes.extend_from_slice(rest);
     Ok(bytes)
 }
 
 /// What is escaped at the start of a text, and how long the escape is.
-fn escape(text: &str) -> Option<(usize, Vec<u8>)> {
+fn escape(text: &[u8]) -> Option<(usize, Vec<u8>)> {
     let single = |byte| Some((1, vec![byte]));
-    match text.as_bytes().first()? {
+    let hex = |digits: &[u8]| {
+        let are_digits = digits.iter().all(u8::is_ascii_hexdigit);
+        let digits = std::str::from_utf8(digits).ok().filter(|_| are_digits)?;
+        u32::from_str_radix(digits, 16).ok()
+    };
+    match text.first()? {
         b'\\' => single(b'\\'),
         b'n' => single(b'\n'),
         b'r' => single(b'\r'),
         b't' => single(b'\t'),
-        b'x' => {
-            let digits = text.get(1..3)?;
-            let byte = u8::from_str_radix(digits, 16).ok()?;
-            Some((3, vec![byte]))
-        }
+        b'x' => single(u8::try_from(hex(text.get(1..3)?)?).ok()?).map(|(_, byte)| (3, byte)),
         b'u' => {
-            let digits = text.get(1..)?.strip_prefix('{')?;
-            let (digits, _) = digits.split_once('}')?;
-            let character = char::from_u32(u32::from_str_radix(digits, 16).ok()?)?;
-            Some((3 + digits.len(), character.to_string().into_bytes()))
+            let digits = text.get(1..)?.strip_prefix(b"{")?;
+            let len = digits.iter().position(|&byte| byte == b'}')?;
+            let character = char::from_u32(hex(&digits[..len])?)?;
+            Some((3 + len, character.to_string().into_bytes()))
         }
         _ => None,
     }
+}
+
+/// The bytes in hex, if they are not UTF-8: what JSON has beside the text that [`safe`] makes of them.
+#[must_use]
+pub fn hex_unless_utf8(bytes: &[u8]) -> Option<String> {
+    if std::str::from_utf8(bytes).is_ok() {
+        return None;
+    }
+    Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// The text without what steers a terminal; line ends, tabs and backslashes stay. What is written goes through
+/// this, so that a name that was forgotten does no harm.
+pub(crate) fn harmless(text: &str, escape: impl Fn(char) -> String) -> String {
+    let is_kept = |character| matches!(character, '\n' | '\t');
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if (character.is_control() || is_hidden(character)) && !is_kept(character) {
+            shown.push_str(&escape(character));
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -152,7 +178,7 @@ mod tests {
     #[test]
     fn the_way_back_is_exact() {
         let every: Vec<u8> = (0..=255).chain("\u{202e}\u{e9}\\n\\".bytes()).collect();
-        assert_eq!(original(&safe(&every)), Ok(every));
+        assert_eq!(original(safe(&every).as_bytes()), Ok(every));
         for bad in [
             r"a\",
             r"\q",
@@ -162,9 +188,9 @@ mod tests {
             r"\u41",
             r"\u{41",
         ] {
-            assert!(original(bad).is_err(), "{bad}");
+            assert!(original(bad.as_bytes()).is_err(), "{bad}");
         }
-        let message = original("\\\u{1b}").unwrap_err().to_string();
+        let message = original(b"\\\x1b").unwrap_err().to_string();
         assert!(message.starts_with(r#""\\u{1b}" is not"#), "{message}");
     }
 }

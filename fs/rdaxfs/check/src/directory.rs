@@ -42,7 +42,7 @@ enum Place {
 
 /// A name as it can be shown.
 pub(crate) fn shown(name: &[u8]) -> String {
-    name.escape_ascii().to_string()
+    terminal::safe(name)
 }
 
 /// Claims a directory's blocks and returns its entries.

@@ -101,8 +101,8 @@ impl fmt::Display for Error {
             Self::NotEmpty => "the directory is not empty",
             Self::NoData => "no such attribute",
             Self::NotSupported => "not supported by this version",
-            Self::Corrupt => "the volume is damaged; run fsck.rdaxfs",
-            Self::Stale => "no such inode, or not any more",
+            Self::Corrupt => "the volume is corrupt",
+            Self::Stale => "no such inode (any more)",
         })
     }
 }
