@@ -8,6 +8,7 @@ use anyhow::{anyhow, bail, Context, Result};
 use badblocks::{Edit, Edits, Extent};
 use std::fs::OpenOptions;
 use std::io::Write;
+use terminal::safe_path;
 
 /// The name of the file.
 const FILE: &str = "badblocks";
@@ -19,7 +20,7 @@ const FILE: &str = "badblocks";
 /// If the list cannot be read, or is not of the documented form.
 pub fn read(disk: &BlockDevice) -> Result<Vec<Extent>> {
     let path = disk.file(FILE);
-    parse(&system::read(&path)?, disk.sectors()?).with_context(|| path.display().to_string())
+    parse(&system::read(&path)?, disk.sectors()?).with_context(|| safe_path(&path))
 }
 
 fn parse(text: &str, sectors: u64) -> Result<Vec<Extent>> {

@@ -8,6 +8,7 @@ use anyhow::{bail, Context, Result};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use terminal::safe_path;
 
 /// A disk or a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,7 +104,7 @@ impl BlockDevice {
     pub fn number(&self, name: &str) -> Result<u64> {
         let text = system::read(&self.file(name))?;
         let number = text.trim().parse();
-        number.with_context(|| format!("{}: {text:?}", self.file(name).display()))
+        number.with_context(|| format!("{}: {text:?}", safe_path(&self.file(name))))
     }
 
     /// Its numbers, as `MAJOR:MINOR`.
@@ -205,6 +206,6 @@ pub fn numbers(device: u64) -> String {
 ///
 /// If the path cannot be looked at.
 pub fn numbers_of_path(path: &Path) -> Result<String> {
-    let data = fs::metadata(path).with_context(|| path.display().to_string())?;
+    let data = fs::metadata(path).with_context(|| safe_path(path))?;
     Ok(numbers(data.dev()))
 }

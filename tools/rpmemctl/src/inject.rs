@@ -12,6 +12,7 @@ use crate::system::System;
 use anyhow::{bail, ensure, Context, Result};
 use badblocks::Extent;
 use serde::Serialize;
+use terminal::safe_path;
 
 /// What to do with the sectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,5 +113,5 @@ fn refusal(disk: &BlockDevice, error: std::io::Error, log: Option<KernelLog>) ->
             None => anyhow::Error::new(error),
         },
     };
-    error.context(disk.file("badblocks").display().to_string())
+    error.context(safe_path(&disk.file("badblocks")))
 }

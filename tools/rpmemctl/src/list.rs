@@ -6,13 +6,14 @@ use crate::bad_list;
 use crate::block_device::BlockDevice;
 use crate::iomem::{Iomem, Resource, LEGACY, PERSISTENT, RESERVED};
 use crate::mounts::{self, Mount};
-use crate::output::{aligned, printable, Format, Outcome};
+use crate::output::{aligned, Format, Outcome};
 use crate::quantity::{Bytes, Human};
 use crate::system::System;
 use anyhow::{ensure, Result};
 use rpmem_regions::Regions;
 use serde::Serialize;
 use std::fmt::Write;
+use terminal::safe_path;
 
 #[derive(Serialize)]
 struct Listing {
@@ -148,8 +149,7 @@ fn is_named(system: &System, start: u64) -> bool {
 fn mount_points(device: &BlockDevice, mounts: &[Mount]) -> Vec<String> {
     let numbers = device.numbers();
     let mine = mounts.iter().filter(|mount| mount.device == numbers);
-    mine.map(|mount| mount.mount_point.display().to_string())
-        .collect()
+    mine.map(|mount| safe_path(&mount.mount_point)).collect()
 }
 
 fn names(devices: &[BlockDevice]) -> Vec<String> {
@@ -231,5 +231,5 @@ fn used_by(mount_points: &[String], holders: &[String]) -> String {
         .chain(holders)
         .map(String::as_str)
         .collect();
-    printable(&users.join(", "))
+    users.join(", ")
 }

@@ -6,22 +6,23 @@
 
 use clap::Parser;
 use rpmemctl::cli::{Arguments, Command};
-use rpmemctl::output::{self, Outcome};
+use rpmemctl::output::Outcome;
 use rpmemctl::system::System;
 use rpmemctl::{damage, doctor, inject, list, suggest};
 use std::process::ExitCode;
+use terminal::complain;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = run(&arguments).and_then(|outcome| {
-        output::print(&outcome.text)?;
+        outcome.print()?;
         Ok(outcome.problem)
     });
     match result {
         Ok(false) => ExitCode::SUCCESS,
         Ok(true) => ExitCode::FAILURE,
         Err(error) => {
-            output::complain(&format!("rpmemctl: {error:#}\n"));
+            complain!("rpmemctl: {error:#}");
             ExitCode::FAILURE
         }
     }

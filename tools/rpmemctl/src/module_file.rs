@@ -7,6 +7,7 @@ use elf::endian::AnyEndian;
 use elf::ElfBytes;
 use std::fs;
 use std::path::Path;
+use terminal::safe_path;
 
 /// What the file says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +27,8 @@ const SIGNED: &[u8] = b"~Module signature appended~\n";
 ///
 /// If it cannot be read or is no module.
 pub fn read(path: &Path) -> Result<ModuleFile> {
-    let bytes = fs::read(path).with_context(|| path.display().to_string())?;
-    parse(&bytes).with_context(|| format!("{}: is no kernel module", path.display()))
+    let bytes = fs::read(path).with_context(|| safe_path(path))?;
+    parse(&bytes).with_context(|| format!("{}: is no kernel module", safe_path(path)))
 }
 
 fn parse(bytes: &[u8]) -> Result<ModuleFile> {

@@ -2,9 +2,12 @@
 
 //! What is mounted where: /proc/self/mountinfo, as proc_pid_mountinfo(5) describes it.
 
-use crate::system::System;
+use crate::system::{self, System};
 use anyhow::{Context, Result};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+use terminal::{safe, safe_path};
 
 /// A mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +20,7 @@ pub struct Mount {
     pub mount_point: PathBuf,
     /// The type of the file system.
     pub file_system: String,
-    /// What was mounted, such as /dev/rpmem0.
+    /// What was mounted, such as /dev/rpmem0, as it is shown.
     pub source: String,
     /// The options of the mount and of the file system.
     pub options: Vec<String>,
@@ -42,11 +45,15 @@ impl Mount {
 ///
 /// If they cannot be read.
 pub fn mounts(system: &System) -> Result<Vec<Mount>> {
-    let text = system.read("/proc/self/mountinfo")?;
-    text.lines()
+    let bytes = system::read_bytes(&system.path("/proc/self/mountinfo"))?;
+    bytes
+        .split(|&byte| byte == b'\n')
+        .filter(|line| !line.is_empty())
         .map(|line| {
-            parse(line)
-                .with_context(|| format!("/proc/self/mountinfo: {line:?} is of no known form"))
+            parse(line).with_context(|| {
+                let line = safe(line);
+                format!("/proc/self/mountinfo: \"{line}\" is of no known form")
+            })
         })
         .collect()
 }
@@ -57,11 +64,9 @@ pub fn mounts(system: &System) -> Result<Vec<Mount>> {
 ///
 /// If there is no such path, or nothing is mounted there that can be seen.
 pub fn of_path<'a>(mounts: &'a [Mount], path: &Path) -> Result<(PathBuf, &'a Mount)> {
-    let real = path
-        .canonicalize()
-        .with_context(|| path.display().to_string())?;
+    let real = path.canonicalize().with_context(|| safe_path(path))?;
     let mount = holding(mounts, &real)
-        .with_context(|| format!("{}: nothing is mounted there", path.display()))?;
+        .with_context(|| format!("{}: nothing is mounted there", safe_path(path)))?;
     Ok((real, mount))
 }
 
@@ -74,53 +79,54 @@ pub fn holding<'a>(mounts: &'a [Mount], path: &Path) -> Option<&'a Mount> {
         .max_by_key(|mount| mount.mount_point.components().count())
 }
 
-fn parse(line: &str) -> Option<Mount> {
-    let (left, right) = line.split_once(" - ")?;
-    let mut left = left.split(' ').skip(2);
-    let device = left.next()?.to_owned();
-    let root = PathBuf::from(unescaped(left.next()?));
-    let mount_point = PathBuf::from(unescaped(left.next()?));
-    let mut options: Vec<_> = left.next()?.split(',').map(str::to_owned).collect();
-    let mut right = right.split(' ');
-    let file_system = right.next()?.to_owned();
-    let source = unescaped(right.next()?);
-    options.extend(
-        right
-            .next()
-            .unwrap_or_default()
-            .split(',')
-            .map(str::to_owned),
-    );
+fn parse(line: &[u8]) -> Option<Mount> {
+    let dash = line.windows(3).position(|three| three == b" - ")?;
+    let mut left = line[..dash].split(|&byte| byte == b' ').skip(2);
+    let device = safe(left.next()?);
+    let root = PathBuf::from(OsString::from_vec(unescaped(left.next()?)));
+    let mount_point = PathBuf::from(OsString::from_vec(unescaped(left.next()?)));
+    let options = |field: &[u8]| -> Vec<String> {
+        let options = field.split(|&byte| byte == b',');
+        options
+            .map(|option| String::from_utf8_lossy(option).into_owned())
+            .collect()
+    };
+    let mut all_options = options(left.next()?);
+    let mut right = line[dash + 3..].split(|&byte| byte == b' ');
+    let file_system = safe(right.next()?);
+    let source = safe(&unescaped(right.next()?));
+    all_options.extend(options(right.next().unwrap_or_default()));
     Some(Mount {
         device,
         root,
         mount_point,
         file_system,
         source,
-        options,
+        options: all_options,
     })
 }
 
 /// Blanks, tabs, newlines and backslashes are written as `\` and three octal digits.
-fn unescaped(text: &str) -> String {
-    let mut pieces = text.split('\\');
-    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
+fn unescaped(text: &[u8]) -> Vec<u8> {
+    let mut pieces = text.split(|&byte| byte == b'\\');
+    let mut bytes = pieces.next().unwrap_or_default().to_vec();
     for piece in pieces {
-        match piece
-            .get(..3)
-            .and_then(|digits| u8::from_str_radix(digits, 8).ok())
-        {
+        let digits = piece.get(..3).and_then(|digits| {
+            let digits = std::str::from_utf8(digits).ok()?;
+            u8::from_str_radix(digits, 8).ok()
+        });
+        match digits {
             Some(byte) => {
                 bytes.push(byte);
-                bytes.extend_from_slice(&piece.as_bytes()[3..]);
+                bytes.extend_from_slice(&piece[3..]);
             }
             None => {
                 bytes.push(b'\\');
-                bytes.extend_from_slice(piece.as_bytes());
+                bytes.extend_from_slice(piece);
             }
         }
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    bytes
 }
 
 #[cfg(test)]
@@ -131,14 +137,22 @@ mod tests {
     #[test]
     fn reads_a_line() {
         let line = r"46 45 259:0 / /mnt/a\040b rw,relatime shared:1 master:2 - xfs /dev/rpmem0 rw,dax=always,inode64";
-        let mount = parse(line).unwrap();
+        let mount = parse(line.as_bytes()).unwrap();
         assert_eq!(mount.device, "259:0");
         assert_eq!(mount.mount_point, Path::new("/mnt/a b"));
         assert_eq!(mount.file_system, "xfs");
         assert_eq!(mount.option("dax"), Some("always"));
         assert_eq!(mount.option("relatime"), Some(""));
         assert_eq!(mount.option("noatime"), None);
-        assert_eq!(parse("46 45"), None);
+        assert_eq!(parse(b"46 45"), None);
+    }
+
+    #[test]
+    fn names_may_be_any_bytes() {
+        let mount = parse(b"46 45 259:0 / /mnt/\x1b\xff rw - ext4 /dev/\xfe rw").unwrap();
+        let place = std::os::unix::ffi::OsStrExt::as_bytes(mount.mount_point.as_os_str());
+        assert_eq!(place, b"/mnt/\x1b\xff");
+        assert_eq!(mount.source, r"/dev/\xfe");
     }
 
     #[test]
@@ -148,14 +162,14 @@ mod tests {
             "2 1 1:2 / /mnt rw - ext4 b rw",
             "3 2 1:3 / /mnt rw - xfs c rw",
         ];
-        let mounts = lines.map(|line| parse(line).unwrap());
+        let mounts = lines.map(|line| parse(line.as_bytes()).unwrap());
         assert_eq!(holding(&mounts, Path::new("/mnt/x")).unwrap().source, "c");
         assert_eq!(holding(&mounts, Path::new("/mntx")).unwrap().source, "a");
     }
 
     #[test]
     fn unescapes_octal_only() {
-        assert_eq!(unescaped(r"a\040\011b\134c"), "a \tb\\c");
-        assert_eq!(unescaped(r"\9"), r"\9");
+        assert_eq!(unescaped(br"a\040\011b\134c"), b"a \tb\\c");
+        assert_eq!(unescaped(br"\9"), br"\9");
     }
 }

@@ -4,7 +4,7 @@
 
 use anyhow::{Context, Result};
 use serde::Serialize;
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use tabwriter::TabWriter;
 
 /// For people or for programs.
@@ -21,6 +21,8 @@ pub enum Format {
 pub struct Outcome {
     /// For standard output.
     pub text: String,
+    /// What the text is.
+    pub format: Format,
     /// Whether there is a problem in what was looked at.
     pub problem: bool,
 }
@@ -41,7 +43,26 @@ impl Outcome {
             Format::Text => text(value),
             Format::Json => serde_json::to_string_pretty(value).context("JSON")? + "\n",
         };
-        Ok(Self { text, problem })
+        Ok(Self {
+            text,
+            format,
+            problem,
+        })
+    }
+}
+
+impl Outcome {
+    /// Writes it to standard output. A reader that has gone away is not an error.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written for another reason, such as a full disk.
+    pub fn print(&self) -> Result<()> {
+        match self.format {
+            Format::Text => terminal::output::write(format_args!("{}", self.text)),
+            Format::Json => terminal::output::write_json(&self.text),
+        }
+        terminal::finish().context("standard output cannot be written")
     }
 }
 
@@ -58,44 +79,9 @@ pub fn aligned(lines: &str) -> String {
     }
 }
 
-/// A name for people: what could change the terminal, or look like two lines, is escaped.
-pub fn printable(name: &str) -> String {
-    let escaped = |c: char| match c.is_control() {
-        true => c.escape_default().to_string(),
-        false => c.to_string(),
-    };
-    name.chars().map(escaped).collect()
-}
-
-/// Writes to standard output; a reader that has gone away is no error.
-///
-/// # Errors
-///
-/// If it cannot be written for another reason, such as a full disk.
-pub fn print(text: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(error).context("standard output cannot be written")
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Writes to standard error, as far as that goes.
-pub fn complain(text: &str) {
-    // There is nowhere to tell that it failed.
-    let _ = std::io::stderr().write_all(text.as_bytes());
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{aligned, printable};
-
-    #[test]
-    fn names_cannot_write_to_the_terminal() {
-        assert_eq!(printable("a\n\u{1b}[2Jb ü"), "a\\n\\u{1b}[2Jb ü");
-    }
+    use super::aligned;
 
     #[test]
     fn columns_are_aligned() {

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use terminal::safe_path;
 
 /// The machine that is looked at: this one, or a tree of files that was copied from one.
 #[derive(Debug)]
@@ -69,12 +70,20 @@ impl System {
 ///
 /// If it cannot be read.
 pub fn read(path: &Path) -> Result<String> {
-    let bytes = fs::read(path).with_context(|| {
+    Ok(String::from_utf8_lossy(&read_bytes(path)?).into_owned())
+}
+
+/// The bytes of a file.
+///
+/// # Errors
+///
+/// If it cannot be read.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| {
         let root_only = fs::metadata(path).is_ok_and(|_| !rustix::process::geteuid().is_root());
         let hint = if root_only { " (run this as root)" } else { "" };
-        format!("{}{hint}", path.display())
-    })?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+        format!("{}{hint}", safe_path(path))
+    })
 }
 
 /// The names in a folder, sorted with numbers as people count; none if it is not there.

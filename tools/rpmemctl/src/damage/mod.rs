@@ -21,7 +21,8 @@ use crate::system::System;
 use anyhow::{bail, ensure, Context, Result};
 use overlap::BadBytes;
 use report::Report;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use terminal::safe_path;
 use walk::Tree;
 
 /// The file systems on which both FIEMAP and GETFSMAP were tried.
@@ -44,7 +45,7 @@ pub fn run(system: &System, path: &Path, format: Format) -> Result<Outcome> {
     if bad.disks.is_empty() {
         bail!(
             "{}: is on {}, which is not on a disk of rpmem",
-            path.display(),
+            safe_path(path),
             place.mount.source
         );
     }
@@ -67,8 +68,8 @@ impl Place {
         ensure!(
             numbers == mount.device,
             "{}: is on device {numbers}, but the mount {} is of {}; name the mount point",
-            path.display(),
-            mount.mount_point.display(),
+            safe_path(path),
+            safe_path(&mount.mount_point),
             mount.device
         );
         // What is mounted may be a folder of the file system only, and all of it elsewhere.
@@ -82,14 +83,14 @@ impl Place {
         let device = BlockDevice::numbered(system, &mount.device).with_context(|| {
             format!(
                 "{}: {} is on no block device",
-                path.display(),
+                safe_path(path),
                 mount.file_system
             )
         })?;
         if let Some(realtime) = mount.option("rtdev") {
             bail!(
                 "{}: has a realtime device, {realtime}; which of the two a file is on cannot be told",
-                path.display()
+                safe_path(path)
             );
         }
         Ok(Self { mount, device })
@@ -112,13 +113,13 @@ fn look(place: &Place, tree: &Tree, bad: &Bad) -> Result<Report> {
     if place.mount.root != Path::new("/") {
         report.incomplete(format!(
             "only {} of the file system is mounted: other files in it cannot be seen",
-            place.mount.root.display()
+            safe_path(&place.mount.root)
         ));
     }
     if !tree.is_clear() {
         report.incomplete(format!(
             "files below other mounts in {} cannot be seen; as root they can",
-            mount_point.display()
+            safe_path(mount_point)
         ));
     }
     let mut left = bytes.ranges();
@@ -145,13 +146,11 @@ fn look(place: &Place, tree: &Tree, bad: &Bad) -> Result<Report> {
     Ok(report)
 }
 
-/// The path as one would call it, for a file that was found below `tree`; bytes that are no UTF-8, which
-/// JSON cannot have, are shown as U+FFFD.
-fn shown(mount_point: &Path, below: &Path) -> String {
-    let path = if below.as_os_str().is_empty() {
+/// The path as one would call it, for a file that was found below `tree`.
+fn called(mount_point: &Path, below: &Path) -> PathBuf {
+    if below.as_os_str().is_empty() {
         mount_point.to_owned()
     } else {
         mount_point.join(below)
-    };
-    path.to_string_lossy().into_owned()
+    }
 }

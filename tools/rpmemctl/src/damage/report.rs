@@ -3,16 +3,16 @@
 //! What was found, for programs and for people.
 
 use super::overlap::{BadBytes, Piece, What};
-use super::walk::{DamagedFile, Named, Unexamined};
+use super::walk::{DamagedFile, Named, Paths, Unexamined};
 use crate::bad_list;
 use crate::mounts::Mount;
-use crate::output::printable;
 use crate::quantity::counted;
 use crate::stack::Bad;
 use fs_extents::fsmap::{Owner, Part};
 use serde::Serialize;
 use std::fmt::Write;
 use std::ops::Range;
+use terminal::safe_path;
 
 /// Bytes of a page, the least that can be rewritten over a bad sector of a file with DAX.
 const PAGE: u64 = 4096;
@@ -57,7 +57,7 @@ impl Report {
             bad_ranges: list.len(),
         });
         Self {
-            mount_point: mount.mount_point.display().to_string(),
+            mount_point: safe_path(&mount.mount_point),
             file_system: mount.file_system.clone(),
             device: mount.source.clone(),
             block_size,
@@ -121,7 +121,7 @@ impl Report {
             return;
         }
         let named = named.unwrap_or(Named {
-            paths: Vec::new(),
+            paths: Paths::default(),
             kind: "other",
             size: 0,
         });
@@ -237,12 +237,7 @@ fn write_text(report: &Report, out: &mut String) -> std::fmt::Result {
     if !report.unexamined.is_empty() {
         writeln!(out, "\nCould not be looked at:")?;
         for unexamined in &report.unexamined {
-            writeln!(
-                out,
-                "  {}: {}",
-                printable(&unexamined.path),
-                unexamined.error
-            )?;
+            writeln!(out, "  {}: {}", unexamined.path, unexamined.error)?;
         }
     }
     for note in &report.notes {
@@ -252,16 +247,16 @@ fn write_text(report: &Report, out: &mut String) -> std::fmt::Result {
 }
 
 fn write_file(file: &DamagedFile, out: &mut String) -> std::fmt::Result {
-    match file.paths.split_first() {
+    match file.paths.0.split_first() {
         Some((first, others)) => {
             let slash = if file.kind == "directory" {
                 " (directory)"
             } else {
                 ""
             };
-            writeln!(out, "\n{}{slash}", printable(first))?;
+            writeln!(out, "\n{}{slash}", safe_path(first))?;
             for other in others {
-                writeln!(out, "  also {}", printable(other))?;
+                writeln!(out, "  also {}", safe_path(other))?;
             }
         }
         None => writeln!(out, "\ninode {}, of which no name was found", file.inode)?,

@@ -2,26 +2,30 @@
 
 //! Every file of a file system, and where it is.
 
+use super::called;
 use super::overlap::{BadBytes, Piece, What};
-use super::shown;
-use anyhow::{Context, Result};
+use anyhow::Context;
 use fs_extents::fiemap::{self, Of};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::OpenTreeFlags;
-use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use terminal::{hex_unless_utf8, safe_path};
 use walkdir::{DirEntry, WalkDir};
 
 /// A file that has bad bytes.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct DamagedFile {
     /// All its names that were found.
-    pub(super) paths: Vec<String>,
+    #[serde(flatten)]
+    pub(super) paths: Paths,
     /// Its number.
     pub(super) inode: u64,
     /// What it is: `file`, `directory` or `other`.
@@ -32,20 +36,52 @@ pub(super) struct DamagedFile {
     pub(super) pieces: Vec<Piece>,
 }
 
+/// Paths of one file. In JSON they are `paths`, as they are shown; if one is not UTF-8, `paths_bytes` has for each its
+/// bytes in hex, or null.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Paths(pub(super) Vec<PathBuf>);
+
+impl Serialize for Paths {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let hex = |path: &PathBuf| hex_unless_utf8(path.as_os_str().as_bytes());
+        let shown: Vec<_> = self.0.iter().map(|path| safe_path(path)).collect();
+        let bytes: Vec<_> = self.0.iter().map(hex).collect();
+        let mut fields = serializer.serialize_map(None)?;
+        fields.serialize_entry("paths", &shown)?;
+        if bytes.iter().any(Option::is_some) {
+            fields.serialize_entry("paths_bytes", &bytes)?;
+        }
+        fields.end()
+    }
+}
+
 /// A file or folder that could not be looked at.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Unexamined {
-    /// Its path.
+    /// Its path, as it is shown.
     pub(super) path: String,
+    /// It in hex, if it is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) path_bytes: Option<String>,
     /// Why not.
     pub(super) error: String,
+}
+
+impl Unexamined {
+    fn new(path: &Path, error: String) -> Self {
+        Self {
+            path: safe_path(path),
+            path_bytes: hex_unless_utf8(path.as_os_str().as_bytes()),
+            error,
+        }
+    }
 }
 
 /// A name of an inode.
 #[derive(Clone, Debug)]
 pub(super) struct Named {
     /// Its paths.
-    pub(super) paths: Vec<String>,
+    pub(super) paths: Paths,
     /// What it is.
     pub(super) kind: &'static str,
     /// Its bytes.
@@ -75,15 +111,15 @@ pub(super) struct Tree {
 impl Tree {
     /// What is mounted at `mount_point`. As root, a copy of that mount which nobody else sees and in which
     /// nothing is mounted, so that no file is hidden below another mount.
-    pub(super) fn open(mount_point: &Path) -> Result<Self> {
+    pub(super) fn open(mount_point: &Path) -> anyhow::Result<Self> {
         // What is still in the page cache gets its place on the device. If that fails, so be it: the
         // file system may be in no state to write.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opened = rustix::fs::open(mount_point, flags, Mode::empty())
-            .with_context(|| mount_point.display().to_string())?;
+            .with_context(|| safe_path(mount_point))?;
         let _ = rustix::fs::syncfs(&opened);
         let block_size = rustix::fs::fstatvfs(&opened)
-            .with_context(|| mount_point.display().to_string())?
+            .with_context(|| safe_path(mount_point))?
             .f_frsize;
         let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
         let cloned = rustix::mount::open_tree(rustix::fs::CWD, mount_point, flags);
@@ -134,11 +170,11 @@ impl Tree {
                     // An entry that cannot be read has no name: the folder that it is in has.
                     let folder = error.depth().checked_sub(1).and_then(|n| folders.get(n));
                     let path = error.path().or(folder.map(PathBuf::as_path));
-                    let path = self.shown(&root, path.unwrap_or(&root));
+                    let path = self.called(&root, path.unwrap_or(&root));
                     let error = error
                         .io_error()
                         .map_or("a loop of folders".to_owned(), ToString::to_string);
-                    found.unexamined.push(Unexamined { path, error });
+                    found.unexamined.push(Unexamined::new(&path, error));
                 }
             }
         }
@@ -152,8 +188,8 @@ impl Tree {
         found
     }
 
-    fn shown(&self, root: &Path, path: &Path) -> String {
-        shown(&self.mount_point, path.strip_prefix(root).unwrap_or(path))
+    fn called(&self, root: &Path, path: &Path) -> PathBuf {
+        called(&self.mount_point, path.strip_prefix(root).unwrap_or(path))
     }
 
     fn visit_one(
@@ -164,23 +200,23 @@ impl Tree {
         files: &mut BTreeMap<u64, DamagedFile>,
         found: &mut Found,
     ) {
-        let path = self.shown(root, entry.path());
+        let path = self.called(root, entry.path());
         let looked = entry.metadata().map_err(Into::into).and_then(|data| {
             let kind = kind(&data);
             let named = found.inodes.entry(data.ino()).or_insert_with(|| Named {
-                paths: Vec::new(),
+                paths: Paths::default(),
                 kind,
                 size: data.len(),
             });
-            named.paths.push(path.clone());
+            named.paths.0.push(path.clone());
             // Another name of a file that was looked at.
-            if named.paths.len() > 1 || kind == "other" {
+            if named.paths.0.len() > 1 || kind == "other" {
                 return Ok(());
             }
             let pieces = pieces(entry.path(), &data, bad)?;
             if !pieces.is_empty() {
                 let file = DamagedFile {
-                    paths: Vec::new(),
+                    paths: Paths::default(),
                     inode: data.ino(),
                     kind,
                     size: data.len(),
@@ -192,7 +228,7 @@ impl Tree {
         });
         if let Err(error) = looked {
             let error = std::io::Error::to_string(&error);
-            found.unexamined.push(Unexamined { path, error });
+            found.unexamined.push(Unexamined::new(&path, error));
         }
     }
 }

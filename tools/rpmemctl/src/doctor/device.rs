@@ -9,6 +9,7 @@ use crate::quantity::{counted, SECTOR};
 use crate::suggest::choose::LEAST_ALIGNMENT;
 use crate::superblock::Superblock;
 use crate::system::System;
+use terminal::safe_path;
 
 pub(super) fn examine(system: &System, device: &BlockDevice, diagnosis: &mut Diagnosis) {
     let before = diagnosis.findings.len();
@@ -22,7 +23,7 @@ pub(super) fn examine(system: &System, device: &BlockDevice, diagnosis: &mut Dia
     if device.attribute("ro").as_deref() == Some("1") {
         diagnosis.add(
             Finding::advice("read-only", format!("{} can only be read", device.name()))
-                .seen(format!("{} is 1", device.file("ro").display()))
+                .seen(format!("{} is 1", safe_path(&device.file("ro"))))
                 .todo(format!("blockdev --setrw {}", device.node())),
         );
     }

@@ -10,7 +10,12 @@ use crate::system::System;
 
 const E820_DRIVER: &str = "/sys/bus/platform/devices/e820_pmem/driver";
 
+/// The devices of rpmem; each has a disk while the driver is bound to it.
+const PLATFORM_DEVICES: &str = "/sys/bus/platform/devices";
+const RPMEM_DRIVER: &str = "/sys/bus/platform/drivers/rpmem";
+
 pub(super) fn examine(system: &System, disks: &[BlockDevice], diagnosis: &mut Diagnosis) {
+    unbound(system, diagnosis);
     // Who has disks of rpmem may leave other memory to other drivers on purpose.
     if !disks.is_empty() {
         return;
@@ -42,6 +47,29 @@ pub(super) fn examine(system: &System, disks: &[BlockDevice], diagnosis: &mut Di
             Ok(disk) if name.starts_with("pmem") => device::examine(system, &disk, diagnosis),
             _ => {}
         }
+    }
+}
+
+/// Devices of rpmem that somebody has unbound, or whose probe failed.
+fn unbound(system: &System, diagnosis: &mut Diagnosis) {
+    let names = system.names(PLATFORM_DEVICES);
+    let devices = names.iter().filter(|name| name.starts_with("rpmem."));
+    for name in devices {
+        if system
+            .link_name(format!("{PLATFORM_DEVICES}/{name}/driver"))
+            .is_some()
+        {
+            continue;
+        }
+        diagnosis.add(
+            Finding::problem(
+                "disk-unbound",
+                format!("the device {name} has no driver, so it has no disk"),
+            )
+            .seen(format!("{PLATFORM_DEVICES}/{name}/driver is missing"))
+            .todo(format!("echo {name} > {RPMEM_DRIVER}/bind"))
+            .todo("if that fails, dmesg says why"),
+        );
     }
 }
 

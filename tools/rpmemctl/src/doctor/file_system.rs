@@ -12,6 +12,7 @@ use anyhow::Result;
 use rustix::fs::{AtFlags, IFlags, Mode, OFlags, StatxAttributes, StatxFlags};
 use std::fs::Metadata;
 use std::path::Path;
+use terminal::safe_path;
 
 /// File systems that can have DAX on a block device.
 const ABLE: [&str; 5] = ["ext2", "ext4", "xfs", "erofs", "rdaxfs"];
@@ -40,14 +41,14 @@ pub(super) fn examine(
                 "no-block-device",
                 format!(
                     "{} is on {}, which is on no block device",
-                    path.display(),
+                    safe_path(path),
                     mount.file_system
                 ),
             )
             .seen(format!(
                 "\"{}\" at {} in /proc/self/mountinfo",
                 mount.source,
-                mount.mount_point.display()
+                safe_path(&mount.mount_point)
             ))
             .todo("use a file system on a disk of rpmem: rpmemctl list"),
         ),
@@ -72,7 +73,7 @@ pub(super) fn examine_mount(
     if !able(mount, diagnosis) {
         return;
     }
-    let place = mount.mount_point.display();
+    let place = safe_path(&mount.mount_point);
     match mode(mount) {
         "always" => diagnosis.looked_at.push(format!("{place} is mounted with dax=always")),
         "never" => diagnosis.add(never(system, mounts, mount)),
@@ -101,7 +102,7 @@ fn able(mount: &Mount, diagnosis: &mut Diagnosis) -> bool {
             )
             .seen(format!(
                 "{} is {} in /proc/self/mountinfo",
-                mount.mount_point.display(),
+                safe_path(&mount.mount_point),
                 mount.file_system
             ))
             .todo("use ext4 or XFS on a disk of rpmem"),
@@ -130,7 +131,7 @@ fn option(mount: &Mount) -> String {
 
 /// The option cannot be changed while it is mounted.
 fn remount(mount: &Mount) -> String {
-    let place = mount.mount_point.display();
+    let place = safe_path(&mount.mount_point);
     format!(
         "umount {place} && mount -o dax=always {} {place}    # and put dax=always into /etc/fstab",
         mount.source
@@ -138,7 +139,7 @@ fn remount(mount: &Mount) -> String {
 }
 
 fn never(system: &System, mounts: &[Mount], mount: &Mount) -> Finding {
-    let place = mount.mount_point.display();
+    let place = safe_path(&mount.mount_point);
     let finding = Finding::problem("dax-never", format!("no file on {place} has DAX")).seen(
         format!("{} at {place} in /proc/self/mountinfo", option(mount)),
     );
@@ -160,7 +161,7 @@ fn never(system: &System, mounts: &[Mount], mount: &Mount) -> Finding {
     });
     match other {
         Some(other) => finding
-            .seen(format!("another XFS on the same disk is mounted at {}; only the first that is mounted can have DAX", other.mount_point.display()))
+            .seen(format!("another XFS on the same disk is mounted at {}; only the first that is mounted can have DAX", safe_path(&other.mount_point)))
             .todo("use one XFS on each disk, or ext4"),
         None => finding.todo(remount(mount)).todo("XFS turns DAX off by itself where it cannot have it, and says why in dmesg"),
     }
@@ -168,7 +169,7 @@ fn never(system: &System, mounts: &[Mount], mount: &Mount) -> Finding {
 
 /// A regular file on a file system that is able to have DAX.
 fn file(path: &Path, mount: &Mount, diagnosis: &mut Diagnosis) {
-    let place = path.display();
+    let place = safe_path(path);
     let answer = rustix::fs::statx(
         rustix::fs::CWD,
         path,
@@ -188,12 +189,12 @@ fn file(path: &Path, mount: &Mount, diagnosis: &mut Diagnosis) {
         .seen(format!(
             "{} at {} in /proc/self/mountinfo",
             option(mount),
-            mount.mount_point.display()
+            safe_path(&mount.mount_point)
         ));
     let finding = match (mode(mount), has_flag(path)) {
         ("inode", Some(true)) => finding
             .seen("the file has the DAX flag: it takes effect once nobody has the file open and its inode has left the cache")
-            .todo(format!("close it, then umount {} and mount it again", mount.mount_point.display())),
+            .todo(format!("close it, then umount {} and mount it again", safe_path(&mount.mount_point))),
         ("inode", _) => finding
             .seen("the file has not got the DAX flag")
             .todo(remount(mount))

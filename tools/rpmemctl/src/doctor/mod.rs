@@ -131,6 +131,16 @@ fn examine_all(system: &System, diagnosis: &mut Diagnosis) {
     drivers::examine(system, &disks, diagnosis);
     module::examine(system, diagnosis);
     parameters::examine(system, diagnosis);
+    if disks.is_empty() && !diagnosis.is_problem() {
+        diagnosis.add(
+            Finding::problem(
+                "no-disk",
+                "rpmem has no disk, and nothing that was looked at is the reason",
+            )
+            .seen("no disk in /sys/block has the driver rpmem")
+            .todo("dmesg | grep rpmem    # what the driver said when it was loaded"),
+        );
+    }
     let mut seen = BTreeSet::new();
     let mut devices = disks;
     while let Some(device) = devices.pop() {
@@ -212,7 +222,7 @@ fn write_text(diagnosis: &Diagnosis, out: &mut String) -> std::fmt::Result {
         writeln!(out, "No problem was found.")?;
     }
     for looked_at in &diagnosis.looked_at {
-        writeln!(out, "In order: {looked_at}.")?;
+        writeln!(out, "OK: {looked_at}.")?;
     }
     for skipped in &diagnosis.skipped {
         writeln!(out, "Not looked at: {skipped}.")?;

@@ -7,6 +7,7 @@ use crate::kernel_log::{KernelLog, Message};
 use crate::module_file;
 use crate::system::System;
 use std::path::{Path, PathBuf};
+use terminal::safe_path;
 use walkdir::WalkDir;
 
 /// Errors, and what is worse.
@@ -47,7 +48,7 @@ fn release(system: &System) -> Option<String> {
 /// Below the root that is looked at.
 fn shown(system: &System, path: &Path) -> String {
     let inside = path.strip_prefix(system.path("/")).unwrap_or(path);
-    Path::new("/").join(inside).display().to_string()
+    safe_path(&Path::new("/").join(inside))
 }
 
 /// The module's file of a release.

@@ -294,6 +294,47 @@ fn mounts() {
     assert_eq!(mounted("rw", "btrfs"), ["file-system-without-dax"]);
 }
 
+/// A mount point cannot steer the terminal, in text or in JSON.
+#[test]
+fn hostile_mount_points() {
+    let tree = with_module(IOMEM, BOTH);
+    tree.disk(0, "");
+    let line = "46 45 259:0 / /mnt/\u{1b}[2J\u{202e}x rw - ext4 /dev/rpmem0 rw,dax=never\n";
+    tree.file("/proc/self/mountinfo", line);
+    for arguments in [
+        &["doctor"][..],
+        &["list"],
+        &["--json", "doctor"],
+        &["--json", "list"],
+    ] {
+        let said = String::from_utf8(tree.run(arguments).stdout).unwrap();
+        assert!(!said.contains(['\u{1b}', '\u{202e}']), "{said:?}");
+        let shown = r"/mnt/\u{1b}[2J\u{202e}x";
+        let in_json = shown.replace('\\', r"\\");
+        let is_json = arguments[0] == "--json";
+        let wanted = if is_json { &in_json } else { shown };
+        assert!(said.contains(wanted), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn a_disk_that_is_unbound() {
+    let tree = with_module(IOMEM, BOTH);
+    tree.disk(0, "");
+    tree.file("/sys/bus/platform/devices/rpmem.1/uevent", "");
+    let (ids, value) = problems(&tree, &[]);
+    assert_eq!(ids, ["disk-unbound"]);
+    assert!(value
+        .to_string()
+        .contains("echo rpmem.1 > /sys/bus/platform/drivers/rpmem/bind"));
+    // Where there is none at all, list sends to doctor, which has to know something.
+    let tree = with_module(IOMEM, BOTH);
+    tree.file("/sys/bus/platform/devices/rpmem.0/uevent", "");
+    assert!(problems(&tree, &[]).0.contains(&"disk-unbound".to_owned()));
+    let tree = with_module(IOMEM, BOTH);
+    assert!(!problems(&tree, &[]).0.is_empty());
+}
+
 #[test]
 fn addresses_that_are_hidden_are_said_to_be() {
     let tree = with_module("00000000-00000000 : System RAM\n", BOTH);
