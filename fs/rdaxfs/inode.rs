@@ -2,7 +2,10 @@
 
 //! The VFS's inode of one on the medium, and its eviction.
 
-use core::convert::Infallible;
+use core::{
+    convert::Infallible,
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+};
 
 use kernel::{
     prelude::*,
@@ -12,8 +15,9 @@ use kernel::{
 use kernel_ext::{
     fs::{
         dir,
-        inode::{flags, Attributes, Evicted, Found, InitialisedInode, NewInode},
-        namei::Ops,
+        inode::{Attributes, Evicted, Found, InitialisedInode, NewInode},
+        namei::{Operations, Ops},
+        posix_acl::AclType,
         Inode, SuperBlock,
     },
     new_rwsem,
@@ -25,8 +29,10 @@ use rdaxfs_core::{
 };
 
 use crate::{
+    attr::AttributeOperations,
     dir::Directory,
     error::{errno, Reason},
+    flags::{dax_flag, vfs_flags},
     namei::DirectoryOperations,
     super_block::Rdaxfs,
     symlink,
@@ -49,31 +55,51 @@ pub(crate) struct InodeData {
     pub(crate) btime: Time,
     /// Of a symbolic link: the target.
     pub(crate) target: Option<CString>,
+    /// `FS_*_FL`. Changes under `i_rwsem`.
+    flags: AtomicU32,
+    /// The project. Changes under `i_rwsem`.
+    project: AtomicU32,
 }
 
-/// The operations on regular files: what reads, writes and maps them comes with `file`.
-struct FileOperations;
+impl InodeData {
+    /// `FS_*_FL`.
+    pub(crate) fn flags(&self) -> u32 {
+        self.flags.load(Relaxed)
+    }
 
-#[vtable]
-impl kernel_ext::fs::namei::Operations for FileOperations {
-    type FileSystem = Rdaxfs;
+    /// Sets them; `i_rwsem` is held.
+    pub(crate) fn set_flags(&self, flags: u32) {
+        self.flags.store(flags, Relaxed);
+    }
+
+    /// The project.
+    pub(crate) fn project_id(&self) -> u32 {
+        self.project.load(Relaxed)
+    }
+
+    /// Sets it; `i_rwsem` is held.
+    pub(crate) fn set_project_id(&self, project: u32) {
+        self.project.store(project, Relaxed);
+    }
 }
 
-/// The operations on devices, fifos and sockets.
-struct SpecialOperations;
+/// The operations on regular files, devices, fifos and sockets: those on attributes. What reads, writes and
+/// maps regular files is in [`FileOps`](kernel_ext::fs::inode::FileOps).
+struct PlainOperations;
 
 #[vtable]
-impl kernel_ext::fs::namei::Operations for SpecialOperations {
+impl Operations for PlainOperations {
     type FileSystem = Rdaxfs;
+    type Attributes = AttributeOperations;
 }
 
 /// What the VFS calls for an inode of a type.
 fn operations(mode: u16) -> Ops<Rdaxfs> {
     match mode & S_IFMT {
         S_IFDIR => const { Ops::new::<DirectoryOperations>().with_file(dir::ops::<Directory>()) },
-        S_IFREG => const { Ops::new::<FileOperations>() },
+        S_IFREG => const { Ops::new::<PlainOperations>() },
         S_IFLNK => const { Ops::new::<symlink::SymlinkOperations>() },
-        _ => const { Ops::new::<SpecialOperations>() },
+        _ => const { Ops::new::<PlainOperations>() },
     }
 }
 
@@ -100,6 +126,36 @@ pub(crate) fn get(sb: &SuperBlock<Rdaxfs>, ino: u64) -> Result<ARef<Inode<Rdaxfs
     }
 }
 
+/// The inode with a number and a generation from outside, which may be any.
+///
+/// # Errors
+///
+/// `ESTALE` if there is none, or it has been removed; `EUCLEAN`, `EIO`, `ENOMEM`.
+pub(crate) fn get_by_handle(
+    sb: &SuperBlock<Rdaxfs>,
+    ino: u64,
+    generation: u32,
+) -> Result<ARef<Inode<Rdaxfs>>> {
+    let volume = sb.data().mounted.volume();
+    let (_, attributes) = volume.open(ino, Some(generation)).map_err(errno)?;
+    // One without a name is found only while somebody has it.
+    if attributes.links == 0 {
+        return Err(ESTALE);
+    }
+    match sb.inode(ino, generation)? {
+        Found::Cached(inode) if inode.links() == 0 => Err(ESTALE),
+        Found::Cached(inode) => Ok(inode),
+        Found::New(new) => {
+            let (map, attributes) = volume.open(ino, Some(generation)).map_err(errno)?;
+            if attributes.links == 0 {
+                return Err(ESTALE);
+            }
+            let target = symlink::read(volume, &map, &attributes)?;
+            Ok(init(new, sb, map, &attributes, target).unlock())
+        }
+    }
+}
+
 /// Gives a new inode in memory what it is on the medium.
 pub(crate) fn init(
     new: NewInode<Rdaxfs>,
@@ -116,50 +172,38 @@ pub(crate) fn init(
         size: attributes.size as i64,
         sectors: attributes.blocks.saturating_mul(SECTORS_PER_BLOCK),
         device: ((attributes.device >> 32) as u32, attributes.device as u32),
-        flags: vfs_flags(sb, attributes),
+        flags: vfs_flags(attributes.flags) | dax_flag(sb.data().options().dax, attributes),
         atime: from_medium(attributes.atime),
         mtime: from_medium(attributes.mtime),
         ctime: from_medium(attributes.ctime),
     };
-    new.init(
+    let inode = new.init(
         &known,
         operations(attributes.mode),
-        new_data(map, attributes.btime, target),
-    )
+        new_data(map, attributes, target),
+    );
+    if !attributes.has_xattrs {
+        // So that nobody has to look for lists.
+        inode.inode().set_cached_acl(AclType::Access, None);
+        inode.inode().set_cached_acl(AclType::Default, None);
+    }
+    inode
 }
 
 fn new_data(
     map: MapState,
-    btime: Time,
+    attributes: &CoreAttributes,
     target: Option<CString>,
-) -> impl PinInit<InodeData, Infallible> {
+) -> impl PinInit<InodeData, Infallible> + use<> {
+    let (btime, flags, project) = (attributes.btime, attributes.flags, attributes.project);
     pin_init!(InodeData {
         xattrs <- new_rwsem!(XattrState::new(&map), "rdaxfs_xattrs"),
         map <- new_rwsem!(map, "rdaxfs_map"),
         btime,
         target,
+        flags: AtomicU32::new(flags),
+        project: AtomicU32::new(project),
     })
-}
-
-/// `FS_*_FL` that the VFS has a flag for.
-const FS_SYNC_FL: u32 = 0x8;
-const FS_IMMUTABLE_FL: u32 = 0x10;
-const FS_APPEND_FL: u32 = 0x20;
-const FS_NOATIME_FL: u32 = 0x80;
-const FS_DIRSYNC_FL: u32 = 0x1_0000;
-
-/// The VFS's flags of an inode. Whether its pages are those of the medium is decided here, once.
-fn vfs_flags(_sb: &SuperBlock<Rdaxfs>, attributes: &CoreAttributes) -> u32 {
-    [
-        (FS_SYNC_FL, flags::SYNC),
-        (FS_IMMUTABLE_FL, flags::IMMUTABLE),
-        (FS_APPEND_FL, flags::APPEND),
-        (FS_NOATIME_FL, flags::NOATIME),
-        (FS_DIRSYNC_FL, flags::DIRSYNC),
-    ]
-    .into_iter()
-    .filter(|(flag, _)| attributes.flags & flag != 0)
-    .fold(0, |all, (_, flag)| all | flag)
 }
 
 /// Updates what the VFS knows of a directory's size. The map lock is held.

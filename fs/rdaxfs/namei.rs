@@ -26,9 +26,11 @@ use rdaxfs_core::{
 };
 
 use crate::{
+    attr::AttributeOperations,
     error::errno,
     inode::{self, refresh},
     maps::Maps,
+    new::Template,
     platform::Platform,
     super_block::Rdaxfs,
     time::to_medium,
@@ -66,14 +68,9 @@ fn make(
     } = place;
     let sb = directory.super_block();
     let mut new = NewInode::new(sb)?;
-    let owner = new.init_owner(idmap, &directory, mode);
-    let what = CoreNewInode {
-        mode: owner.mode,
-        uid: owner.uid,
-        gid: owner.gid,
-        device: u64::from(device.0) << 32 | u64::from(device.1),
-        ..CoreNewInode::default()
-    };
+    let template = Template::new(&mut new, idmap, &directory, Some(&dentry), mode, device)?;
+    let xattrs = template.xattrs()?;
+    let what = template.to_core(&xattrs);
     let change = Changing::new(&[directory.inode()]);
     let (map, attributes) = {
         let mut operation = sb.data().mounted.begin();
@@ -93,7 +90,9 @@ fn make(
     change.commit();
     directory.set_mtime(change_time(&attributes));
     new.insert(map.ino(), map.generation())?;
-    dentry.instantiate_new(inode::init(new, sb, map, &attributes, target));
+    let inode = inode::init(new, sb, map, &attributes, target);
+    template.cache_acls(&inode);
+    dentry.instantiate_new(inode);
     Ok(())
 }
 
@@ -148,6 +147,7 @@ impl<const N: usize> Drop for Changing<'_, N> {
 #[vtable]
 impl Operations for DirectoryOperations {
     type FileSystem = Rdaxfs;
+    type Attributes = AttributeOperations;
 
     fn lookup(
         directory: &Inode<Rdaxfs>,
@@ -261,13 +261,9 @@ impl Operations for DirectoryOperations {
     ) -> Result<InitialisedInode<Rdaxfs>> {
         let sb = directory.super_block();
         let mut new = NewInode::new(sb)?;
-        let owner = new.init_owner(idmap, directory, mode);
-        let what = CoreNewInode {
-            mode: owner.mode,
-            uid: owner.uid,
-            gid: owner.gid,
-            ..CoreNewInode::default()
-        };
+        let template = Template::new(&mut new, idmap, directory, None, mode, (0, 0))?;
+        let xattrs = template.xattrs()?;
+        let what = template.to_core(&xattrs);
         let now = to_medium(Timespec::now());
         let (map, attributes) = {
             let mut operation = sb.data().mounted.begin();
@@ -277,7 +273,9 @@ impl Operations for DirectoryOperations {
                 .map_err(errno)?
         };
         new.insert(map.ino(), map.generation())?;
-        Ok(inode::init(new, sb, map, &attributes, None))
+        let inode = inode::init(new, sb, map, &attributes, None);
+        template.cache_acls(&inode);
+        Ok(inode)
     }
 
     fn link(

@@ -13,8 +13,14 @@
 //! | `inode` | the VFS's inode of one on the medium, and its eviction |
 //! | `maps` | the map locks, and their order |
 //! | `namei` | names: look-up, creation, links, renames |
+//! | `new` | what a new inode is made as |
 //! | `dir` | reading directories |
 //! | `symlink` | symbolic links |
+//! | `attr` | stat, chmod, chown, times |
+//! | `flags` | `FS_*_FL`, what new files inherit of them, the project |
+//! | `xattr` | extended attributes |
+//! | `acl` | access control lists |
+//! | `export` | file handles |
 //! | `time` | the medium's times and the kernel's |
 //! | `platform` | what the core asks for: medium, locks, digests |
 //!
@@ -25,11 +31,16 @@
 use kernel::prelude::*;
 use kernel_ext::fs::Registration;
 
+mod acl;
+mod attr;
 mod dir;
 mod error;
+mod export;
+mod flags;
 mod inode;
 mod maps;
 mod namei;
+mod new;
 mod options;
 mod platform;
 #[path = "super.rs"]
@@ -37,6 +48,7 @@ mod super_block;
 mod symlink;
 mod time;
 mod volume;
+mod xattr;
 
 use super_block::Rdaxfs;
 

@@ -28,11 +28,13 @@ use rdaxfs_core::{
 
 use crate::{
     error::{errno, Reason},
+    export::Export,
     inode::{self, InodeData},
     options::{self, Options},
     platform::{Medium, Platform},
     time::to_medium,
     volume::MountedVolume,
+    xattr,
 };
 
 /// What statfs(2) and `s_magic` have: the first half of the superblock's.
@@ -99,6 +101,10 @@ impl FileSystem for Rdaxfs {
         sb.set_time_range(Time::MIN_SECONDS, Time::MAX_SECONDS);
         sb.set_uuid(uuid);
         sb.set_sysfs_name_bdev();
+        sb.set_xattr_handlers(&xattr::HANDLERS);
+        sb.set_posix_acl();
+        sb.set_nosec();
+        sb.set_export_operations::<Export>();
         KBox::pin_init(
             try_pin_init!(SuperData {
                 mounted: volume,

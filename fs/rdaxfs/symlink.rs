@@ -16,7 +16,9 @@ use rdaxfs_core::{
     volume::Volume,
 };
 
-use crate::{error::errno, inode, platform::Platform, super_block::Rdaxfs};
+use crate::{
+    attr::AttributeOperations, error::errno, inode, platform::Platform, super_block::Rdaxfs,
+};
 
 /// The operations on symbolic links.
 pub(crate) struct SymlinkOperations;
@@ -24,6 +26,7 @@ pub(crate) struct SymlinkOperations;
 #[vtable]
 impl Operations for SymlinkOperations {
     type FileSystem = Rdaxfs;
+    type Attributes = AttributeOperations;
 
     fn get_link<'a>(
         _dentry: Option<&Dentry<Rdaxfs>>,

@@ -7,9 +7,12 @@
 #include <linux/badblocks.h>
 #include <linux/blk_types.h>
 #include <linux/blkdev.h>
+#include <linux/capability.h>
 #include <linux/crc32.h>
 #include <linux/dax.h>
 #include <linux/device.h>
+#include <linux/exportfs.h>
+#include <linux/fileattr.h>
 #include <linux/filelock.h>
 #include <linux/fs.h>
 #include <linux/fs_context.h>
@@ -29,19 +32,24 @@
 #include <linux/page-flags.h>
 #include <linux/part_stat.h>
 #include <linux/platform_device.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
 #include <linux/property.h>
 #include <linux/rcupdate.h>
 #include <linux/rwsem.h>
 #include <linux/sched/mm.h>
+#include <linux/security.h>
 #include <linux/seq_file.h>
 #include <linux/set_memory.h>
 #include <linux/siphash.h>
 #include <linux/slab.h>
+#include <linux/stat.h>
 #include <linux/statfs.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
+#include <linux/xattr.h>
 
 #ifdef CONFIG_X86_MCE
 #include <asm/mce.h>
@@ -69,6 +77,10 @@ const u64 RUST_CONST_HELPER_MCI_STATUS_MISCV = MCI_STATUS_MISCV;
 #endif
 const u32 RUST_CONST_HELPER_REQ_OP_MASK = (__force u32)REQ_OP_MASK;
 const u32 RUST_CONST_HELPER_REQ_PREFLUSH = (__force u32)REQ_PREFLUSH;
+const u32 RUST_CONST_HELPER_IOCB_NOWAIT = (__force u32)IOCB_NOWAIT;
+const u32 RUST_CONST_HELPER_SB_LAZYTIME = SB_LAZYTIME;
+const u32 RUST_CONST_HELPER_SB_NOSEC = SB_NOSEC;
+const u32 RUST_CONST_HELPER_SB_POSIXACL = SB_POSIXACL;
 const u32 RUST_CONST_HELPER_SB_RDONLY = SB_RDONLY;
 const u32 RUST_CONST_HELPER_SLAB_ACCOUNT = (__force u32)SLAB_ACCOUNT;
 const u32 RUST_CONST_HELPER_SLAB_RECLAIM_ACCOUNT = (__force u32)SLAB_RECLAIM_ACCOUNT;

@@ -146,3 +146,15 @@ u32 rust_ext_helper_MINOR(dev_t device)
 {
 	return MINOR(device);
 }
+
+struct timespec64 rust_ext_helper_inode_get_atime(const struct inode *inode);
+struct timespec64 rust_ext_helper_inode_get_atime(const struct inode *inode)
+{
+	return inode_get_atime(inode);
+}
+
+struct timespec64 rust_ext_helper_inode_get_mtime(const struct inode *inode);
+struct timespec64 rust_ext_helper_inode_get_mtime(const struct inode *inode)
+{
+	return inode_get_mtime(inode);
+}

@@ -17,6 +17,7 @@
 #include "mm.c"
 #include "percpu.c"
 #include "pmem.c"
+#include "posix_acl.c"
 #include "rwsem.c"
 #include "sched.c"
 #include "siphash.c"

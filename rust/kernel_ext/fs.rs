@@ -17,19 +17,26 @@
 //!
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
 
+pub mod attr;
 pub mod dax;
 pub mod dentry;
 pub mod dir;
+pub mod export;
 pub mod file_system;
+pub mod fileattr;
 pub mod fs_context;
 pub mod fs_parser;
 pub mod inode;
 pub mod mnt_idmapping;
 pub mod namei;
+pub mod posix_acl;
+pub mod security;
+pub mod stat;
 pub mod statfs;
 pub mod super_block;
 pub mod time;
 pub mod uuid;
+pub mod xattr;
 
 pub use dentry::Dentry;
 pub use file_system::{FileSystem, Registration};

@@ -32,6 +32,7 @@
 const __LOG_PREFIX: &[u8] = b"kernel_ext\0";
 
 pub mod block;
+pub mod capability;
 pub mod dax;
 pub mod fs;
 pub mod hash;

@@ -38,6 +38,12 @@ impl BlockDevice {
         unsafe { bindings::bdev_nr_sectors(self.as_ptr()) * SECTOR_SIZE as u64 }
     }
 
+    /// The length in bytes of what the device reads and writes as a whole.
+    pub fn logical_block_size(&self) -> u32 {
+        // SAFETY: By the type invariant it is open.
+        unsafe { bindings::bdev_logical_block_size(self.as_ptr()) }
+    }
+
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -115,6 +115,12 @@ impl<'a, T: FileSystem> Child<'a, T> {
         }
     }
 
+    /// The name as C has it.
+    pub(super) fn qstr(&self) -> *const bindings::qstr {
+        // SAFETY: By the type invariant the dentry is valid.
+        unsafe { (&raw const (*self.dentry.as_ptr()).__bindgen_anon_1).cast() }
+    }
+
     /// The inode that has the name; `None` if none has.
     pub fn inode(&self) -> Option<&'a Inode<T>> {
         // SAFETY: By the type invariant it does not change, and the dentry has a reference to it. An inode that

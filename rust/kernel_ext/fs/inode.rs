@@ -165,6 +165,12 @@ impl<T: FileSystem> Inode<T> {
         self.flags() & bindings::S_DAX != 0
     }
 
+    /// Has it leave memory when its last user goes, and its names not kept either.
+    pub fn mark_dont_cache(&self) {
+        // SAFETY: By the type invariants it is valid.
+        unsafe { bindings::d_mark_dontcache(self.as_ptr()) };
+    }
+
     /// The owner, as a number of the volume's user namespace.
     pub fn uid(&self) -> u32 {
         // SAFETY: By the type invariants it is valid.
@@ -194,6 +200,24 @@ impl<T: FileSystem> Inode<T> {
     pub fn set_ctime(&self, time: Timespec) {
         // SAFETY: As above.
         unsafe { bindings::inode_set_ctime_to_ts(self.as_ptr(), time.to_raw()) };
+    }
+
+    /// When it was last read.
+    pub fn atime(&self) -> Timespec {
+        // SAFETY: By the type invariants it is valid.
+        Timespec::from_raw(unsafe { bindings::inode_get_atime(self.as_ptr()) })
+    }
+
+    /// When its contents last changed.
+    pub fn mtime(&self) -> Timespec {
+        // SAFETY: As above.
+        Timespec::from_raw(unsafe { bindings::inode_get_mtime(self.as_ptr()) })
+    }
+
+    /// Sets when it was last read.
+    pub fn set_atime(&self, time: Timespec) {
+        // SAFETY: As above.
+        unsafe { bindings::inode_set_atime_to_ts(self.as_ptr(), time.to_raw()) };
     }
 
     /// Sets when its contents last changed.
@@ -281,6 +305,19 @@ impl<'a, T: FileSystem> Locked<'a, T> {
     pub fn set_size(&self, size: i64) {
         // SAFETY: By the type invariant the inode is locked, which guards the size.
         unsafe { bindings::i_size_write(self.as_ptr(), size) };
+    }
+
+    /// Sets type and permissions.
+    #[inline]
+    pub fn set_mode(&self, mode: u16) {
+        // SAFETY: By the type invariant the inode is locked, which guards the mode.
+        unsafe { ptr::write_volatile(&raw mut (*self.as_ptr()).i_mode, mode) };
+    }
+
+    /// Sets those of [`flags`] that are in `mask`.
+    pub fn set_flags(&self, flags: u32, mask: u32) {
+        // SAFETY: The inode is valid; the call changes the word at once.
+        unsafe { bindings::inode_set_flags(self.as_ptr(), flags, mask) };
     }
 
     /// Sets the number of 512-byte sectors that the inode has.
@@ -407,7 +444,7 @@ impl<T: FileSystem> NewInode<T> {
         })
     }
 
-    fn as_ptr(&self) -> *mut bindings::inode {
+    pub(super) fn as_ptr(&self) -> *mut bindings::inode {
         self.inode.as_ptr()
     }
 

@@ -5,11 +5,12 @@
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h) (`struct inode_operations`)
 
 use super::{
+    attr,
     dentry::{Child, Dentry, Unhashed},
     file_system::FileSystem,
     inode::{AddressSpaceOps, FileOps, InitialisedInode, Inode, Locked},
     mnt_idmapping::MntIdmap,
-    no_operations, to_errno,
+    to_errno,
 };
 use core::{marker::PhantomData, ptr};
 use kernel::{
@@ -29,6 +30,9 @@ use kernel_bindings as bindings;
 pub trait Operations: Sized {
     /// The file system.
     type FileSystem: FileSystem;
+
+    /// The operations on the inode's attributes.
+    type Attributes: attr::Operations<FileSystem = Self::FileSystem>;
 
     /// Looks a name up in a directory, whose `i_rwsem` is held, maybe shared, and ends with
     /// [`Unhashed::splice`].
@@ -262,7 +266,7 @@ impl<O: Operations> Table<O> {
         mknod: optional!(HAS_MKNOD, mknod),
         rename: optional!(HAS_RENAME, rename),
         tmpfile: optional!(HAS_TMPFILE, tmpfile),
-        ..no_operations()
+        ..attr::Table::<O::Attributes>::OPS
     };
 
     /// # Safety
@@ -541,7 +545,7 @@ impl<O: Operations> Table<O> {
 ///
 /// `inode` must be an inode of the file system, with its data, that this task has locked exclusively
 /// for `'a`.
-unsafe fn locked<'a, T: FileSystem>(inode: *mut bindings::inode) -> Locked<'a, T> {
+pub(super) unsafe fn locked<'a, T: FileSystem>(inode: *mut bindings::inode) -> Locked<'a, T> {
     // SAFETY: As the caller promises.
     unsafe { Locked::new(Inode::from_raw(inode)) }
 }

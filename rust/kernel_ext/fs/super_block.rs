@@ -6,6 +6,7 @@
 //! [`include/linux/fs/super.h`](srctree/include/linux/fs/super.h)
 
 use super::{
+    export,
     file_system::{FileSystem, Registration},
     fs_context::FsContext,
     inode::{self, Evicted},
@@ -13,6 +14,7 @@ use super::{
     statfs::Statfs,
     to_errno,
     uuid::{Uuid, UuidClaim},
+    xattr,
 };
 use crate::block::block_device::BlockDevice;
 use core::{ffi::c_int, marker::PhantomData, ptr};
@@ -27,6 +29,8 @@ use kernel_bindings as bindings;
 
 /// The flag as wide as the field that has it.
 const READ_ONLY: c_ulong = bindings::SB_RDONLY as c_ulong;
+/// As above.
+const LAZYTIME: c_ulong = bindings::SB_LAZYTIME as c_ulong;
 
 /// The operations on a mounted volume. All may sleep.
 #[vtable]
@@ -130,6 +134,12 @@ impl<T: FileSystem> SuperBlock<T> {
     pub fn is_read_only(&self) -> bool {
         // SAFETY: By the type invariant it is valid; the word may change at any time.
         unsafe { ptr::read_volatile(&raw const (*self.as_ptr()).s_flags) & READ_ONLY != 0 }
+    }
+
+    /// Whether times may stay in memory for a while (`lazytime`).
+    pub fn is_lazytime(&self) -> bool {
+        // SAFETY: As above.
+        unsafe { ptr::read_volatile(&raw const (*self.as_ptr()).s_flags) & LAZYTIME != 0 }
     }
 
     /// The name of the device, for messages.
@@ -236,6 +246,27 @@ impl<T: FileSystem> NewSuperBlock<'_, T> {
     pub fn claim_uuid(&mut self, uuid: Uuid) -> Result<UuidClaim> {
         // SAFETY: By the type invariant it is a super block of the type.
         UuidClaim::new(unsafe { Registration::<T>::uuids(self.sb) }, uuid)
+    }
+
+    /// Sets who has extended attributes.
+    pub fn set_xattr_handlers<const N: usize>(&mut self, handlers: &'static xattr::Handlers<T, N>) {
+        self.sb.s_xattr = handlers.as_ptr();
+    }
+
+    /// Has the VFS judge access by POSIX access control lists.
+    pub fn set_posix_acl(&mut self) {
+        self.sb.s_flags |= bindings::SB_POSIXACL as c_ulong;
+    }
+
+    /// Has the VFS remember of which inodes a write need not take privileges away: all changes of
+    /// attributes go through it.
+    pub fn set_nosec(&mut self) {
+        self.sb.s_flags |= bindings::SB_NOSEC as c_ulong;
+    }
+
+    /// Has inodes found by file handles.
+    pub fn set_export_operations<E: export::Operations<FileSystem = T>>(&mut self) {
+        self.sb.s_export_op = export::operations::<E>();
     }
 
     /// Names the volume in sysfs after its device.
