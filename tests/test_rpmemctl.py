@@ -155,7 +155,7 @@ def names_damaged_files(t):
     files = by_path(report)
     check.equal(
         sorted(files),
-        sorted([path, f"{place}/second name", f"{place}/odd\ufffd\x1b[31m", sparse, unwritten, beyond, *clones]),
+        sorted([path, f"{place}/second name", f"{place}/odd\\xff\\u{{1b}}[31m", sparse, unwritten, beyond, *clones]),
         "damaged files",
     )
     check.equal(sorted(files[path]["paths"]), sorted([path, f"{place}/second name"]), "names of a file")

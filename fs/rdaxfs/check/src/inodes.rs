@@ -6,7 +6,7 @@ use std::mem::offset_of;
 
 use rdaxfs_core::format::{
     block_offset, entry_type, group_metadata, group_start, inode_block, inode_number, inode_offset,
-    inode_slot, Extent, Inode, InodeChunk, Intent, Root, CHUNK_FULL, CHUNK_SLOTS,
+    inode_slot, Extent, Inode, InodeChunk, Intent, Root, BLOCK_BYTES, CHUNK_FULL, CHUNK_SLOTS,
     INODE_CHUNK_MAGIC, INODE_CRC, INODE_MAGIC, INODE_SIZE, MAX_FILE_SIZE, S_IFDIR, S_IFLNK, S_IFMT,
     S_IFREG,
 };
@@ -28,6 +28,7 @@ pub(crate) fn find<M: Medium + Digest>(
 ) {
     let mut found = Vec::new();
     let mut others = Vec::new();
+    let mut window = vec![0; WINDOW * BLOCK_BYTES];
     // Without the root directory nothing has a path: its chunk is looked for whatever bitmaps say.
     let root = inode_block(image.superblock.root.get());
     for group in 0..image.groups() {
@@ -36,7 +37,7 @@ pub(crate) fn find<M: Medium + Digest>(
             done: u64::from(group),
             all: u64::from(image.groups()),
         });
-        for block in marked_metadata(image, group) {
+        for block in candidates(image, group, &mut window) {
             if is_chunk(image, block) {
                 if survey.claim(block, 1, true) {
                     found.push(block);
@@ -63,6 +64,45 @@ pub(crate) fn find<M: Medium + Digest>(
             add_chunk(image, survey, block);
         }
     }
+}
+
+/// The blocks that are read at once.
+const WINDOW: usize = 256;
+/// A window with fewer marked blocks is not read as a whole.
+const SPARSE: usize = 8;
+
+/// The marked blocks of a group that may be inode chunks, or have been.
+fn candidates<M: Medium + Digest>(image: &Image<'_, M>, group: u32, window: &mut [u8]) -> Vec<u64> {
+    let marked = marked_metadata(image, group);
+    let mut found = Vec::new();
+    for blocks in marked.chunk_by(|one, next| one / WINDOW as u64 == next / WINDOW as u64) {
+        let (Some(&first), Some(&last)) = (blocks.first(), blocks.last()) else {
+            continue;
+        };
+        let len = (last - first + 1) as usize * BLOCK_BYTES;
+        let bytes = &mut window[..len];
+        // Where something cannot be read, each block is looked at on its own.
+        if blocks.len() < SPARSE || image.read(block_offset(first), bytes).is_err() {
+            found.extend(blocks);
+            continue;
+        }
+        let bytes = &*bytes;
+        found.extend(blocks.iter().filter(|&block| {
+            let at = (block - first) as usize * BLOCK_BYTES;
+            may_be_chunk(&bytes[at..at + BLOCK_BYTES])
+        }));
+    }
+    found
+}
+
+/// Whether a block has a magic number of a chunk or of an inode, without which it is neither.
+fn may_be_chunk(block: &[u8]) -> bool {
+    let has = |at: usize, magic: u32| block[at..at + 4] == magic.to_le_bytes();
+    has(offset_of!(InodeChunk, magic), INODE_CHUNK_MAGIC)
+        || (1..CHUNK_SLOTS).any(|slot| {
+            let at = slot as usize * INODE_SIZE as usize + offset_of!(Inode, magic);
+            has(at, INODE_MAGIC)
+        })
 }
 
 /// The blocks that a group's bitmap says hold metadata.

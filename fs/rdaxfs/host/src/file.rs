@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Seek, SeekFrom};
+use std::io::{self, IoSliceMut, Seek, SeekFrom};
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::Path;
@@ -13,14 +13,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rdaxfs_core::format::{block_offset, BLOCK_BYTES, BLOCK_SHIFT, BLOCK_SIZE};
 use rdaxfs_core::platform::{Digest, Medium, Stores};
 use rdaxfs_core::{Error, Result};
-use rustix::fs::{fallocate, FallocateFlags, OFlags};
+use rustix::fs::{fallocate, seek, FallocateFlags, OFlags};
+use rustix::io::{preadv, Errno};
 
 use crate::digest;
 
 /// The blocks that are kept; when there are more, they are written and forgotten.
-const MAX_BLOCKS: usize = 16_384;
+const MAX_BLOCKS: usize = 2048;
+/// Reads of at least so many bytes go past the cache.
+const LARGE: usize = 16 * BLOCK_BYTES;
 
 /// A block at an address that direct I/O takes.
+#[derive(Clone, Copy)]
 #[repr(C, align(4096))]
 struct Block([u8; BLOCK_BYTES]);
 
@@ -101,8 +105,26 @@ pub struct FileMedium {
     is_file: bool,
     write: bool,
     durable_fences: bool,
-    cache: Mutex<HashMap<u64, Cached>>,
+    cache: Mutex<Cache>,
+    /// The hole of a file that was found last, in bytes.
+    hole: Mutex<Range<u64>>,
     failed: Failure,
+}
+
+/// Blocks that were read or are to be written.
+struct Cache {
+    blocks: HashMap<u64, Cached>,
+    /// When there are more, they are written and forgotten. What may not be written has to stay.
+    limit: usize,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self {
+            blocks: HashMap::new(),
+            limit: MAX_BLOCKS,
+        }
+    }
 }
 
 /// The first error of a write, once there was one.
@@ -155,6 +177,7 @@ impl FileMedium {
             write,
             durable_fences: false,
             cache: Mutex::default(),
+            hole: Mutex::new(0..0),
             failed: Failure::default(),
         })
     }
@@ -196,7 +219,7 @@ impl FileMedium {
         self.failed.check()
     }
 
-    fn cache(&self) -> MutexGuard<'_, HashMap<u64, Cached>> {
+    fn cache(&self) -> MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -214,15 +237,20 @@ impl FileMedium {
         }
     }
 
-    fn write_back(&self, cache: &mut HashMap<u64, Cached>) {
+    fn write_back(&self, cache: &mut Cache) {
         let mut dirty: Vec<u64> = cache
+            .blocks
             .iter()
             .filter(|(_, cached)| cached.dirty)
             .map(|(&block, _)| block)
             .collect();
         dirty.sort_unstable();
+        if self.write && !dirty.is_empty() {
+            // What is written may be in it.
+            *self.hole.lock().unwrap_or_else(PoisonError::into_inner) = 0..0;
+        }
         for block in dirty.into_iter().filter(|_| self.write) {
-            let Some(cached) = cache.get_mut(&block) else {
+            let Some(cached) = cache.blocks.get_mut(&block) else {
                 continue;
             };
             if self.failed.check().is_err() {
@@ -233,9 +261,69 @@ impl FileMedium {
                 Err(error) => self.failed.keep(&error),
             }
         }
-        if cache.len() > MAX_BLOCKS {
-            cache.retain(|_, cached| cached.dirty);
+        if cache.blocks.len() > cache.limit {
+            cache.blocks.retain(|_, cached| cached.dirty);
+            cache.limit = MAX_BLOCKS.max(2 * cache.blocks.len());
         }
+    }
+
+    /// Reads whole blocks past the cache, with what the cache has of them. Returns whether that could be done.
+    fn read_large(&self, offset: u64, into: &mut [u8]) -> bool {
+        let len = into.len() as u64;
+        let end = offset.checked_add(len).filter(|&end| end <= self.len());
+        let is_whole = offset % BLOCK_SIZE == 0 && len % BLOCK_SIZE == 0;
+        let (Some(end), true) = (end, is_whole) else {
+            return false;
+        };
+        // What is stored meanwhile is seen or not, as with memory.
+        let cache = self.cache();
+        if self.is_hole(offset, end) {
+            into.fill(0);
+        } else if !self.is_file {
+            // Direct I/O needs an aligned buffer.
+            let mut aligned = vec![const { Block([0; BLOCK_BYTES]) }; into.len() / BLOCK_BYTES];
+            let mut pieces: Vec<_> = aligned
+                .iter_mut()
+                .map(|block| IoSliceMut::new(&mut block.0))
+                .collect();
+            if !matches!(preadv(&self.file, &mut pieces, offset), Ok(read) if read == into.len()) {
+                return false;
+            }
+            for (piece, block) in into.chunks_exact_mut(BLOCK_BYTES).zip(&aligned) {
+                piece.copy_from_slice(&block.0);
+            }
+        } else if self.file.read_exact_at(into, offset).is_err() {
+            return false;
+        }
+        for (piece, block) in into
+            .chunks_exact_mut(BLOCK_BYTES)
+            .zip(offset >> BLOCK_SHIFT..)
+        {
+            if let Some(cached) = cache.blocks.get(&block) {
+                if cached.bad != 0 {
+                    return false;
+                }
+                piece.copy_from_slice(&cached.block.0);
+            }
+        }
+        true
+    }
+
+    /// Whether a range of a file is not on its medium at all.
+    fn is_hole(&self, start: u64, end: u64) -> bool {
+        if !self.is_file {
+            return false;
+        }
+        let mut hole = self.hole.lock().unwrap_or_else(PoisonError::into_inner);
+        if !hole.contains(&start) {
+            *hole = match seek(&self.file, rustix::fs::SeekFrom::Data(start)) {
+                Ok(data) => start..data,
+                // Nothing but a hole up to the end.
+                Err(Errno::NXIO) => start..self.bytes,
+                Err(_) => start..start,
+            };
+        }
+        hole.start <= start && end <= hole.end
     }
 
     /// Calls `each` for every block of a range, with the bytes of the range that are in it.
@@ -255,13 +343,13 @@ impl FileMedium {
             let block = at >> BLOCK_SHIFT;
             let from = (at - block_offset(block)) as usize;
             let to = (end - block_offset(block)).min(BLOCK_SIZE) as usize;
-            if !cache.contains_key(&block) {
-                if cache.len() > MAX_BLOCKS {
+            if !cache.blocks.contains_key(&block) {
+                if cache.blocks.len() > cache.limit {
                     self.write_back(&mut cache);
                 }
-                cache.insert(block, Cached::load(&self.file, block));
+                cache.blocks.insert(block, Cached::load(&self.file, block));
             }
-            if let Some(cached) = cache.get_mut(&block) {
+            if let Some(cached) = cache.blocks.get_mut(&block) {
                 each(cached, from..to, (at - offset) as usize)?;
             }
             at = block_offset(block) + to as u64;
@@ -276,6 +364,9 @@ impl Medium for FileMedium {
     }
 
     fn read(&self, offset: u64, into: &mut [u8]) -> Result {
+        if into.len() >= LARGE && self.read_large(offset, into) {
+            return Ok(());
+        }
         self.with_blocks(offset, into.len() as u64, |cached, range, at| {
             if !cached.can_be_read(&range) {
                 return Err(Error::Io);
@@ -314,13 +405,13 @@ impl Stores for FileMedium {
             if self.write && fallocate(&self.file, how, offset, len).is_ok() {
                 let mut cache = self.cache();
                 for block in offset >> BLOCK_SHIFT..(offset + len) >> BLOCK_SHIFT {
-                    cache.remove(&block);
+                    cache.blocks.remove(&block);
                 }
                 return Ok(());
             }
             let mut cache = self.cache();
             for block in offset >> BLOCK_SHIFT..(offset + len) >> BLOCK_SHIFT {
-                cache.insert(block, Cached::zeroed());
+                cache.blocks.insert(block, Cached::zeroed());
             }
             return Ok(());
         }
@@ -353,5 +444,37 @@ impl Digest for FileMedium {
 impl Drop for FileMedium {
     fn drop(&mut self) {
         self.write_back(&mut self.cache());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A large read has what a read of each block has: in holes, in data, and in what is not written yet.
+    #[test]
+    fn large_reads_are_what_small_ones_are() {
+        let path = std::env::temp_dir().join(format!("rdaxfs-large-{}", std::process::id()));
+        let medium = FileMedium::create(&path, 8 << 20).unwrap();
+        let at = |block: u64| block_offset(block);
+        medium.copy_nt(at(300) + 8, &[1; 64]).unwrap();
+        medium.fence();
+        let mut large = vec![0xff; 256 * BLOCK_BYTES];
+        medium.read(at(0), &mut large).unwrap();
+        assert!(large.iter().all(|&byte| byte == 0));
+        // Stored and not written, in what was a hole.
+        medium.copy_nt(at(200), &[2; 64]).unwrap();
+        for written in [false, true] {
+            if written {
+                medium.fence();
+                medium.cache().blocks.clear();
+            }
+            medium.read(at(100), &mut large).unwrap();
+            for (offset, value) in [(at(100), 2), (at(200) + 8, 1), (at(200) + 72, 0)] {
+                assert_eq!(large[offset as usize], value, "{offset:#x}, {written}");
+            }
+        }
+        assert!(medium.read(at(1800), &mut large).is_err(), "beyond the end");
+        std::fs::remove_file(&path).unwrap();
     }
 }
