@@ -5,7 +5,7 @@
 use rdaxfs_check::{survey, Image};
 use rdaxfs_core::file::State;
 use rdaxfs_core::format::{BLOCK_SIZE, CHUNK_BLOCKS};
-use rdaxfs_core::inode::MapState;
+use rdaxfs_core::inode::{Change, MapState};
 
 use crate::counting::{Counters, Counting};
 use crate::memory::Memory;
@@ -186,7 +186,7 @@ impl User {
             let (mut map, pages) = self.files.swap_remove(at);
             self.used -= pages;
             volume
-                .truncate(workspace, &mut map, 0, now())
+                .truncate(workspace, &mut map, 0, &Change::modified(now()))
                 .expect("it is cut");
             return map;
         }

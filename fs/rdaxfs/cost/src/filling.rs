@@ -4,7 +4,7 @@
 
 use rdaxfs_core::file::{Fallocate, FallocateRange};
 use rdaxfs_core::format::{BLOCK_SIZE, CHUNK_BLOCKS};
-use rdaxfs_core::inode::MapState;
+use rdaxfs_core::inode::{Change, MapState};
 use rdaxfs_core::platform::{Digest, Stores};
 
 use crate::memory::Memory;
@@ -97,7 +97,7 @@ fn punch_pages<M: Stores + Digest>(session: &mut Session<M>, target: u64) {
             volume, workspace, ..
         } = &mut *session;
         volume
-            .fallocate(workspace, &mut map, &range, now())
+            .fallocate(workspace, &mut map, &range, &Change::modified(now()))
             .expect("punched");
     }
 }

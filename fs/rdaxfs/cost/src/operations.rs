@@ -412,7 +412,9 @@ impl<M: Stores + Digest> Operations<'_, M> {
         self.meter
             .measure("map for a write, blocks are there", TIMES, &mut |at| {
                 let map = &mut maps[at as usize];
-                volume.map_for_write(workspace, map, 7, 1).expect("mapped");
+                volume
+                    .map_for_write(workspace, map, (7, 1), &Change::modified(now()))
+                    .expect("mapped");
             });
         self.meter.measure("map for a read", TIMES, &mut |at| {
             volume.map(&maps[at as usize], 7, 1).expect("mapped");
@@ -425,14 +427,14 @@ impl<M: Stores + Digest> Operations<'_, M> {
         self.meter.measure("extending truncate", TIMES, &mut |at| {
             let map = &mut maps[at as usize];
             volume
-                .truncate(workspace, map, 3 * MIB / 2 + 5, now())
+                .truncate(workspace, map, 3 * MIB / 2 + 5, &Change::modified(now()))
                 .expect("cut");
         });
         self.meter
             .measure("truncate that frees 0.5 MiB", TIMES, &mut |at| {
                 let map = &mut maps[at as usize];
                 volume
-                    .truncate(workspace, map, MIB / 2, now())
+                    .truncate(workspace, map, MIB / 2, &Change::modified(now()))
                     .expect("cut");
             });
         self.meter
@@ -464,7 +466,7 @@ impl<M: Stores + Digest> Operations<'_, M> {
         self.meter.measure("set_size", TIMES, &mut |at| {
             let map = &mut maps[at as usize];
             volume
-                .set_size(workspace, map, 0, 64 << 10, now())
+                .set_size(workspace, map, (0, 64 << 10), &Change::modified(now()))
                 .expect("set");
         });
         self.drop_files(maps);
@@ -514,7 +516,7 @@ impl<M: Stores + Digest> Operations<'_, M> {
             self.meter.measure(what, TIMES, &mut |at| {
                 let map = &mut maps[at as usize];
                 volume
-                    .fallocate(workspace, map, &range, now())
+                    .fallocate(workspace, map, &range, &Change::modified(now()))
                     .expect("done");
             });
         }

@@ -8,7 +8,7 @@ use std::sync::{Barrier, Mutex};
 use std::thread::{self, ThreadId};
 
 use rdaxfs_core::format::{group_of, inode_block};
-use rdaxfs_core::inode::MapState;
+use rdaxfs_core::inode::{Change, MapState};
 use rdaxfs_core::platform::{Digest, Locks, Medium, Stores};
 use rdaxfs_core::volume::{Access, Volume};
 use rdaxfs_core::workspace::Workspace;
@@ -123,7 +123,7 @@ fn work(volume: &Volume<Watched>, dir: &mut MapState) {
                 .unwrap();
         }
         volume
-            .truncate(workspace, &mut map, 150_000, now())
+            .truncate(workspace, &mut map, 150_000, &Change::modified(now()))
             .unwrap();
         volume.close(&mut map);
         if number % 3 == 0 {

@@ -6,6 +6,7 @@ use rdaxfs_core::file::{Fallocate, FallocateRange};
 use rdaxfs_core::format::{
     Time, XattrSpace, BLOCK_SIZE, GROUP_BLOCKS, S_IFBLK, S_IFCHR, S_IFIFO, S_IFREG, S_IFSOCK,
 };
+use rdaxfs_core::inode::Change;
 use rdaxfs_core::make::{make, Options};
 use rdaxfs_core::name::NewInode;
 use rdaxfs_core::volume::Access;
@@ -118,7 +119,9 @@ fn crashed() -> Vec<Base> {
         let ino = found.expect("it is there").ino;
         medium.keep_at_fence(fence);
         let shorter = session.with(ino, |volume, workspace, map, now| {
-            volume.truncate(workspace, map, BLOCK_SIZE, now)
+            volume
+                .truncate(workspace, map, BLOCK_SIZE, &Change::modified(now))
+                .map(drop)
         });
         shorter.expect("a file can become shorter");
         let crashed = medium.kept().unwrap_or(medium);
@@ -235,7 +238,9 @@ fn extents(session: &mut Session) -> Result {
             len: 2 * BLOCK_SIZE,
         };
         session.with(unwritten, |volume, workspace, map, now| {
-            volume.fallocate(workspace, map, &range, now)
+            volume
+                .fallocate(workspace, map, &range, &Change::modified(now))
+                .map(drop)
         })?;
     }
     set_xattr(session, scattered, b"large", &[1; 30_000])?;
@@ -255,7 +260,9 @@ fn two_groups(session: &mut Session) -> Result {
             len: len * BLOCK_SIZE,
         };
         session.with(large, |volume, workspace, map, now| {
-            volume.fallocate(workspace, map, &range, now)
+            volume
+                .fallocate(workspace, map, &range, &Change::modified(now))
+                .map(drop)
         })?;
     }
     for name in [b"one", b"two"] {

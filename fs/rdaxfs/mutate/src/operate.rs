@@ -117,11 +117,15 @@ fn once(session: &mut Session, kind: u64, found: &Found, choices: &mut Choices<'
             session.write(ino, offset, &vec![3; len]).map(drop)
         }
         9 => session.with(ino, |volume, workspace, map, now| {
-            volume.truncate(workspace, map, offset, now)
+            volume
+                .truncate(workspace, map, offset, &Change::modified(now))
+                .map(drop)
         }),
         10 => session.with(ino, |volume, workspace, map, now| {
             let from = volume.attributes(map)?.size;
-            volume.set_size(workspace, map, from, offset, now)
+            volume
+                .set_size(workspace, map, (from, offset), &Change::modified(now))
+                .map(drop)
         }),
         11..=13 => {
             let modes = [
@@ -136,12 +140,16 @@ fn once(session: &mut Session, kind: u64, found: &Found, choices: &mut Choices<'
                 len: 1 + place(choices),
             };
             session.with(ino, |volume, workspace, map, now| {
-                volume.fallocate(workspace, map, &range, now)
+                volume
+                    .fallocate(workspace, map, &range, &Change::modified(now))
+                    .map(drop)
             })
         }
-        14 => session.with(ino, |volume, workspace, map, _| {
+        14 => session.with(ino, |volume, workspace, map, now| {
             let count = 1 + choices.below(20);
-            volume.map_for_write(workspace, map, page, count).map(drop)
+            volume
+                .map_for_write(workspace, map, (page, count), &Change::modified(now))
+                .map(drop)
         }),
         15 => session.with(ino, |volume, workspace, map, _| {
             let count = 1 + choices.below(20);

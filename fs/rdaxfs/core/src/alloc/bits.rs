@@ -110,6 +110,14 @@ impl ChunkBits {
         Ok(Self(words))
     }
 
+    /// Takes the places of a range for used.
+    pub(super) fn occupy(&mut self, places: Range<u64>) {
+        let Self(words) = self;
+        for (at, word) in (0..CHUNK_BLOCKS).step_by(64).zip(words) {
+            *word |= ones(places.end, at) & !ones(places.start, at);
+        }
+    }
+
     /// The same, without the places that are not in a range.
     fn only(&self, places: Range<u64>) -> Self {
         let mut bits = *self;
@@ -117,13 +125,7 @@ impl ChunkBits {
             return bits;
         }
         for (at, word) in (0..CHUNK_BLOCKS).step_by(64).zip(&mut bits.0) {
-            let ones = |below: u64| {
-                u64::MAX
-                    .checked_shl(below as u32)
-                    .map_or(u64::MAX, |ones| !ones)
-            };
-            let below = |end: u64| ones(end.saturating_sub(at).min(64));
-            *word |= !(below(places.end) & !below(places.start));
+            *word |= !(ones(places.end, at) & !ones(places.start, at));
         }
         bits
     }
@@ -168,6 +170,12 @@ impl ChunkBits {
             starts.first()
         })
     }
+}
+
+/// The bits of the word for the places from `at` on that are below a place.
+fn ones(below: u64, at: u64) -> u64 {
+    let bits = below.saturating_sub(at).min(64) as u32;
+    u64::MAX.checked_shl(bits).map_or(u64::MAX, |above| !above)
 }
 
 /// The places at which runs of some length start: bit `n` of word `w` is place `64 w + n`.

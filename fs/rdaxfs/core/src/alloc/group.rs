@@ -4,6 +4,7 @@
 
 use zerocopy::IntoBytes;
 
+use super::aside::{Aside, Claimed};
 use super::bits::{masks, ChunkBits, Chunks, CLASSES};
 use crate::format::{
     block_offset, group_bitmap, group_header, group_metadata, group_of, group_start, GroupHeader,
@@ -24,6 +25,8 @@ pub struct GroupState {
     masks: Masks,
     /// A bit for each chunk that a file has reserved.
     reserved: u64,
+    /// Blocks that no allocation takes.
+    pub(super) aside: Aside,
 }
 
 /// What is known of a group's chunks, a bit for each, and its free blocks.
@@ -64,6 +67,7 @@ impl GroupState {
             loaded: false,
             masks: Masks::new(),
             reserved: 0,
+            aside: Aside::new(),
         }
     }
 
@@ -73,9 +77,15 @@ impl GroupState {
         self.loaded.then_some(self.masks.free)
     }
 
-    /// A transaction that changed the group will not be committed.
+    /// A transaction that changed the group will not be committed. What is set aside stays so.
     pub(crate) fn forget(&mut self) {
         self.loaded = false;
+        self.aside.settled(false);
+    }
+
+    /// A transaction that changed the group has been committed.
+    pub(crate) fn committed(&mut self) {
+        self.aside.settled(true);
     }
 
     /// The word of [`Locks::hint`](crate::platform::Locks::hint); [`None`] if nothing is known.
@@ -105,6 +115,46 @@ impl Default for GroupState {
 }
 
 impl<P: Platform> Volume<P> {
+    /// Sets blocks aside that belong to a file, so that they are nobody else's if they are freed. Returns
+    /// whether there was room.
+    pub(crate) fn hold_blocks(&self, block: u64, count: u64) -> Result<bool> {
+        self.check_run(block, count)?;
+        let mut state = self.platform().lock_group(group_of(block));
+        let first = block % GROUP_BLOCKS;
+        // The masks do not change: what is in use stays so.
+        Ok(state.aside.claim(Claimed::new(first, count, true)))
+    }
+
+    /// Sets a free block aside that is bad.
+    pub(crate) fn set_bad_block(&self, block: u64) {
+        if self.check_block(block).is_ok() {
+            let mut state = self.platform().lock_group(group_of(block));
+            let chunks = Chunks::new(self.align());
+            state.aside.set_bad(chunks, block % GROUP_BLOCKS);
+            state.loaded = false;
+        }
+    }
+
+    /// Blocks that a claim held are the file's still: they are not set aside any more.
+    pub(crate) fn let_go_of_blocks(&self, block: u64, count: u64) {
+        if self.check_run(block, count).is_ok() {
+            let mut state = self.platform().lock_group(group_of(block));
+            let first = block % GROUP_BLOCKS;
+            state.aside.release(Claimed::new(first, count, true));
+        }
+    }
+
+    /// Blocks that were set aside for a claim, or held by it, may be free now.
+    pub(crate) fn release_claim(&self, block: u64, count: u64, held: bool) {
+        if self.check_run(block, count).is_ok() {
+            let mut state = self.platform().lock_group(group_of(block));
+            let first = block % GROUP_BLOCKS;
+            state.aside.release(Claimed::new(first, count, held));
+            // What is known of the chunk is found out again when it is needed.
+            state.loaded = false;
+        }
+    }
+
     /// The group's header, judged.
     pub(crate) fn read_group(&self, group: u32) -> Result<GroupHeader> {
         let header: GroupHeader = self.get(block_offset(group_header(group)))?;
@@ -164,6 +214,95 @@ pub(super) fn masks_of<P: Platform>(tx: &mut Transaction<'_, P>, group: u32) -> 
     Ok(masks)
 }
 
+/// Which blocks of a chunk cannot be taken: what is in use or set aside.
+pub(super) fn chunk_bits<P: Platform>(
+    tx: &Transaction<'_, P>,
+    group: u32,
+    chunks: Chunks,
+    chunk: u32,
+) -> Result<ChunkBits> {
+    let mut bits = ChunkBits::read(tx, group, chunks, chunk)?;
+    if let Some(state) = tx.held_group(group) {
+        state.aside.occupy(chunks, chunk, &mut bits);
+    }
+    Ok(bits)
+}
+
+/// Sets a run of free blocks aside for a claim. Returns whether there is room for another.
+pub(super) fn set_aside<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    block: u64,
+    count: u64,
+) -> Result<bool> {
+    tx.volume().check_run(block, count)?;
+    let group = group_of(block);
+    let first = block - group_start(group);
+    let state = tx.group(group)?;
+    if !state.aside.claim(Claimed::new(first, count, false)) {
+        return Ok(false);
+    }
+    judge_chunks(tx, group, (first, count))?;
+    Ok(true)
+}
+
+/// Sets a free block aside that is bad.
+pub(super) fn set_bad<P: Platform>(tx: &mut Transaction<'_, P>, block: u64) -> Result {
+    let group = group_of(block);
+    let first = block - group_start(group);
+    let chunks = Chunks::new(tx.volume().align());
+    tx.group(group)?.aside.set_bad(chunks, first);
+    judge_chunks(tx, group, (first, 1))
+}
+
+/// The transaction makes the first `used` blocks of a claim the file's, and gives up the rest.
+///
+/// # Errors
+///
+/// [`Error::Corrupt`] if they are not the claim's, or not free.
+pub(crate) fn settle_claim<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    block: u64,
+    count: u64,
+    used: u64,
+) -> Result {
+    tx.volume().check_run(block, count)?;
+    let group = group_of(block);
+    let first = block - group_start(group);
+    let claim = Claimed::new(first, count, false);
+    if !tx.group(group)?.aside.settle(claim) {
+        return Err(Error::Corrupt);
+    }
+    mark_used(tx, block, used.min(count), false)?;
+    if used < count {
+        judge_chunks(tx, group, (first, count))?;
+    }
+    Ok(())
+}
+
+/// Finds out again what the chunks of a run are, in a group that the transaction has.
+fn judge_chunks<P: Platform>(tx: &mut Transaction<'_, P>, group: u32, run: (u64, u64)) -> Result {
+    let mut masks = masks_of(tx, group)?;
+    judge_run(tx, group, run, &mut masks)?;
+    tx.group(group)?.masks = masks;
+    Ok(())
+}
+
+fn judge_run<P: Platform>(
+    tx: &Transaction<'_, P>,
+    group: u32,
+    (first, count): (u64, u64),
+    masks: &mut Masks,
+) -> Result {
+    let chunks = Chunks::new(tx.volume().align());
+    let mut at = first;
+    while at < first + count {
+        let (chunk, place) = chunks.locate(at);
+        judge_chunk(tx, group, chunk, masks)?;
+        at += chunks.adjacent(chunk, place);
+    }
+    Ok(())
+}
+
 /// Finds out again what a chunk is.
 fn judge_chunk<P: Platform>(
     tx: &Transaction<'_, P>,
@@ -172,7 +311,7 @@ fn judge_chunk<P: Platform>(
     masks: &mut Masks,
 ) -> Result {
     let chunks = Chunks::new(tx.volume().align());
-    let bits = ChunkBits::read(tx, group, chunks, chunk)?;
+    let bits = chunk_bits(tx, group, chunks, chunk)?;
     let bit = 1_u64.checked_shl(chunk).unwrap_or(0);
     let classes = bits.classes(chunks, chunk);
     for (class, mask) in masks.runs.iter_mut().enumerate() {
@@ -233,13 +372,7 @@ fn change<P: Platform>(
         expect_bits(tx, group_metadata(group), (first, count), false)?;
     }
 
-    let chunks = Chunks::new(tx.volume().align());
-    let mut at = first;
-    while at < first + count {
-        let (chunk, place) = chunks.locate(at);
-        judge_chunk(tx, group, chunk, &mut state)?;
-        at += chunks.adjacent(chunk, place);
-    }
+    judge_run(tx, group, (first, count), &mut state)?;
     let count = count as u32;
     state.free = if used {
         state.free.checked_sub(count)

@@ -10,11 +10,12 @@
 //! a huge page, and the rest of the chunk is reserved for them in DRAM. All else goes to chunks that
 //! are broken already.
 
+mod aside;
 mod bits;
 mod group;
 mod search;
 
 pub use group::GroupState;
-pub(crate) use group::{free_run, header_word, is_metadata};
+pub(crate) use group::{free_run, header_word, is_metadata, settle_claim};
 pub use search::Reservation;
 pub(crate) use search::{allocate, group_with_room, rest_is_free, Reach, Request};

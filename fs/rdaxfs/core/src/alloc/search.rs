@@ -4,10 +4,10 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
-use super::bits::{class_for, ChunkBits, Chunks, CLASSES};
-use super::group::{mark_used, masks_of, Masks};
+use super::bits::{class_for, Chunks, CLASSES};
+use super::group::{chunk_bits, mark_used, masks_of, set_aside, set_bad, Masks};
 use crate::format::{
-    block_offset, group_of, group_start, BLOCK_SIZE, CHUNK_BLOCKS, GROUP_CHUNKS, GROUP_RESERVE,
+    block_offset, group_of, group_start, CHUNK_BLOCKS, GROUP_CHUNKS, GROUP_RESERVE,
 };
 use crate::journal::Transaction;
 use crate::platform::Platform;
@@ -57,6 +57,8 @@ pub(crate) struct Request {
     pub(crate) reservation: Option<Reservation>,
     /// The blocks will hold metadata.
     pub(crate) metadata: bool,
+    /// The blocks are set aside in DRAM only, for a claim.
+    pub(crate) claim: bool,
     /// The last blocks of a group may be taken.
     pub(crate) reserve: bool,
 }
@@ -74,6 +76,7 @@ impl Request {
             reach: Reach::Near,
             reservation: None,
             metadata,
+            claim: false,
             reserve: false,
         }
     }
@@ -182,12 +185,7 @@ pub(crate) fn allocate<P: Platform>(
         for turn in 0..pass.groups(groups) {
             let group = (u64::from(first) + u64::from(turn)) % u64::from(groups.max(1));
             match allocate_in(tx, group as u32, request, pass) {
-                Ok(Some((run, own))) => {
-                    if request.exact {
-                        mend(tx, &run)?;
-                    }
-                    return Ok((run, own));
-                }
+                Ok(Some(taken)) => return Ok(taken),
                 Ok(None) => {}
                 Err(Error::Busy) => busy = true,
                 Err(error) => return Err(error),
@@ -201,16 +199,23 @@ pub(crate) fn allocate<P: Platform>(
     Err(Error::NoSpace)
 }
 
-/// Clears poison from blocks for a structure: what is written there does not fill them, and is read
-/// before it is changed. Those for pages are zeroed as a whole.
-fn mend<P: Platform>(tx: &mut Transaction<'_, P>, run: &Run) -> Result {
-    for block in run.block..run.block.saturating_add(run.count) {
-        let offset = block_offset(block);
-        if tx.volume().check_poison(offset, BLOCK_SIZE).is_err() {
-            tx.bulk_zero(offset, BLOCK_SIZE)?;
-        }
+/// The part of a run before its first bad block, which is set aside.
+fn before_bad<P: Platform>(tx: &mut Transaction<'_, P>, run: &Run) -> Result<u64> {
+    let bad = |block, count| {
+        let checked = tx
+            .volume()
+            .check_poison(block_offset(block), block_offset(count));
+        checked.is_err()
+    };
+    if !bad(run.block, run.count) {
+        return Ok(run.count);
     }
-    Ok(())
+    let good = (0..run.count).find(|at| bad(run.block + at, 1));
+    let Some(good) = good else {
+        return Ok(run.count);
+    };
+    set_bad(tx, run.block + good)?;
+    Ok(good)
 }
 
 fn allocate_in<P: Platform>(
@@ -228,14 +233,29 @@ fn allocate_in<P: Platform>(
             return Ok(None);
         }
     }
-    let masks = masks_of(tx, group)?;
-    let Some((run, reservation)) = choose(tx, group, request, (masks, keep, pass))? else {
+    let taken = loop {
+        let masks = masks_of(tx, group)?;
+        let Some((mut run, reservation)) = choose(tx, group, request, (masks, keep, pass))? else {
+            break None;
+        };
+        let good = before_bad(tx, &run)?;
+        if good == run.count || (good > 0 && !request.exact) {
+            run.count = good;
+            break Some((run, reservation));
+        }
+    };
+    let Some((run, reservation)) = taken else {
         if !held_before {
             tx.leave(group);
         }
         return Ok(None);
     };
-    mark_used(tx, run.block, run.count, request.metadata)?;
+    if request.claim {
+        // There is room: `choose` has seen to it.
+        set_aside(tx, run.block, run.count)?;
+    } else {
+        mark_used(tx, run.block, run.count, request.metadata)?;
+    }
     if let Some(new) = reservation.filter(|_| reservation != request.reservation) {
         tx.group(group)?.reserve(new.chunk);
     }
@@ -248,6 +268,11 @@ fn choose<P: Platform>(
     request: &Request,
     (masks, keep, pass): (Masks, u32, Pass),
 ) -> Result<Option<(Run, Option<Reservation>)>> {
+    let aside = &tx.group(group)?.aside;
+    if request.claim && !aside.has_room() {
+        return Ok(None);
+    }
+    let keep = keep.saturating_add(aside.unavailable());
     let available = u64::from(masks.free.saturating_sub(keep));
     let want = request.want.min(available);
     if want == 0 || (request.exact && want < request.want) {
@@ -313,7 +338,7 @@ pub(crate) fn rest_is_free<P: Platform>(tx: &mut Transaction<'_, P>, block: u64)
     tx.group(group)?;
     let chunks = Chunks::new(tx.volume().align());
     let (chunk, place) = chunks.locate(block - group_start(group));
-    let bits = ChunkBits::read(tx, group, chunks, chunk)?;
+    let bits = chunk_bits(tx, group, chunks, chunk)?;
     Ok(place != 0 && bits.free_from(place) == CHUNK_BLOCKS - place)
 }
 
@@ -394,7 +419,7 @@ impl Search {
         chunk: u32,
         place: u64,
     ) -> Result<Option<Run>> {
-        let bits = ChunkBits::read(tx, self.group, self.chunks, chunk)?;
+        let bits = chunk_bits(tx, self.group, self.chunks, chunk)?;
         Ok(self.run(chunk, place, bits.free_from(place)))
     }
 
@@ -460,7 +485,7 @@ impl Search {
         chunk: u32,
         len: u64,
     ) -> Result<Option<Run>> {
-        let bits = ChunkBits::read(tx, self.group, self.chunks, chunk)?;
+        let bits = chunk_bits(tx, self.group, self.chunks, chunk)?;
         let place = bits.find(self.chunks, chunk, len);
         Ok(place.and_then(|place| self.run(chunk, place, bits.free_from(place))))
     }

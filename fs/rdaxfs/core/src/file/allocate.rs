@@ -4,57 +4,76 @@
 
 use core::mem::offset_of;
 
-use super::{check_pages, count_blocks, extents_of, Mapping, MAX_STEP};
-use crate::alloc::{allocate, Reach, Request, Reservation};
+use super::claim::MAX_TRIES;
+use super::{check_pages, count_blocks, extents_of, Changed, Mapping, MAX_STEP};
+use crate::alloc::{allocate, settle_claim, Reach, Request, Reservation};
 use crate::extents::{edit, find, Cursor};
 use crate::format::{block_offset, group_of, inode_block, Extent, Inode, BLOCK_SIZE, CHUNK_BLOCKS};
-use crate::inode::MapState;
+use crate::inode::{set_attributes, Change, MapState};
+use crate::journal::Transaction;
 use crate::platform::Platform;
-use crate::tree::NodeBlocks;
+use crate::tree::{NodeBlocks, Scratch, Tree};
 use crate::volume::Volume;
 use crate::workspace::Workspace;
-use crate::Result;
+use crate::{Error, Result};
 
 /// A file that has so many pages of a huge page's gets a chunk of its own for them: one that is smaller would
 /// leave most of a chunk broken behind.
 pub(super) const LARGE: u64 = CHUNK_BLOCKS / 2;
 
+/// What [`Volume::map_for_write`] returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Writable {
+    /// The pages, and the blocks to store to.
+    pub mapping: Mapping,
+    /// The pages are new, and read as zeros; that is durable already.
+    pub new: bool,
+    /// What the transaction left, with which `change` has happened as well; [`None`] if there was
+    /// none: the pages had their blocks, and the times are still to be changed.
+    pub changed: Option<Changed>,
+}
+
 impl<P: Platform> Volume<P> {
     /// For a DAX write or fault: `page` and as many of the `count` pages from there on as one
     /// transaction makes alike (at most 2 MiB where any is new). They can be stored to when this returns.
-    /// The second value: they are new, and read as zeros; that is durable already.
     ///
     /// `count` also says how far the caller is going to write, which decides where blocks are taken.
+    /// `change` is part of the transaction, if one is needed.
     ///
     /// The map lock is held.
     ///
     /// # Errors
     ///
-    /// Those of [`map`](Self::map), [`Error::ReadOnly`](crate::Error::ReadOnly), and [`Error::NoSpace`](crate::Error::NoSpace).
+    /// Those of [`map`](Self::map), [`Error::ReadOnly`], and [`Error::NoSpace`].
     pub fn map_for_write(
         &self,
         workspace: &mut Workspace,
         map: &mut MapState,
-        page: u64,
-        count: u64,
-    ) -> Result<(Mapping, bool)> {
+        (page, count): (u64, u64),
+        change: &Change,
+    ) -> Result<Writable> {
         check_pages(page, count)?;
         self.complete(workspace, map)?;
         let cursor = find(self, &extents_of(map), page)?;
-        match cursor.at_page(page) {
+        let (mapping, changed) = match cursor.at_page(page) {
             Some(extent) if !extent.unwritten => {
-                Ok((Mapping::of(&extent, page, page + count), false))
+                return Ok(Writable {
+                    mapping: Mapping::of(&extent, page, page + count),
+                    new: false,
+                    changed: None,
+                })
             }
             Some(_) => {
-                let count = count.min(MAX_STEP);
-                let mapping = self.convert_at(workspace, map, (page, count), &|_| false)?;
-                Ok((mapping, true))
+                let pages = (page, count.min(MAX_STEP));
+                self.convert_at(workspace, map, pages, &|_| false, change)?
             }
-            None => {
-                let mapping = self.fill_hole(workspace, map, &cursor, (page, count), false)?;
-                Ok((mapping, true))
-            }
-        }
+            None => self.fill_hole(workspace, map, &cursor, (page, count), change)?,
+        };
+        Ok(Writable {
+            mapping,
+            new: true,
+            changed: Some(changed),
+        })
     }
 
     /// For writeback without DAX: `page` and as many of the `count` pages from there on as are
@@ -77,7 +96,7 @@ impl<P: Platform> Volume<P> {
         let cursor = find(self, &extents_of(map), page)?;
         match cursor.at_page(page) {
             Some(extent) => Ok(Mapping::of(&extent, page, page + count)),
-            None => self.fill_hole(workspace, map, &cursor, (page, count), true),
+            None => self.fill_unwritten(workspace, map, &cursor, (page, count)),
         }
     }
 
@@ -90,16 +109,79 @@ impl<P: Platform> Volume<P> {
         }
     }
 
-    /// Takes blocks for pages of the hole that the cursor is at.
-    pub(super) fn fill_hole(
+    /// Takes blocks for pages of the hole that the cursor is at, and zeroes them.
+    ///
+    /// The blocks are zeroed while they are set aside in DRAM and their group is let go, so that other
+    /// allocations need not wait for that.
+    fn fill_hole(
         &self,
         workspace: &mut Workspace,
         map: &mut MapState,
         cursor: &Cursor,
         (page, count): (u64, u64),
-        unwritten: bool,
+        change: &Change,
+    ) -> Result<(Mapping, Changed)> {
+        self.check_writable()?;
+        for _ in 0..MAX_TRIES {
+            let request = Request {
+                claim: true,
+                ..self.request(map, cursor, (page, count))?
+            };
+            let (block, count) = match self.take_new(workspace, map, request) {
+                // There may be no room for claims.
+                Err(Error::NoSpace) => break,
+                taken => taken?,
+            };
+            let len = block_offset(count);
+            if self.zero_at(map, block_offset(block), len).is_err() {
+                self.set_failed(map, block, count);
+                continue;
+            }
+            let extent = Extent {
+                page,
+                count,
+                block,
+                unwritten: false,
+            };
+            let tree = extents_of(map);
+            let added = self.transact(workspace, &mut map.stamp, |tx, scratch| {
+                tx.after_data();
+                settle_claim(tx, block, count, count)?;
+                add_extent(tx, scratch, (&tree, cursor), &extent, change)
+            });
+            return match added {
+                Ok(changed) => Ok((Mapping::of(&extent, page, u64::MAX), changed)),
+                Err(error) => {
+                    self.release_claim(block, count, false);
+                    Err(error)
+                }
+            };
+        }
+        self.fill(workspace, map, (cursor, false), (page, count), change)
+    }
+
+    /// Takes blocks for pages of the hole that the cursor is at, which read as zeros until they are converted.
+    pub(super) fn fill_unwritten(
+        &self,
+        workspace: &mut Workspace,
+        map: &mut MapState,
+        cursor: &Cursor,
+        pages: (u64, u64),
     ) -> Result<Mapping> {
         self.check_writable()?;
+        let (mapping, _) = self.fill(workspace, map, (cursor, true), pages, &Change::none())?;
+        Ok(mapping)
+    }
+
+    /// Takes blocks and makes them the file's, in one transaction.
+    fn fill(
+        &self,
+        workspace: &mut Workspace,
+        map: &mut MapState,
+        (cursor, unwritten): (&Cursor, bool),
+        (page, count): (u64, u64),
+        change: &Change,
+    ) -> Result<(Mapping, Changed)> {
         let mut request = self.request(map, cursor, (page, count))?;
         let tree = extents_of(map);
         let mut chunks = Chunks::new(map.reservation);
@@ -116,14 +198,12 @@ impl<P: Platform> Volume<P> {
                 block: run.block,
                 unwritten,
             };
-            let mut blocks = NodeBlocks::new(tree.ino, false);
-            edit(tx, scratch, &mut blocks, (&tree, cursor), 0, &[extent])?;
-            let (made, retired) = blocks.settle(tx)?;
-            count_blocks(tx, tree.ino, (made + run.count, retired))?;
-            Ok(extent)
+            let changed = add_extent(tx, scratch, (&tree, cursor), &extent, change)?;
+            Ok((extent, changed))
         });
         self.keep(map, chunks);
-        Ok(Mapping::of(&filled?, page, u64::MAX))
+        let (extent, changed) = filled?;
+        Ok((Mapping::of(&extent, page, u64::MAX), changed))
     }
 
     /// The file has what its transaction had for it in the end.
@@ -135,7 +215,7 @@ impl<P: Platform> Volume<P> {
     }
 
     /// What to ask for, for pages of a hole.
-    fn request(
+    pub(super) fn request(
         &self,
         map: &MapState,
         cursor: &Cursor,
@@ -168,6 +248,7 @@ impl<P: Platform> Volume<P> {
             reach,
             reservation: map.reservation,
             metadata: false,
+            claim: false,
             reserve: false,
         })
     }
@@ -179,6 +260,22 @@ impl<P: Platform> Volume<P> {
         }
         self.resume(workspace, map)
     }
+}
+
+/// Adds an extent, whose blocks the transaction has taken, to the hole that the cursor is at.
+fn add_extent<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    scratch: &mut Scratch<'_>,
+    (tree, cursor): (&Tree, &Cursor),
+    extent: &Extent,
+    change: &Change,
+) -> Result<Changed> {
+    let mut blocks = NodeBlocks::new(tree.ino, false);
+    edit(tx, scratch, &mut blocks, (tree, cursor), 0, &[*extent])?;
+    let (made, retired) = blocks.settle(tx)?;
+    count_blocks(tx, tree.ino, (made + extent.count, retired))?;
+    set_attributes(tx, tree.ino, change)?;
+    Changed::of(tx, tree.ino)
 }
 
 /// The chunk that a file has for itself, and those that attempts of the transaction had for it.

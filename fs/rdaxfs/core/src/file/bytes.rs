@@ -60,6 +60,19 @@ impl<P: Platform> Volume<P> {
         })
     }
 
+    /// Zeroes a place of the medium that belongs to the file, or is set aside for it.
+    pub(super) fn zero_at(&self, map: &MapState, offset: u64, len: u64) -> Result {
+        if offset % BLOCK_SIZE == 0 && len % BLOCK_SIZE == 0 {
+            self.check_range(offset, len)?;
+            return if len == 0 {
+                Ok(())
+            } else {
+                self.data(map).zero_nt(offset, len)
+            };
+        }
+        self.put(map, offset, len, Fill::Zeros)
+    }
+
     /// Copies bytes to a place of the medium that belongs to the file.
     pub(super) fn put_bytes(&self, map: &MapState, offset: u64, bytes: &[u8]) -> Result {
         self.put(map, offset, bytes.len() as u64, Fill::Bytes(bytes))

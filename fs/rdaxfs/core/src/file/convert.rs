@@ -2,10 +2,10 @@
 
 //! Makes unwritten pages readable.
 
-use super::{check_pages, count_blocks, extents_of, Mapping};
+use super::{check_pages, count_blocks, extents_of, Changed, Mapping};
 use crate::extents::{edit, find};
 use crate::format::{block_offset, Extent};
-use crate::inode::MapState;
+use crate::inode::{set_attributes, Change, MapState};
 use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::tree::NodeBlocks;
@@ -45,7 +45,8 @@ impl<P: Platform> Volume<P> {
             let cursor = find(self, &extents_of(map), page)?;
             page = match cursor.at_page(page) {
                 Some(extent) if extent.unwritten => {
-                    self.convert_at(workspace, map, (page, end - page), &keep)?;
+                    let pages = (page, end - page);
+                    self.convert_at(workspace, map, pages, &keep, &Change::none())?;
                     extent.end()
                 }
                 Some(extent) => extent.end(),
@@ -63,7 +64,8 @@ impl<P: Platform> Volume<P> {
         map: &mut MapState,
         (page, count): (u64, u64),
         keep: &dyn Fn(u64) -> bool,
-    ) -> Result<Mapping> {
+        change: &Change,
+    ) -> Result<(Mapping, Changed)> {
         self.check_writable()?;
         let tree = extents_of(map);
         let cursor = find(self, &tree, page)?;
@@ -83,11 +85,12 @@ impl<P: Platform> Volume<P> {
             let new = [left, written, right];
             edit(tx, scratch, &mut blocks, (&tree, &cursor), 1, &new)?;
             let counts = blocks.settle(tx)?;
-            count_blocks(tx, tree.ino, counts)
+            count_blocks(tx, tree.ino, counts)?;
+            set_attributes(tx, tree.ino, change)?;
+            Changed::of(tx, tree.ino)
         });
         if converted != Err(Error::NoSpace) {
-            converted?;
-            return Ok(Mapping::of(&written, page, page + count));
+            return Ok((Mapping::of(&written, page, page + count), converted?));
         }
         let whole = Extent {
             page: left.page,
@@ -95,13 +98,15 @@ impl<P: Platform> Volume<P> {
             block: left.block,
             unwritten: false,
         };
-        self.transact(workspace, &mut map.stamp, |tx, scratch| {
+        let changed = self.transact(workspace, &mut map.stamp, |tx, scratch| {
             zero_unless(tx, &whole, keep)?;
             // One takes the place of one: this needs no node.
             let mut blocks = NodeBlocks::new(tree.ino, false);
-            edit(tx, scratch, &mut blocks, (&tree, &cursor), 1, &[whole])
+            edit(tx, scratch, &mut blocks, (&tree, &cursor), 1, &[whole])?;
+            set_attributes(tx, tree.ino, change)?;
+            Changed::of(tx, tree.ino)
         })?;
-        Ok(Mapping::of(&whole, page, page + count))
+        Ok((Mapping::of(&whole, page, page + count), changed))
     }
 }
 

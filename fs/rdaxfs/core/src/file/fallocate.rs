@@ -5,10 +5,10 @@
 use core::ops::Range;
 
 use super::perform::{Job, Record};
-use super::{end_of, extents_of, page_of, Head};
+use super::{end_of, extents_of, page_of, Changed, Head};
 use crate::extents::find;
-use crate::format::{Intent, Time, BLOCK_SIZE};
-use crate::inode::MapState;
+use crate::format::{Intent, BLOCK_SIZE};
+use crate::inode::{Change, MapState};
 use crate::platform::Platform;
 use crate::volume::Volume;
 use crate::workspace::Workspace;
@@ -62,8 +62,8 @@ impl<P: Platform> Volume<P> {
         workspace: &mut Workspace,
         map: &mut MapState,
         range: &FallocateRange,
-        now: Time,
-    ) -> Result {
+        change: &Change,
+    ) -> Result<Changed> {
         self.check_writable()?;
         let &FallocateRange { mode, offset, .. } = range;
         if range.len == 0 {
@@ -74,17 +74,17 @@ impl<P: Platform> Volume<P> {
         match mode {
             Fallocate::Allocate => {}
             Fallocate::PunchHole => {
-                return self.zero_pages(workspace, map, (Intent::Free, offset..end), now)
+                return self.zero_pages(workspace, map, (Intent::Free, offset..end), change)
             }
             Fallocate::ZeroRange => {
-                self.zero_pages(workspace, map, (Intent::Unwrite, offset..end), now)?;
+                self.zero_pages(workspace, map, (Intent::Unwrite, offset..end), change)?;
             }
             Fallocate::CollapseRange | Fallocate::InsertRange => return Err(Error::NotSupported),
         }
         self.allocate_pages(workspace, map, page_of(offset)..end.div_ceil(BLOCK_SIZE))?;
         let size = self.size(map)?;
         let size = if range.keep_size { size } else { size.max(end) };
-        self.set_size(workspace, map, size, size, now)
+        self.set_size(workspace, map, (size, size), change)
     }
 
     /// Zeroes a range by what is done to its whole pages.
@@ -93,8 +93,8 @@ impl<P: Platform> Volume<P> {
         workspace: &mut Workspace,
         map: &mut MapState,
         (intent, bytes): (Intent, Range<u64>),
-        now: Time,
-    ) -> Result {
+        change: &Change,
+    ) -> Result<Changed> {
         let first = bytes.start.next_multiple_of(BLOCK_SIZE).min(bytes.end);
         let last = (bytes.end - bytes.end % BLOCK_SIZE).max(first);
         let edges = [bytes.start..first, last..bytes.end];
@@ -103,19 +103,19 @@ impl<P: Platform> Volume<P> {
         }
         let head = Head {
             size: None,
-            now: Some(now),
+            change: Some(change),
         };
         let job = Job {
             intent,
             pages: page_of(first)..page_of(last),
             record: Record::IfNeeded,
         };
-        self.perform(workspace, map, &job, head)?;
+        let changed = self.perform(workspace, map, &job, head)?;
         for edge in edges {
             self.zero_bytes(map, edge)?;
         }
         self.fence_data();
-        Ok(())
+        Ok(changed)
     }
 
     /// Gives unwritten blocks to pages that have none.
@@ -132,7 +132,7 @@ impl<P: Platform> Volume<P> {
                 Some(extent) => extent.end(),
                 None => {
                     let wanted = (page, pages.end - page);
-                    let filled = self.fill_hole(workspace, map, &cursor, wanted, true)?;
+                    let filled = self.fill_unwritten(workspace, map, &cursor, wanted)?;
                     filled.page + filled.count
                 }
             };

@@ -79,6 +79,7 @@ impl<P: Platform> Volume<P> {
             pages: first..last + 1,
             record: Record::Done,
         };
-        self.perform(workspace, map, &job, Head::default())
+        self.perform(workspace, map, &job, Head::default())?;
+        Ok(())
     }
 }

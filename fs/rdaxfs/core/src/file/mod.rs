@@ -22,6 +22,7 @@
 
 mod allocate;
 mod bytes;
+mod claim;
 mod convert;
 mod fallocate;
 mod finish;
@@ -32,14 +33,16 @@ mod realign;
 mod size;
 mod write;
 
+pub use allocate::Writable;
+pub use claim::Claim;
 pub use fallocate::{Fallocate, FallocateRange};
 pub use map::{Mapping, State};
 
 use core::mem::offset_of;
 
 use crate::extents::{tree_of, MAX_PAGES};
-use crate::format::{Inode, Time, BLOCK_SIZE, MAX_FILE_SIZE};
-use crate::inode::{inode_word, MapState};
+use crate::format::{Inode, BLOCK_SIZE, MAX_FILE_SIZE};
+use crate::inode::{inode_word, set_attributes, Change, MapState};
 use crate::journal::{Stamp, Transaction};
 use crate::platform::Platform;
 use crate::source::Source;
@@ -91,23 +94,42 @@ const fn extents_of(map: &MapState) -> Tree {
 
 /// What an operation does to the inode itself, in its first transaction.
 #[derive(Clone, Copy, Default)]
-struct Head {
+struct Head<'c> {
     /// The new size.
     size: Option<u64>,
-    /// The new mtime and ctime.
-    now: Option<Time>,
+    /// What else changes, as mtime and ctime.
+    change: Option<&'c Change>,
 }
 
-impl Head {
+impl Head<'_> {
     fn apply<P: Platform>(&self, tx: &mut Transaction<'_, P>, ino: u64) -> Result {
         if let Some(size) = self.size {
             tx.set(inode_word(ino, offset_of!(Inode, size)), size)?;
         }
-        if let Some(now) = self.now {
-            tx.set(inode_word(ino, offset_of!(Inode, mtime)), now.0)?;
-            tx.set(inode_word(ino, offset_of!(Inode, ctime)), now.0)?;
+        match self.change {
+            Some(change) => set_attributes(tx, ino, change),
+            None => Ok(()),
         }
-        Ok(())
+    }
+}
+
+/// What an operation has left in a file's inode, so that the caller need not read it. Of the rest
+/// just that has changed what the caller said with [`Change`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// The size in bytes.
+    pub size: u64,
+    /// The number of blocks.
+    pub blocks: u64,
+}
+
+impl Changed {
+    /// As the transaction leaves it.
+    fn of<P: Platform>(tx: &Transaction<'_, P>, ino: u64) -> Result<Self> {
+        Ok(Self {
+            size: tx.word(inode_word(ino, offset_of!(Inode, size)))?,
+            blocks: tx.word(inode_word(ino, offset_of!(Inode, blocks)))?,
+        })
     }
 }
 

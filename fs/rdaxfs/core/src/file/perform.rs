@@ -6,7 +6,7 @@ use core::mem::offset_of;
 use core::ops::Range;
 
 use super::free::{free_step, unwrite_step, Effort};
-use super::{extents_of, Head};
+use super::{extents_of, Changed, Head};
 use crate::format::{Inode, Intent};
 use crate::inode::{add_orphan, inode_word, is_listed, remove_orphan, MapState};
 use crate::journal::Transaction;
@@ -43,8 +43,8 @@ impl<P: Platform> Volume<P> {
         workspace: &mut Workspace,
         map: &mut MapState,
         job: &Job,
-        head: Head,
-    ) -> Result {
+        head: Head<'_>,
+    ) -> Result<Changed> {
         let mut record = job.record;
         let mut head = head;
         let mut pages = job.pages.clone();
@@ -55,14 +55,14 @@ impl<P: Platform> Volume<P> {
                 record,
                 head,
             };
-            let next = match self.stage(workspace, map, &stage, Effort::Usual) {
+            let (next, changed) = match self.stage(workspace, map, &stage, Effort::Usual) {
                 Err(Error::Busy | Error::NoSpace) => {
                     self.stage(workspace, map, &stage, Effort::Least)
                 }
                 done => done,
             }?;
             match next {
-                None => return Ok(()),
+                None => return Ok(changed),
                 // So it ends, whatever the volume holds.
                 Some(next) if next < pages.start || next >= pages.end => {
                     return Err(Error::Corrupt);
@@ -83,7 +83,7 @@ impl<P: Platform> Volume<P> {
         map: &mut MapState,
         stage: &Stage<'_>,
         effort: Effort,
-    ) -> Result<Option<u64>> {
+    ) -> Result<(Option<u64>, Changed)> {
         let tree = extents_of(map);
         self.transact(workspace, &mut map.stamp, |tx, scratch| {
             let next = match stage.job.intent {
@@ -97,7 +97,7 @@ impl<P: Platform> Volume<P> {
                 (Record::Done, None) => clear_intent(tx, tree.ino)?,
                 _ => {}
             }
-            Ok(next)
+            Ok((next, Changed::of(tx, tree.ino)?))
         })
     }
 }
@@ -106,7 +106,7 @@ struct Stage<'j> {
     job: &'j Job,
     pages: Range<u64>,
     record: Record,
-    head: Head,
+    head: Head<'j>,
 }
 
 fn set_intent<P: Platform>(tx: &mut Transaction<'_, P>, ino: u64, job: &Job) -> Result {

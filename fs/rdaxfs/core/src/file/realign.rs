@@ -44,8 +44,10 @@ impl<P: Platform> Volume<P> {
     /// Small files lie in chunks that are broken already, and one that is being made does not say how large
     /// it will be; so those that turn out to be large move once, half a huge page at most.
     ///
-    /// As for [`truncate`](Self::truncate), nobody may have the file's pages mapped, or transfer to
-    /// or from them, meanwhile. A caller that cannot see to that does not call it: it is for speed
+    /// The pages' blocks change. So, from before the call to after it, nobody has the pages of the huge page
+    /// mapped, transfers to or from them, or keeps an entry with their old blocks: the kernel's caller holds
+    /// `invalidate_lock` for writing, has waited with `dax_break_layout`, and has removed mappings and DAX
+    /// entries as for a truncation. A caller that does not do all that does not call this: it is for speed
     /// only. It does nothing when there is no such chunk, or it would take more than a transaction.
     ///
     /// The map lock is held.
@@ -81,6 +83,7 @@ impl<P: Platform> Volume<P> {
             reach: Reach::Whole,
             reservation: None,
             metadata: false,
+            claim: false,
             reserve: false,
         };
         let mut chunks = Chunks::new(map.reservation);

@@ -3,10 +3,10 @@
 //! The size of a file.
 
 use super::perform::{Job, Record};
-use super::{page_of, Head};
+use super::{page_of, Changed, Head};
 use crate::extents::MAX_PAGES;
-use crate::format::{Intent, Time, BLOCK_SIZE, MAX_FILE_SIZE};
-use crate::inode::MapState;
+use crate::format::{Intent, BLOCK_SIZE, MAX_FILE_SIZE};
+use crate::inode::{Change, MapState};
 use crate::platform::Platform;
 use crate::volume::Volume;
 use crate::workspace::Workspace;
@@ -14,7 +14,7 @@ use crate::{Error, Result};
 
 impl<P: Platform> Volume<P> {
     /// Commits the size of a file that has been written to from byte `from` on, if it has become
-    /// longer; the size is otherwise as it was. Sets mtime and ctime either way.
+    /// longer; the size is otherwise as it was. Does `change` either way, in the same transaction.
     ///
     /// The data is durable before the size is: what the calling CPU has stored past the cache, or stored and
     /// flushed, is fenced here. What the file had behind its old end (stores through a mapping
@@ -32,10 +32,9 @@ impl<P: Platform> Volume<P> {
         &self,
         workspace: &mut Workspace,
         map: &mut MapState,
-        from: u64,
-        size: u64,
-        now: Time,
-    ) -> Result {
+        (from, size): (u64, u64),
+        change: &Change,
+    ) -> Result<Changed> {
         self.check_writable()?;
         if size > MAX_FILE_SIZE {
             return Err(Error::FileTooBig);
@@ -58,7 +57,7 @@ impl<P: Platform> Volume<P> {
         }
         let head = Head {
             size: longer.then_some(size),
-            now: Some(now),
+            change: Some(change),
         };
         let ino = map.ino;
         self.transact(workspace, &mut map.stamp, |tx, _| {
@@ -67,7 +66,8 @@ impl<P: Platform> Volume<P> {
             } else if from < size {
                 tx.with_data();
             }
-            head.apply(tx, ino)
+            head.apply(tx, ino)?;
+            Changed::of(tx, ino)
         })
     }
 
@@ -87,12 +87,12 @@ impl<P: Platform> Volume<P> {
         workspace: &mut Workspace,
         map: &mut MapState,
         size: u64,
-        now: Time,
-    ) -> Result {
+        change: &Change,
+    ) -> Result<Changed> {
         self.check_writable()?;
         let old = self.size(map)?;
         if size > old {
-            return self.set_size(workspace, map, size, size, now);
+            return self.set_size(workspace, map, (size, size), change);
         }
         self.complete(workspace, map)?;
         let tail = size..size.next_multiple_of(BLOCK_SIZE);
@@ -104,12 +104,12 @@ impl<P: Platform> Volume<P> {
         };
         let head = Head {
             size: Some(size),
-            now: Some(now),
+            change: Some(change),
         };
-        self.perform(workspace, map, &job, head)?;
+        let changed = self.perform(workspace, map, &job, head)?;
         // Not before: a crash must show the file as it was, or shorter.
         self.zero_bytes(map, tail)?;
         self.fence_data();
-        Ok(())
+        Ok(changed)
     }
 }

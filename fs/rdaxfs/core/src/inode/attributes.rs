@@ -120,6 +120,33 @@ pub struct Change {
     pub ctime: Option<Time>,
 }
 
+impl Change {
+    /// What writing to a file changes: mtime and ctime.
+    #[must_use]
+    pub const fn modified(now: Time) -> Self {
+        Self {
+            mtime: Some(now),
+            ctime: Some(now),
+            ..Self::none()
+        }
+    }
+
+    /// Nothing.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self {
+            permissions: None,
+            uid: None,
+            gid: None,
+            project: None,
+            flags: None,
+            atime: None,
+            mtime: None,
+            ctime: None,
+        }
+    }
+}
+
 impl<P: Platform> Volume<P> {
     /// The inode's attributes as they are.
     ///

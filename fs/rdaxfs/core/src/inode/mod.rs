@@ -9,6 +9,7 @@ mod orphans;
 mod state;
 
 pub(crate) use allocate::{allocate_inode, free_inode};
+pub(crate) use attributes::set_attributes;
 pub use attributes::{Attributes, Change};
 pub(crate) use open::inode_word;
 pub(crate) use orphans::{add_new_orphan, add_orphan, is_listed, remove_orphan};

@@ -99,6 +99,7 @@ impl<'t, P: Platform> Transaction<'t, P> {
         self.done = true;
         for (group, guard) in self.groups.iter_mut().flatten() {
             guard.stamp.set(slot);
+            guard.committed();
             if let Some(hint) = guard.hint() {
                 self.volume.platform().hint(*group).store(hint, Relaxed);
             }

@@ -39,18 +39,18 @@
 //! state for itself:
 //!
 //! ```
-//! # use rdaxfs_core::{format::Time, inode::MapState, platform::Platform, volume::Volume, workspace::Workspace, Result};
-//! fn empty<P: Platform>(volume: &Volume<P>, workspace: &mut Workspace, map: &mut MapState) -> Result {
-//!     volume.truncate(workspace, map, 0, Time::new(0, 0))
+//! # use rdaxfs_core::{file::Changed, inode::{Change, MapState}, platform::Platform, volume::Volume, workspace::Workspace, Result};
+//! fn empty<P: Platform>(volume: &Volume<P>, workspace: &mut Workspace, map: &mut MapState) -> Result<Changed> {
+//!     volume.truncate(workspace, map, 0, &Change::none())
 //! }
 //! ```
 //!
 //! A lock that is held shared will not do:
 //!
 //! ```compile_fail,E0308
-//! # use rdaxfs_core::{format::Time, inode::MapState, platform::Platform, volume::Volume, workspace::Workspace, Result};
-//! fn empty<P: Platform>(volume: &Volume<P>, workspace: &mut Workspace, map: &MapState) -> Result {
-//!     volume.truncate(workspace, map, 0, Time::new(0, 0))
+//! # use rdaxfs_core::{file::Changed, inode::{Change, MapState}, platform::Platform, volume::Volume, workspace::Workspace, Result};
+//! fn empty<P: Platform>(volume: &Volume<P>, workspace: &mut Workspace, map: &MapState) -> Result<Changed> {
+//!     volume.truncate(workspace, map, 0, &Change::none())
 //! }
 //! ```
 //!

@@ -148,6 +148,17 @@ impl<'t, P: Platform> Transaction<'t, P> {
         Ok(guard.deref_mut())
     }
 
+    /// The group, if the transaction has it.
+    pub(crate) fn held_group(&self, group: u32) -> Option<&GroupState> {
+        let held = self.groups.get(self.position(group)?)?.as_ref();
+        held.map(|(_, guard)| &**guard)
+    }
+
+    /// Ends without a commit, when nothing is on the list: what has been remembered of the groups holds.
+    pub(crate) fn end(mut self) {
+        self.done = self.log.has_no_store();
+    }
+
     /// Whether the transaction has the group.
     pub(crate) fn has_group(&self, group: u32) -> bool {
         self.position(group).is_some()

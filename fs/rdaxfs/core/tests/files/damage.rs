@@ -9,7 +9,7 @@ use rdaxfs_core::file::{Fallocate, FallocateRange};
 use rdaxfs_core::format::{
     block_offset, group_metadata, NodeHeader, BLOCK_SIZE, NODE_CRC, NODE_HEADER, S_IFREG,
 };
-use rdaxfs_core::inode::MapState;
+use rdaxfs_core::inode::{Change, MapState};
 use rdaxfs_core::name::NewInode;
 use rdaxfs_core::platform::{Medium, Stores};
 use rdaxfs_core::volume::Volume;
@@ -150,13 +150,15 @@ fn exercise(volume: &FlakyVolume, workspace: &mut Workspace, map: &mut MapState)
                 offset: offset + 77,
                 len: 20 * BLOCK_SIZE,
             };
-            let _ = volume.fallocate(workspace, map, &range, NOW);
+            let _ = volume.fallocate(workspace, map, &range, &Change::modified(NOW));
         }
     }
-    let _ = volume.truncate(workspace, map, 300 * BLOCK_SIZE + 3, NOW);
+    let _ = volume.truncate(workspace, map, 300 * BLOCK_SIZE + 3, &Change::modified(NOW));
     let _ = volume.finish(workspace, map);
     volume.close(map);
-    volume.truncate(workspace, map, 0, NOW)
+    volume
+        .truncate(workspace, map, 0, &Change::modified(NOW))
+        .map(drop)
 }
 
 proptest! {

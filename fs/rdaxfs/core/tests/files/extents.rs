@@ -4,7 +4,7 @@
 
 use rdaxfs_core::file::{Fallocate, FallocateRange, State};
 use rdaxfs_core::format::{BLOCK_SIZE, S_IFREG};
-use rdaxfs_core::inode::MapState;
+use rdaxfs_core::inode::{Change, MapState};
 use rdaxfs_core::name::NewInode;
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::{Error, Result};
@@ -50,7 +50,9 @@ pub(crate) fn fallocate(
         offset: page * BLOCK_SIZE,
         len: count * BLOCK_SIZE,
     };
-    volume.fallocate(workspace, map, &range, NOW)
+    volume
+        .fallocate(workspace, map, &range, &Change::modified(NOW))
+        .map(drop)
 }
 
 /// A file that has every other page, so that each is an extent.
@@ -109,7 +111,12 @@ fn a_file_of_100_000_extents() {
     assert_eq!(findings(&volume), []);
 
     volume
-        .truncate(workspace, &mut map, 100_000 * BLOCK_SIZE, NOW)
+        .truncate(
+            workspace,
+            &mut map,
+            100_000 * BLOCK_SIZE,
+            &Change::modified(NOW),
+        )
         .unwrap();
     left.retain(|&page| page < 100_000);
     assert_eq!(extents(&volume, &map).len(), left.len());
@@ -159,7 +166,12 @@ fn a_large_file_is_freed_in_pieces() {
     .unwrap();
     assert!(extents(&volume, &map).len() < 20);
     volume
-        .truncate(workspace, &mut map, 5 * BLOCK_SIZE + 1, NOW)
+        .truncate(
+            workspace,
+            &mut map,
+            5 * BLOCK_SIZE + 1,
+            &Change::modified(NOW),
+        )
         .unwrap();
     assert_eq!(
         extents(&volume, &map)
@@ -168,7 +180,9 @@ fn a_large_file_is_freed_in_pieces() {
             .sum::<u64>(),
         6
     );
-    volume.truncate(workspace, &mut map, 0, NOW).unwrap();
+    volume
+        .truncate(workspace, &mut map, 0, &Change::modified(NOW))
+        .unwrap();
     assert_eq!(free_blocks(&volume), free);
     assert!(!volume.attributes(&map).unwrap().has_intent);
 }

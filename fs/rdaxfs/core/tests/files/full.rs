@@ -4,7 +4,7 @@
 
 use rdaxfs_core::file::{Fallocate, FallocateRange, State};
 use rdaxfs_core::format::BLOCK_SIZE;
-use rdaxfs_core::inode::MapState;
+use rdaxfs_core::inode::{Change, MapState};
 use rdaxfs_core::platform::Stores;
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::Error;
@@ -37,10 +37,15 @@ fn full() -> (DramVolume, Box<Workspace>, [MapState; 3]) {
     }
     let mut page = 0;
     loop {
-        match volume.map_for_write(&mut workspace, &mut rest, page, 512) {
-            Ok((mapping, new)) => {
-                assert!(new);
-                page += mapping.count;
+        match volume.map_for_write(
+            &mut workspace,
+            &mut rest,
+            (page, 512),
+            &Change::modified(NOW),
+        ) {
+            Ok(writable) => {
+                assert!(writable.new && writable.changed.is_some());
+                page += writable.mapping.count;
             }
             Err(error) => {
                 assert_eq!(error, Error::NoSpace);
@@ -68,10 +73,15 @@ fn conversion_needs_no_block() {
                 .convert(&mut workspace, &mut unwritten, (page, 1), &|_| false)
                 .unwrap();
         } else {
-            let (mapping, new) = volume
-                .map_for_write(&mut workspace, &mut unwritten, page, 1)
+            let got = volume
+                .map_for_write(
+                    &mut workspace,
+                    &mut unwritten,
+                    (page, 1),
+                    &Change::modified(NOW),
+                )
                 .unwrap();
-            assert!(new && matches!(mapping.state, State::Mapped(_)));
+            assert!(got.new && matches!(got.mapping.state, State::Mapped(_)));
         }
         let found = volume.map(&unwritten, page, 1).unwrap();
         assert!(matches!(found.state, State::Mapped(_)));
@@ -184,13 +194,15 @@ fn space_can_be_freed_on_a_full_volume() {
             len: BLOCK_SIZE,
         };
         volume
-            .fallocate(workspace, &mut written, &range, NOW)
+            .fallocate(workspace, &mut written, &range, &Change::modified(NOW))
             .unwrap();
     }
     volume
-        .truncate(workspace, &mut rest, BLOCK_SIZE, NOW)
+        .truncate(workspace, &mut rest, BLOCK_SIZE, &Change::modified(NOW))
         .unwrap();
-    volume.truncate(workspace, &mut written, 77, NOW).unwrap();
+    volume
+        .truncate(workspace, &mut written, 77, &Change::modified(NOW))
+        .unwrap();
     remove_all(&volume, workspace, [unwritten, written, rest]);
     assert_eq!(findings(&volume), []);
 }

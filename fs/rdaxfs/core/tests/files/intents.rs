@@ -8,7 +8,7 @@ use rdaxfs_core::file::{Fallocate, FallocateRange};
 use rdaxfs_core::format::{
     block_offset, inode_offset, RecordEntry, RecordHeader, BLOCK_SIZE, INODE_SIZE, S_IFREG,
 };
-use rdaxfs_core::inode::MapState;
+use rdaxfs_core::inode::{Change, MapState};
 use rdaxfs_core::name::NewInode;
 use rdaxfs_core::platform::Medium;
 use rdaxfs_core::volume::Volume;
@@ -60,7 +60,9 @@ fn stopped(job: Job, good_reads: u64) -> Option<(FlakyVolume, Box<Workspace>, Ma
         .good_reads
         .store(good_reads, Relaxed);
     let result: Result = match job {
-        Job::Truncate => volume.truncate(&mut workspace, &mut map, BLOCK_SIZE, NOW),
+        Job::Truncate => volume
+            .truncate(&mut workspace, &mut map, BLOCK_SIZE, &Change::modified(NOW))
+            .map(drop),
         Job::Punch | Job::Zero => {
             let range = FallocateRange {
                 mode: match job {
@@ -71,7 +73,9 @@ fn stopped(job: Job, good_reads: u64) -> Option<(FlakyVolume, Box<Workspace>, Ma
                 offset: BLOCK_SIZE,
                 len: 2 * EXTENTS * BLOCK_SIZE,
             };
-            volume.fallocate(&mut workspace, &mut map, &range, NOW)
+            volume
+                .fallocate(&mut workspace, &mut map, &range, &Change::modified(NOW))
+                .map(drop)
         }
     };
     volume.platform().medium().good_reads.store(NEVER, Relaxed);
@@ -117,7 +121,9 @@ fn a_mount_finds_what_is_left() {
                 check_done(&volume, &map, job);
             }
             assert_eq!(volume.first_unfinished(0), Ok(None));
-            volume.truncate(&mut workspace, &mut map, 0, NOW).unwrap();
+            volume
+                .truncate(&mut workspace, &mut map, 0, &Change::modified(NOW))
+                .unwrap();
             assert_eq!(free_blocks(&volume), free);
         }
         assert!(
@@ -136,7 +142,7 @@ fn the_next_operation_goes_on() {
             };
             if volume.attributes(&map).unwrap().has_intent {
                 volume
-                    .map_for_write(&mut workspace, &mut map, 0, 1)
+                    .map_for_write(&mut workspace, &mut map, (0, 1), &Change::modified(NOW))
                     .unwrap();
                 check_done(&volume, &map, job);
             }

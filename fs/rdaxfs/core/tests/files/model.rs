@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use rdaxfs_core::file::{Fallocate, FallocateRange, State};
 use rdaxfs_core::format::{BLOCK_SIZE, S_IFREG};
-use rdaxfs_core::inode::MapState;
+use rdaxfs_core::inode::{Change, MapState};
 use rdaxfs_core::name::NewInode;
 use rdaxfs_core::platform::{Medium, Stores};
 use rdaxfs_core::workspace::Workspace;
@@ -127,7 +127,9 @@ impl File {
                 self.write_model(offset, len, byte);
             }
             Op::Truncate { size } => {
-                volume.truncate(workspace, map, size, NOW).unwrap();
+                volume
+                    .truncate(workspace, map, size, &Change::modified(NOW))
+                    .unwrap();
                 // Whoever maps the new end's page finds zeros behind it.
                 let tail = volume.map(map, size / BLOCK_SIZE, 1).unwrap();
                 if let State::Mapped(block) = tail.state {
@@ -153,7 +155,9 @@ impl File {
                     offset,
                     len,
                 };
-                volume.fallocate(workspace, map, &range, NOW).unwrap();
+                volume
+                    .fallocate(workspace, map, &range, &Change::modified(NOW))
+                    .unwrap();
                 if mode != Fallocate::Allocate {
                     self.zero_model(offset, len);
                 }
@@ -163,7 +167,11 @@ impl File {
                 }
             }
             Op::Map { page, count } => {
-                let (mapping, _) = volume.map_for_write(workspace, map, page, count).unwrap();
+                let pages = (page, count);
+                let writable = volume
+                    .map_for_write(workspace, map, pages, &Change::modified(NOW))
+                    .unwrap();
+                let mapping = writable.mapping;
                 assert_eq!(mapping.page, page);
                 assert!((1..=count).contains(&mapping.count));
                 assert_eq!(volume.map(map, page, mapping.count), Ok(mapping));
@@ -187,7 +195,9 @@ impl File {
                     .convert(workspace, map, (page, count), &|_| false)
                     .unwrap();
                 let (from, size) = (page * BLOCK_SIZE, (page + count) * BLOCK_SIZE);
-                volume.set_size(workspace, map, from, size, NOW).unwrap();
+                volume
+                    .set_size(workspace, map, (from, size), &Change::modified(NOW))
+                    .unwrap();
                 self.write_model(from, size - from, byte);
             }
             Op::Scribble => {
@@ -230,7 +240,7 @@ proptest! {
             prop_assert!(pages <= used);
             prop_assert_eq!(findings(&file.volume), [], "{:?}", op);
         }
-        file.volume.truncate(&mut file.workspace, &mut file.map, 0, NOW).unwrap();
+        file.volume.truncate(&mut file.workspace, &mut file.map, 0, &Change::modified(NOW)).unwrap();
         prop_assert_eq!(free_blocks(&file.volume), free);
         prop_assert_eq!(file.volume.attributes(&file.map).unwrap().blocks, 0);
     }

@@ -6,7 +6,7 @@ use std::thread;
 
 use rdaxfs_core::file::{Fallocate, FallocateRange};
 use rdaxfs_core::format::{BLOCK_SIZE, S_IFREG};
-use rdaxfs_core::inode::MapState;
+use rdaxfs_core::inode::{Change, MapState};
 use rdaxfs_core::name::NewInode;
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::Error;
@@ -41,11 +41,11 @@ fn work(volume: &DramVolume, thread: u64) -> MapState {
             len: 3 * BLOCK_SIZE,
         };
         volume
-            .fallocate(&mut workspace, &mut map, &range, NOW)
+            .fallocate(&mut workspace, &mut map, &range, &Change::modified(NOW))
             .unwrap();
         if round % 50 == 49 {
             volume
-                .truncate(&mut workspace, &mut map, offset, NOW)
+                .truncate(&mut workspace, &mut map, offset, &Change::modified(NOW))
                 .unwrap();
         }
     }

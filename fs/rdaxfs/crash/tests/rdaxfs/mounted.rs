@@ -81,7 +81,13 @@ impl<'m> Mounted<'m> {
             Op::Truncate { path, size } => self.with(path, |inode| {
                 self.file(&inode.map)?;
                 self.volume
-                    .truncate(&mut self.workspace(), &mut inode.map, *size, now)
+                    .truncate(
+                        &mut self.workspace(),
+                        &mut inode.map,
+                        *size,
+                        &Change::modified(now),
+                    )
+                    .map(drop)
             }),
             Op::Write {
                 path,
@@ -110,7 +116,13 @@ impl<'m> Mounted<'m> {
                 self.file(&inode.map)?;
                 let range = fallocate_range(*mode, *offset, *len);
                 self.volume
-                    .fallocate(&mut self.workspace(), &mut inode.map, &range, now)
+                    .fallocate(
+                        &mut self.workspace(),
+                        &mut inode.map,
+                        &range,
+                        &Change::modified(now),
+                    )
+                    .map(drop)
             }),
             Op::SetXattr {
                 path,
