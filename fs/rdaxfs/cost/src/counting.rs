@@ -115,6 +115,10 @@ impl<M: Medium> Medium for Counting<M> {
         self.medium.len()
     }
 
+    fn check_poison(&self, offset: u64, len: u64) -> Result {
+        self.medium.check_poison(offset, len)
+    }
+
     fn read(&self, offset: u64, into: &mut [u8]) -> Result {
         self.cells().reads.fetch_add(1, Relaxed);
         self.cells()

@@ -96,6 +96,11 @@ impl Medium for Memory {
         self.blocks.len() as u64 * BLOCK_SIZE
     }
 
+    // Its list of bad blocks is empty.
+    fn check_poison(&self, _offset: u64, _len: u64) -> Result {
+        Ok(())
+    }
+
     fn read(&self, offset: u64, into: &mut [u8]) -> Result {
         let mut at = offset;
         let mut rest = into;

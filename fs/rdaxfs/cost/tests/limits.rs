@@ -35,7 +35,7 @@ fn an_overwrite_is_fenced_even_if_no_word_changes() {
         assert_eq!(written, Ok(4096));
         counters.read().fences - before
     };
-    assert_eq!(fences(), 6);
+    assert_eq!(fences(), 3);
     assert_eq!(fences(), 1);
 }
 

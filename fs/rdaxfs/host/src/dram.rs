@@ -51,6 +51,11 @@ impl Medium for Dram {
         self.words.len() as u64 * 8
     }
 
+    // It has no poison.
+    fn check_poison(&self, _offset: u64, _len: u64) -> Result {
+        Ok(())
+    }
+
     fn read(&self, offset: u64, into: &mut [u8]) -> Result {
         // What is before the first whole word, the whole words, and what is behind.
         let start = (offset.next_multiple_of(8) - offset).min(into.len() as u64) as usize;

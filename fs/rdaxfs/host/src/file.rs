@@ -375,6 +375,16 @@ impl Medium for FileMedium {
             Ok(())
         })
     }
+
+    fn check_poison(&self, offset: u64, len: u64) -> Result {
+        self.with_blocks(offset, len, |cached, range, _| {
+            if cached.can_be_read(&range) {
+                Ok(())
+            } else {
+                Err(Error::Io)
+            }
+        })
+    }
 }
 
 impl Stores for FileMedium {

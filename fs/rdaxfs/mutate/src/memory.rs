@@ -331,6 +331,14 @@ impl Medium for Memory {
         self.copy_out(offset, into);
         Ok(())
     }
+
+    fn check_poison(&self, offset: u64, len: u64) -> Result {
+        self.access(offset, len);
+        if self.is_poisoned(offset, len) {
+            return Err(Error::Io);
+        }
+        Ok(())
+    }
 }
 
 impl Stores for Memory {
