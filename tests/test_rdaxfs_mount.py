@@ -209,12 +209,12 @@ def devices_without_dax_are_refused(t):
 @case()
 def device_mapper_is_refused(t):
     rdaxfs.run("mkfs", "-f", "-q", t.disk.node)
-    shell.run("dmsetup", "create", "rdaxfs-test", "--table", f"0 {t.disk.sectors} linear {t.disk.node} 0")
+    shell.run("dmsetup", "create", "--noudevsync", "rdaxfs-test", "--table", f"0 {t.disk.sectors} linear {t.disk.node} 0")
     number = int(shell.run("dmsetup", "info", "-c", "--noheadings", "-o", "minor", "rdaxfs-test"))
     try:
         refused(t, f"/dev/dm-{number}", "device-mapper")
     finally:
-        shell.run("dmsetup", "remove", "--retry", "rdaxfs-test")
+        shell.run("dmsetup", "remove", "--noudevsync", "rdaxfs-test")
     t.disk.wipe_ends()
 
 
