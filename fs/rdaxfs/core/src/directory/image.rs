@@ -142,6 +142,27 @@ impl Order {
         self.count += 1;
         Ok(())
     }
+
+    /// Puts a line before those whose key is greater than its own. `keys` are those of the lines so far.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] if another one has that key.
+    fn insert(&mut self, line: u8, key: u64, keys: &mut [u64; LINES]) -> Result {
+        let known = keys.get(..self.count).ok_or(Error::Corrupt)?;
+        let Err(at) = known.binary_search(&key) else {
+            return Err(Error::Corrupt);
+        };
+        if self.count >= LINES {
+            return Err(Error::Corrupt);
+        }
+        self.lines.copy_within(at..self.count, at + 1);
+        keys.copy_within(at..self.count, at + 1);
+        *self.lines.get_mut(at).ok_or(Error::Corrupt)? = line;
+        *keys.get_mut(at).ok_or(Error::Corrupt)? = key;
+        self.count += 1;
+        Ok(())
+    }
 }
 
 /// Puts the entries of an image in order that have keys from `from` on.
@@ -160,6 +181,7 @@ pub(super) fn sort(
         lines: [0; LINES],
         count: 0,
     };
+    let mut sorted = [0; LINES];
     let mut left = lines.starts;
     while left != 0 {
         let line = left.trailing_zeros();
@@ -169,17 +191,8 @@ pub(super) fn sort(
         let (head, _) = EntryHead::read_from_prefix(head).map_err(|_| Error::Corrupt)?;
         lines.judge(line, &head, keys)?;
         if head.key.get() >= from {
-            order.push(line as u8)?;
+            order.insert(line as u8, head.key.get(), &mut sorted)?;
         }
-    }
-    let key = |line: &u8| entry_at(bytes, *line).map_or(u64::MAX, |entry| entry.key);
-    let sorted = order.as_mut_slice();
-    sorted.sort_unstable_by_key(key);
-    if sorted.windows(2).any(|pair| match pair {
-        [first, second] => key(first) == key(second),
-        _ => false,
-    }) {
-        return Err(Error::Corrupt);
     }
     Ok(order)
 }
