@@ -377,10 +377,10 @@ impl Operations for DirectoryOperations {
                 Some(rename.inode),
                 other,
             ]);
-            let [Some(from_map), mut to_map, Some(moved), other_map] = maps.states() else {
+            let [Some(from_map), to_map, Some(moved), other_map] = maps.states() else {
                 return Err(EIO);
             };
-            let directories = match to_map.as_deref_mut() {
+            let directories = match to_map {
                 Some(to_map) => Directories::Two(from_map, to_map),
                 None => Directories::One(from_map),
             };

@@ -50,7 +50,7 @@ impl KmemCache {
         };
         // SAFETY: The name and the arguments are valid, and copied.
         let cache = unsafe {
-            bindings::__kmem_cache_create_args(name.as_ptr().cast(), size, &mut args, flags)
+            bindings::__kmem_cache_create_args(name.as_char_ptr(), size, &mut args, flags)
         };
         // INVARIANT: From `__kmem_cache_create_args()`.
         Ok(Self {

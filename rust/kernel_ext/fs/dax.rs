@@ -228,8 +228,8 @@ impl Mapping {
             return Err(EIO);
         }
         match offset.checked_add(len as u64) {
-            // SAFETY: By the type invariants: within the memory, which stays until the guard is let go.
             Some(end) if end <= self.len => {
+                // SAFETY: By the type invariants: within the memory, which stays until the guard is let go.
                 Ok(unsafe { Window::new(self.addr.wrapping_add(offset as usize), len) })
             }
             _ => Err(ERANGE),

@@ -152,7 +152,7 @@ impl<T: FileSystem> Registration<T> {
                 // SAFETY: The slot is valid for writes. Zeroes are an unregistered type.
                 unsafe {
                     slot.write_bytes(0, 1);
-                    (*slot).name = T::NAME.as_ptr().cast();
+                    (*slot).name = T::NAME.as_char_ptr();
                     (*slot).fs_flags = T::FLAGS as c_int;
                     (*slot).init_fs_context = Some(Self::init_fs_context);
                     (*slot).parameters = T::PARAMETERS.as_ptr();

@@ -91,9 +91,9 @@ impl<T: FileSystem> FsContext<T> {
             unsafe {
                 bindings::logfc(
                     log,
-                    T::NAME.as_ptr().cast(),
-                    level as _,
-                    c"%pA".as_ptr().cast(),
+                    T::NAME.as_char_ptr(),
+                    level,
+                    c"%pA".as_char_ptr(),
                     core::ptr::from_ref(&message).cast::<c_void>(),
                 );
             }

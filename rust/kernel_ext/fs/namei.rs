@@ -311,11 +311,10 @@ impl<O: Operations> Table<O> {
             )
         };
         match O::get_link(dentry, inode) {
-            Ok(Symlink::Kept(target)) => target.as_ptr().cast(),
+            Ok(Symlink::Kept(target)) => target.as_char_ptr(),
             Ok(Symlink::Owned(target)) => {
                 // SAFETY: The bytes are valid, with a NUL at their end.
-                let copy =
-                    unsafe { bindings::kstrdup(target.as_ptr().cast(), bindings::GFP_KERNEL) };
+                let copy = unsafe { bindings::kstrdup(target.as_char_ptr(), bindings::GFP_KERNEL) };
                 if copy.is_null() {
                     return ENOMEM.to_ptr::<c_char>();
                 }

@@ -89,7 +89,7 @@ impl<T> RwSemaphore<T> {
         pin_init!(Self {
             semaphore <- Opaque::ffi_init(|slot: *mut bindings::rw_semaphore| {
                 // SAFETY: The slot is valid for writes, and is not moved; name and key are static.
-                unsafe { bindings::__init_rwsem(slot, name.as_ptr().cast(), key.as_ptr().cast()) }
+                unsafe { bindings::__init_rwsem(slot, name.as_char_ptr(), key.as_ptr().cast()) }
             }),
             _pin: PhantomPinned,
             data: UnsafeCell::new(data),
