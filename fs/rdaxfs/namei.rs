@@ -19,7 +19,7 @@ use kernel_ext::fs::{
 use rdaxfs_core::{
     format::{Time, S_IFDIR, S_IFLNK, S_IFREG},
     inode::{Attributes, MapState},
-    name::{Directories, NewInode as CoreNewInode, RenameMode, Renamed},
+    name::{Directories, Made, NewInode as CoreNewInode, RenameMode, Renamed},
     volume::Volume,
     workspace::Workspace,
     Error as CoreError,
@@ -59,7 +59,8 @@ fn make(
         &mut MapState,
         &CoreNewInode<'_>,
         Time,
-    ) -> rdaxfs_core::Result<(MapState, Attributes)>,
+        &mut dyn FnMut(u64, u32) -> rdaxfs_core::Result,
+    ) -> rdaxfs_core::Result<Made>,
 ) -> Result {
     let Place {
         idmap,
@@ -72,7 +73,9 @@ fn make(
     let xattrs = template.xattrs()?;
     let what = template.to_core(&xattrs);
     let change = Changing::new(&[directory.inode()]);
-    let (map, attributes) = {
+    let Made {
+        map, attributes, ..
+    } = {
         let mut operation = sb.data().mounted.begin();
         let mut state = directory.data().map.write();
         let made = make(
@@ -81,6 +84,7 @@ fn make(
             &mut state,
             &what,
             to_medium(change.now),
+            &mut |ino, generation| announce(&mut new, ino, generation),
         )
         .map_err(errno)?;
         let parent = operation.volume.attributes(&state).map_err(errno)?;
@@ -89,11 +93,17 @@ fn make(
     };
     change.commit();
     directory.set_mtime(change_time(&attributes));
-    new.insert(map.ino(), map.generation())?;
     let inode = inode::init(new, sb, map, &attributes, target);
     template.cache_acls(&inode);
     dentry.instantiate_new(inode);
     Ok(())
+}
+
+/// Enters a new inode into the hash, so that whoever looks for it waits: it can be opened by its number once the
+/// core's transaction has been committed. If that fails, it leaves the hash when it is dropped.
+fn announce(new: &mut NewInode<Rdaxfs>, ino: u64, generation: u32) -> rdaxfs_core::Result {
+    // There is no other one: no two inodes with a number have the same generation.
+    new.insert(ino, generation).map_err(|_| CoreError::Corrupt)
 }
 
 /// The time at which a new file was made.
@@ -183,7 +193,9 @@ impl Operations for DirectoryOperations {
             mode & !rdaxfs_core::format::S_IFMT | S_IFREG,
             (0, 0),
             None,
-            |volume, workspace, map, new, now| volume.create(workspace, map, name, new, now),
+            |volume, workspace, map, new, now, announce| {
+                volume.create(workspace, map, name, new, now, announce)
+            },
         )
     }
 
@@ -205,7 +217,9 @@ impl Operations for DirectoryOperations {
             mode,
             device,
             None,
-            |volume, workspace, map, new, now| volume.create(workspace, map, name, new, now),
+            |volume, workspace, map, new, now, announce| {
+                volume.create(workspace, map, name, new, now, announce)
+            },
         )
     }
 
@@ -226,7 +240,9 @@ impl Operations for DirectoryOperations {
             mode | S_IFDIR,
             (0, 0),
             None,
-            |volume, workspace, map, new, now| volume.mkdir(workspace, map, name, new, now),
+            |volume, workspace, map, new, now, announce| {
+                volume.mkdir(workspace, map, name, new, now, announce)
+            },
         )
     }
 
@@ -248,8 +264,9 @@ impl Operations for DirectoryOperations {
             S_IFLNK | 0o777,
             (0, 0),
             Some(kept),
-            |volume, workspace, map, new, now| {
-                volume.symlink(workspace, map, name, target.to_bytes(), new, now)
+            |volume, workspace, map, new, now, announce| {
+                let names = (name, target.to_bytes());
+                volume.symlink(workspace, map, names, new, now, announce)
             },
         )
     }
@@ -265,14 +282,21 @@ impl Operations for DirectoryOperations {
         let xattrs = template.xattrs()?;
         let what = template.to_core(&xattrs);
         let now = to_medium(Timespec::now());
-        let (map, attributes) = {
+        let Made {
+            map, attributes, ..
+        } = {
             let mut operation = sb.data().mounted.begin();
             operation
                 .volume
-                .tmpfile(&mut operation.workspace, directory.ino(), &what, now)
+                .tmpfile(
+                    &mut operation.workspace,
+                    directory.ino(),
+                    &what,
+                    now,
+                    &mut |ino, generation| announce(&mut new, ino, generation),
+                )
                 .map_err(errno)?
         };
-        new.insert(map.ino(), map.generation())?;
         let inode = inode::init(new, sb, map, &attributes, None);
         template.cache_acls(&inode);
         Ok(inode)

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use rdaxfs_core::format::{Superblock, Time, S_IFDIR, S_IFREG};
 use rdaxfs_core::make::{make, Options};
-use rdaxfs_core::name::NewInode;
+use rdaxfs_core::name::{unannounced, NewInode};
 use rdaxfs_host::{FileMedium, Mounted};
 use serde_json::Value;
 
@@ -33,12 +33,28 @@ fn made(folder: &tempfile::TempDir) -> PathBuf {
         uid: 7,
         ..NewInode::default()
     };
-    let (mut below, _) = volume
-        .mkdir(&mut workspace, &mut root, b"folder", &folder, NOW)
-        .unwrap();
-    let (mut map, _) = volume
-        .create(&mut workspace, &mut below, b"file", &file, NOW)
-        .unwrap();
+    let mut below = volume
+        .mkdir(
+            &mut workspace,
+            &mut root,
+            b"folder",
+            &folder,
+            NOW,
+            &mut unannounced,
+        )
+        .unwrap()
+        .map;
+    let mut map = volume
+        .create(
+            &mut workspace,
+            &mut below,
+            b"file",
+            &file,
+            NOW,
+            &mut unannounced,
+        )
+        .unwrap()
+        .map;
     volume
         .write_file(&mut workspace, &mut map, 3 * 4096, b"data", NOW)
         .unwrap();
@@ -136,8 +152,15 @@ fn names_cannot_steer_the_terminal_and_lead_back() {
         ..NewInode::default()
     };
     for (name, _) in names {
-        let made = volume.create(&mut workspace, &mut root, name, &file, NOW);
-        volume.close(&mut made.unwrap().0);
+        let made = volume.create(
+            &mut workspace,
+            &mut root,
+            name,
+            &file,
+            NOW,
+            &mut unannounced,
+        );
+        volume.close(&mut made.unwrap().map);
     }
     drop(volume);
 

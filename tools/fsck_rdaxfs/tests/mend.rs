@@ -13,7 +13,7 @@ use rdaxfs_core::format::{
     Time, STATE_CLEAN, S_IFDIR, S_IFREG,
 };
 use rdaxfs_core::make::{make, Options};
-use rdaxfs_core::name::NewInode;
+use rdaxfs_core::name::{unannounced, NewInode};
 use rdaxfs_core::volume::{Access, Volume};
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_host::{FileMedium, Host, Mounted};
@@ -87,18 +87,34 @@ fn fill(image: &Image) -> u64 {
             mode: S_IFDIR | 0o755,
             ..NewInode::default()
         };
-        let (mut map, _) = volume
-            .create(workspace, &mut root, b"file", &file, NOW)
-            .unwrap();
+        let mut map = volume
+            .create(workspace, &mut root, b"file", &file, NOW, &mut unannounced)
+            .unwrap()
+            .map;
         volume
             .write_file(workspace, &mut map, 0, b"contents", NOW)
             .unwrap();
         volume.close(&mut map);
-        let (mut below, _) = volume
-            .mkdir(workspace, &mut root, b"folder", &folder, NOW)
-            .unwrap();
+        let mut below = volume
+            .mkdir(
+                workspace,
+                &mut root,
+                b"folder",
+                &folder,
+                NOW,
+                &mut unannounced,
+            )
+            .unwrap()
+            .map;
         volume
-            .create(workspace, &mut below, b"inner", &file, NOW)
+            .create(
+                workspace,
+                &mut below,
+                b"inner",
+                &file,
+                NOW,
+                &mut unannounced,
+            )
             .unwrap();
         below.ino()
     })

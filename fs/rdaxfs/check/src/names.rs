@@ -5,7 +5,7 @@
 
 use rdaxfs_core::format::{Time, S_IFDIR};
 use rdaxfs_core::inode::MapState;
-use rdaxfs_core::name::NewInode;
+use rdaxfs_core::name::{unannounced, NewInode};
 use rdaxfs_core::platform::Platform;
 use rdaxfs_core::volume::Volume;
 use rdaxfs_core::workspace::Workspace;
@@ -50,7 +50,7 @@ pub fn reconnect<P: Platform>(
             let mut name = plain.clone();
             for turn in 1_u64.. {
                 match volume.adopt(workspace, folder, name.as_bytes(), &mut map, now) {
-                    Ok(()) => break,
+                    Ok(_) => break,
                     Err(Error::Exists) => name = format!("{plain}.{turn}"),
                     Err(error) => return Err(error),
                 }
@@ -104,8 +104,15 @@ fn open_folder<P: Platform>(
         }
         name = format!("{LOST_FOUND}.{turn}");
     }
-    match volume.mkdir(workspace, root, name.as_bytes(), &new, now) {
-        Ok((map, _)) => Ok(Some(map)),
+    match volume.mkdir(
+        workspace,
+        root,
+        name.as_bytes(),
+        &new,
+        now,
+        &mut unannounced,
+    ) {
+        Ok(made) => Ok(Some(made.map)),
         Err(Error::NoSpace) => Ok(None),
         Err(error) => Err(error),
     }

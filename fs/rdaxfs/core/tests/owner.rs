@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use rdaxfs_core::format::{Time, XattrSpace, S_IFDIR, S_IFREG};
 use rdaxfs_core::inode::XattrState;
-use rdaxfs_core::name::NewInode;
+use rdaxfs_core::name::{unannounced, NewInode};
 use rdaxfs_core::owner::{Part, Use};
 use rdaxfs_core::xattr::{NewXattr, SetMode, XattrName};
 use rdaxfs_core::Error;
@@ -27,14 +27,30 @@ fn each_block_is_somebodys() {
         mode: S_IFDIR | 0o700,
         ..NewInode::default()
     };
-    let (mut below, _) = volume
-        .mkdir(&mut workspace, &mut root, b"folder", &folder, NOW)
-        .unwrap();
+    let mut below = volume
+        .mkdir(
+            &mut workspace,
+            &mut root,
+            b"folder",
+            &folder,
+            NOW,
+            &mut unannounced,
+        )
+        .unwrap()
+        .map;
     for number in 0..100 {
         let name = format!("file {number}");
-        let (mut map, _) = volume
-            .create(&mut workspace, &mut below, name.as_bytes(), &file, NOW)
-            .unwrap();
+        let mut map = volume
+            .create(
+                &mut workspace,
+                &mut below,
+                name.as_bytes(),
+                &file,
+                NOW,
+                &mut unannounced,
+            )
+            .unwrap()
+            .map;
         // Every second page: extents that do not fit the inode.
         for page in (0..20).map(|page| 2 * page * 4096) {
             volume

@@ -6,6 +6,7 @@
 
 use criterion::{criterion_group, criterion_main, Criterion, Throughput};
 use rdaxfs_check::{survey, Image};
+use rdaxfs_core::name::unannounced;
 use rdaxfs_cost::memory::Memory;
 use rdaxfs_cost::session::{file, format, now, Session};
 
@@ -59,8 +60,15 @@ fn names(c: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     group.bench_function("create, unlink and free", |b| {
         b.iter(|| {
-            let made = volume.create(workspace, &mut dir, b"comes and goes", &file(), now());
-            let mut map = made.expect("made").0;
+            let made = volume.create(
+                workspace,
+                &mut dir,
+                b"comes and goes",
+                &file(),
+                now(),
+                &mut unannounced,
+            );
+            let mut map = made.expect("made").map;
             volume
                 .unlink(workspace, &mut dir, b"comes and goes", &mut map, now())
                 .expect("gone");

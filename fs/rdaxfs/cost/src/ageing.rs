@@ -6,6 +6,7 @@ use rdaxfs_check::{survey, Image};
 use rdaxfs_core::file::State;
 use rdaxfs_core::format::{BLOCK_SIZE, CHUNK_BLOCKS};
 use rdaxfs_core::inode::{Change, MapState};
+use rdaxfs_core::name::unannounced;
 
 use crate::counting::{Counters, Counting};
 use crate::memory::Memory;
@@ -191,8 +192,8 @@ impl User {
             return map;
         }
         let dir = self.dirs[self.numbers.below(DIRECTORIES) as usize];
-        let made = volume.tmpfile(workspace, dir, &file(), now());
-        made.expect("it is made").0
+        let made = volume.tmpfile(workspace, dir, &file(), now(), &mut unannounced);
+        made.expect("it is made").map
     }
 
     fn append(&mut self, open: &mut Open) {

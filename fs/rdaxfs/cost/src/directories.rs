@@ -2,6 +2,7 @@
 
 //! Directories of a thousand and of a million files.
 
+use rdaxfs_core::name::unannounced;
 use rdaxfs_core::platform::{Digest, Stores};
 
 use crate::memory::Memory;
@@ -52,13 +53,27 @@ pub fn run<M: Stores + Digest>(medium: M, entries: u64, meter: &mut dyn Meter) {
     });
     // The first one after a mount looks at its group, and flushes the marks of all slots.
     volume
-        .create(workspace, &mut dir, b"first", &file(), now())
+        .create(
+            workspace,
+            &mut dir,
+            b"first",
+            &file(),
+            now(),
+            &mut unannounced,
+        )
         .expect("made");
     let names: Vec<_> = (0..TIMES).map(|at| name(entries + at)).collect();
     let mut maps = Vec::new();
     meter.measure("create", TIMES, &mut |at| {
-        let made = volume.create(workspace, &mut dir, &names[at as usize], &file(), now());
-        maps.push(made.expect("made").0);
+        let made = volume.create(
+            workspace,
+            &mut dir,
+            &names[at as usize],
+            &file(),
+            now(),
+            &mut unannounced,
+        );
+        maps.push(made.expect("made").map);
     });
     meter.measure("unlink", TIMES, &mut |at| {
         let (name, map) = (&names[at as usize], &mut maps[at as usize]);

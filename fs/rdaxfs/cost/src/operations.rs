@@ -5,7 +5,7 @@
 use rdaxfs_core::file::{Fallocate, FallocateRange};
 use rdaxfs_core::format::{XattrSpace, BLOCK_SIZE, S_IFBLK, S_IFLNK};
 use rdaxfs_core::inode::{Change, MapState, XattrState};
-use rdaxfs_core::name::{Directories, NewInode, RenameMode};
+use rdaxfs_core::name::{unannounced, Directories, NewInode, RenameMode};
 use rdaxfs_core::platform::{Digest, Stores};
 use rdaxfs_core::xattr::{NewXattr, SetMode, XattrName};
 
@@ -92,7 +92,7 @@ impl<M: Stores + Digest> Operations<'_, M> {
         self.meter.measure("create", TIMES, &mut |at| {
             let name = &names[at as usize];
             volume
-                .create(workspace, dir, name, &file(), now())
+                .create(workspace, dir, name, &file(), now(), &mut unannounced)
                 .expect("made");
         });
         let special = NewInode {
@@ -104,7 +104,7 @@ impl<M: Stores + Digest> Operations<'_, M> {
         self.meter.measure("mknod", TIMES, &mut |at| {
             let name = &names[at as usize];
             volume
-                .create(workspace, dir, name, &special, now())
+                .create(workspace, dir, name, &special, now(), &mut unannounced)
                 .expect("made");
         });
         let label = NewXattr {
@@ -120,7 +120,7 @@ impl<M: Stores + Digest> Operations<'_, M> {
             .measure("create with a security label", TIMES, &mut |at| {
                 let name = &names[at as usize];
                 volume
-                    .create(workspace, dir, name, &labelled, now())
+                    .create(workspace, dir, name, &labelled, now(), &mut unannounced)
                     .expect("made");
             });
         let link = NewInode {
@@ -133,15 +133,22 @@ impl<M: Stores + Digest> Operations<'_, M> {
             self.meter.measure(what, TIMES, &mut |at| {
                 let name = &names[at as usize];
                 volume
-                    .symlink(workspace, dir, name, &target, &link, now())
+                    .symlink(
+                        workspace,
+                        dir,
+                        (name, &target),
+                        &link,
+                        now(),
+                        &mut unannounced,
+                    )
                     .expect("made");
             });
         }
         let near = dir.ino();
         let mut orphans = Vec::new();
         self.meter.measure("tmpfile", TIMES, &mut |_| {
-            let made = volume.tmpfile(workspace, near, &file(), now());
-            orphans.push(made.expect("made").0);
+            let made = volume.tmpfile(workspace, near, &file(), now(), &mut unannounced);
+            orphans.push(made.expect("made").map);
         });
         let names: Vec<_> = (0..TIMES).map(|at| name("orphan", at)).collect();
         self.meter.measure("link of an orphan", TIMES, &mut |at| {
@@ -174,14 +181,14 @@ impl<M: Stores + Digest> Operations<'_, M> {
         let mut made = Vec::new();
         self.meter.measure("mkdir", TIMES, &mut |at| {
             let name = &names[at as usize];
-            let new = volume.mkdir(workspace, dir, name, &directory(), now());
-            made.push(new.expect("made").0);
+            let new = volume.mkdir(workspace, dir, name, &directory(), now(), &mut unannounced);
+            made.push(new.expect("made").map);
         });
         self.meter
             .measure("create in an empty directory", TIMES, &mut |at| {
                 let inner = &mut made[at as usize];
                 volume
-                    .create(workspace, inner, b"name", &file(), now())
+                    .create(workspace, inner, b"name", &file(), now(), &mut unannounced)
                     .expect("made");
             });
         for inner in &mut made {
@@ -289,8 +296,9 @@ impl<M: Stores + Digest> Operations<'_, M> {
         let mut moving: Vec<_> = dirs
             .iter()
             .map(|name| {
-                let made = volume.mkdir(workspace, from, name, &directory(), now());
-                made.expect("made").0
+                let made =
+                    volume.mkdir(workspace, from, name, &directory(), now(), &mut unannounced);
+                made.expect("made").map
             })
             .collect();
         let of_directories = Renames {
@@ -313,8 +321,8 @@ impl<M: Stores + Digest> Operations<'_, M> {
         let mut maps: Vec<_> = names
             .iter()
             .map(|name| {
-                let made = volume.create(workspace, dir, name, &file(), now());
-                made.expect("made").0
+                let made = volume.create(workspace, dir, name, &file(), now(), &mut unannounced);
+                made.expect("made").map
             })
             .collect();
         self.meter.measure("unlink", TIMES, &mut |at| {
@@ -331,7 +339,7 @@ impl<M: Stores + Digest> Operations<'_, M> {
             });
         for name in &names {
             volume
-                .create(workspace, dir, name, &file(), now())
+                .create(workspace, dir, name, &file(), now(), &mut unannounced)
                 .expect("made");
         }
         self.meter

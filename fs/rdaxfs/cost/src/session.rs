@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use rdaxfs_core::format::{Time, S_IFDIR, S_IFREG};
 use rdaxfs_core::inode::{Attributes, MapState};
 use rdaxfs_core::make::{make, Options};
-use rdaxfs_core::name::NewInode;
+use rdaxfs_core::name::{unannounced, NewInode};
 use rdaxfs_core::platform::{Digest, Stores};
 use rdaxfs_core::volume::{Access, Volume};
 use rdaxfs_core::workspace::Workspace;
@@ -105,8 +105,9 @@ impl<M: Stores + Digest> Session<M> {
             name,
             &directory(),
             now(),
+            &mut unannounced,
         );
-        made.expect("a directory can be made").0
+        made.expect("a directory can be made").map
     }
 
     /// A file without a name.
@@ -114,16 +115,21 @@ impl<M: Stores + Digest> Session<M> {
         let near = self.root.ino();
         let made = self
             .volume
-            .tmpfile(&mut self.workspace, near, &file(), now());
-        made.expect("a file can be made").0
+            .tmpfile(&mut self.workspace, near, &file(), now(), &mut unannounced);
+        made.expect("a file can be made").map
     }
 
     /// A file with a name.
     pub fn create(&mut self, directory: &mut MapState, name: &[u8]) -> MapState {
-        let made = self
-            .volume
-            .create(&mut self.workspace, directory, name, &file(), now());
-        made.expect("a file can be made").0
+        let made = self.volume.create(
+            &mut self.workspace,
+            directory,
+            name,
+            &file(),
+            now(),
+            &mut unannounced,
+        );
+        made.expect("a file can be made").map
     }
 
     /// Writes bytes of a file.

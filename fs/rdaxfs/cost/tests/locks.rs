@@ -9,6 +9,7 @@ use std::thread::{self, ThreadId};
 
 use rdaxfs_core::format::{group_of, inode_block};
 use rdaxfs_core::inode::{Change, MapState};
+use rdaxfs_core::name::unannounced;
 use rdaxfs_core::platform::{Digest, Locks, Medium, Stores};
 use rdaxfs_core::volume::{Access, Volume};
 use rdaxfs_core::workspace::Workspace;
@@ -113,8 +114,8 @@ fn work(volume: &Volume<Watched>, dir: &mut MapState) {
     let workspace = &mut workspace;
     for number in 0..100 {
         let name = format!("file-{number}").into_bytes();
-        let made = volume.create(workspace, dir, &name, &file(), now());
-        let (mut map, _) = made.unwrap();
+        let made = volume.create(workspace, dir, &name, &file(), now(), &mut unannounced);
+        let mut map = made.unwrap().map;
         for piece in 0..4 {
             let bytes = vec![number as u8; 100_000];
             let offset = piece * bytes.len() as u64;
@@ -148,8 +149,15 @@ fn writers_in_different_groups_share_no_lock() {
     let volume = Volume::mount(watched, Access::ReadWrite, now(), &mut workspace).unwrap();
     let (mut root, _) = volume.open(volume.root(), None).unwrap();
     let mut dirs = [b"first".as_slice(), b"second"].map(|name| {
-        let made = volume.mkdir(&mut workspace, &mut root, name, &directory(), now());
-        made.unwrap().0
+        let made = volume.mkdir(
+            &mut workspace,
+            &mut root,
+            name,
+            &directory(),
+            now(),
+            &mut unannounced,
+        );
+        made.unwrap().map
     });
     let groups = [&dirs[0], &dirs[1]].map(|dir| group_of(inode_block(dir.ino())));
     assert_ne!(groups[0], groups[1]);

@@ -140,15 +140,19 @@ fn set_xattr(session: &mut Session, ino: u64, name: &[u8], value: &[u8]) -> Resu
 }
 
 fn link(session: &mut Session, dir: u64, name: &[u8], ino: u64) -> Result {
-    session.with_two(dir, ino, |volume, workspace, (dir, map), now| {
-        volume.link(workspace, dir, name, map, now)
-    })
+    session
+        .with_two(dir, ino, |volume, workspace, (dir, map), now| {
+            volume.link(workspace, dir, name, map, now)
+        })
+        .map(drop)
 }
 
 fn unlink(session: &mut Session, dir: u64, name: &[u8], ino: u64) -> Result {
-    session.with_two(dir, ino, |volume, workspace, (dir, map), now| {
-        volume.unlink(workspace, dir, name, map, now)
-    })
+    session
+        .with_two(dir, ino, |volume, workspace, (dir, map), now| {
+            volume.unlink(workspace, dir, name, map, now)
+        })
+        .map(drop)
 }
 
 fn file(session: &mut Session, dir: u64, name: &[u8], len: usize) -> Result<u64> {

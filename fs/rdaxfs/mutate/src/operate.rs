@@ -100,13 +100,13 @@ fn once(session: &mut Session, kind: u64, found: &Found, choices: &mut Choices<'
         }
         3 => session.tmpfile(ino).map(drop),
         4 => session.with_two(dir, ino, |volume, workspace, (dir, map), now| {
-            volume.link(workspace, dir, &name, map, now)
+            volume.link(workspace, dir, &name, map, now).map(drop)
         }),
         5 => session.with_two(dir, target, |volume, workspace, (dir, map), now| {
-            volume.unlink(workspace, dir, &old, map, now)
+            volume.unlink(workspace, dir, &old, map, now).map(drop)
         }),
         6 => session.with_two(dir, target, |volume, workspace, (dir, map), now| {
-            volume.rmdir(workspace, dir, &old, map, now)
+            volume.rmdir(workspace, dir, &old, map, now).map(drop)
         }),
         7 => {
             let to = any(choices);
@@ -173,7 +173,7 @@ fn once(session: &mut Session, kind: u64, found: &Found, choices: &mut Choices<'
             volume.change(workspace, map, &change)
         }),
         19 => session.with_two(dir, ino, |volume, workspace, (dir, map), now| {
-            volume.adopt(workspace, dir, &name, map, now)
+            volume.adopt(workspace, dir, &name, map, now).map(drop)
         }),
         20 => session.with(ino, |volume, workspace, map, _| {
             volume.finish(workspace, map)?;
@@ -274,5 +274,5 @@ fn rename(
     for map in maps.into_iter().flatten() {
         session.give(map);
     }
-    result
+    result.map(drop)
 }

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use rdaxfs_core::format::{Time, S_IFDIR, S_IFLNK, S_IFREG};
-use rdaxfs_core::inode::{Attributes, MapState, XattrState};
-use rdaxfs_core::name::NewInode;
+use rdaxfs_core::inode::{MapState, XattrState};
+use rdaxfs_core::name::{unannounced, Made, NewInode};
 use rdaxfs_core::volume::{Access, Volume};
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::{Error, Result};
@@ -125,30 +125,37 @@ impl Session {
         result
     }
 
-    fn keep(&mut self, made: (MapState, Attributes)) -> u64 {
-        let ino = made.0.ino();
-        self.give(made.0);
+    fn keep(&mut self, made: Made) -> u64 {
+        let ino = made.map.ino();
+        self.give(made.map);
         ino
     }
 
     /// Makes a file, or what else has no contents.
     pub(crate) fn create(&mut self, dir: u64, name: &[u8], new: &NewInode<'_>) -> Result<u64> {
         let made = self.with(dir, |volume, workspace, map, now| {
-            volume.create(workspace, map, name, new, now)
+            volume.create(workspace, map, name, new, now, &mut unannounced)
         })?;
         Ok(self.keep(made))
     }
 
     pub(crate) fn mkdir(&mut self, dir: u64, name: &[u8]) -> Result<u64> {
         let made = self.with(dir, |volume, workspace, map, now| {
-            volume.mkdir(workspace, map, name, &new(S_IFDIR), now)
+            volume.mkdir(workspace, map, name, &new(S_IFDIR), now, &mut unannounced)
         })?;
         Ok(self.keep(made))
     }
 
     pub(crate) fn symlink(&mut self, dir: u64, name: &[u8], target: &[u8]) -> Result<u64> {
         let made = self.with(dir, |volume, workspace, map, now| {
-            volume.symlink(workspace, map, name, target, &new(S_IFLNK), now)
+            volume.symlink(
+                workspace,
+                map,
+                (name, target),
+                &new(S_IFLNK),
+                now,
+                &mut unannounced,
+            )
         })?;
         Ok(self.keep(made))
     }
@@ -156,9 +163,13 @@ impl Session {
     pub(crate) fn tmpfile(&mut self, dir: u64) -> Result<u64> {
         let now = self.now();
         self.begin();
-        let made = self
-            .volume
-            .tmpfile(&mut self.workspace, dir, &new(S_IFREG), now)?;
+        let made = self.volume.tmpfile(
+            &mut self.workspace,
+            dir,
+            &new(S_IFREG),
+            now,
+            &mut unannounced,
+        )?;
         Ok(self.keep(made))
     }
 

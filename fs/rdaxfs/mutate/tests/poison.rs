@@ -6,7 +6,7 @@ use rdaxfs_core::format::{
     block_offset, Time, XattrSpace, BLOCK_SIZE, EXTENT_PLACES, S_IFDIR, S_IFREG,
 };
 use rdaxfs_core::inode::XattrState;
-use rdaxfs_core::name::NewInode;
+use rdaxfs_core::name::{unannounced, NewInode};
 use rdaxfs_core::owner::Use;
 use rdaxfs_core::platform::{Medium, CACHE_LINE};
 use rdaxfs_core::volume::Access;
@@ -72,10 +72,18 @@ fn a_directory_loses_the_names_of_the_line() {
     let mut fs = made();
     let (mut root, _) = fs.volume.open(fs.volume.root(), None).unwrap();
     let directory = new(S_IFDIR);
-    let (mut dir, _) = fs
+    let mut dir = fs
         .volume
-        .mkdir(&mut fs.workspace, &mut root, b"dir", &directory, NOW)
-        .unwrap();
+        .mkdir(
+            &mut fs.workspace,
+            &mut root,
+            b"dir",
+            &directory,
+            NOW,
+            &mut unannounced,
+        )
+        .unwrap()
+        .map;
     let names: Vec<String> = (0..30)
         .map(|number| format!("a file, number {number}"))
         .collect();
@@ -87,6 +95,7 @@ fn a_directory_loses_the_names_of_the_line() {
                 name.as_bytes(),
                 &new(S_IFREG),
                 NOW,
+                &mut unannounced,
             )
             .unwrap();
     }
@@ -122,10 +131,18 @@ fn a_directory_loses_the_names_of_the_line() {
 fn a_file_loses_the_extents_of_the_line() {
     let mut fs = made();
     let (mut root, _) = fs.volume.open(fs.volume.root(), None).unwrap();
-    let (mut file, _) = fs
+    let mut file = fs
         .volume
-        .create(&mut fs.workspace, &mut root, b"file", &new(S_IFREG), NOW)
-        .unwrap();
+        .create(
+            &mut fs.workspace,
+            &mut root,
+            b"file",
+            &new(S_IFREG),
+            NOW,
+            &mut unannounced,
+        )
+        .unwrap()
+        .map;
     let pages = || (0..200).step_by(2);
     for page in pages() {
         fs.volume

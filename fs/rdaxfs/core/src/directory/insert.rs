@@ -14,7 +14,7 @@ use crate::format::{
     block_offset, entry_lines, entry_target, fingerprint, last_key, Inode, BLOCK_SIZE,
     FINGERPRINTS, LINE, MAX_NAME,
 };
-use crate::inode::inode_word;
+use crate::inode::{inode_word, Changed};
 use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::source::Source;
@@ -172,25 +172,28 @@ fn free_key<P: Platform>(
     Ok(name.key + byte as u64 * 8 + u64::from(bit))
 }
 
-/// Gives back the blocks that a directory has left behind, and counts what it has. Comes last in a
-/// transaction.
+/// Gives back the blocks that a directory has left behind, and counts what it has, for `changed` too.
+/// Comes last in a transaction.
 pub(crate) fn settle<P: Platform>(
     tx: &mut Transaction<'_, P>,
     blocks: NodeBlocks,
     directory: &Tree,
+    changed: &mut Changed,
 ) -> Result {
     let (made, freed) = blocks.settle(tx)?;
     if made == freed {
         return Ok(());
     }
-    for (field, unit) in [
-        (offset_of!(Inode, blocks), 1),
-        (offset_of!(Inode, size), BLOCK_SIZE),
+    for (field, unit, place) in [
+        (offset_of!(Inode, blocks), 1, &mut changed.blocks),
+        (offset_of!(Inode, size), BLOCK_SIZE, &mut changed.size),
     ] {
         let offset = inode_word(directory.ino, field);
         let more = tx.word(offset)?.checked_add(made * unit);
         let now = more.and_then(|more| more.checked_sub(freed * unit));
-        tx.set(offset, now.ok_or(Error::Corrupt)?)?;
+        let now = now.ok_or(Error::Corrupt)?;
+        tx.set(offset, now)?;
+        *place = Some(now);
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use super::insert::settle;
 use super::leaf::{line_offset, lines_of, set_lines, Leaf};
 use super::{contents, directory_of, inline, Contents};
 use crate::format::{entry_target, target_len, EntryHead};
-use crate::inode::MapState;
+use crate::inode::{Changed, MapState};
 use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::tree::{self, descend, NodeBlocks, Path, Scratch, Tree};
@@ -104,23 +104,29 @@ fn leaf_of<P: Platform>(
 
 impl<P: Platform> Volume<P> {
     /// Makes sure that a directory has no entries, and no blocks. Leaves that are empty are removed,
-    /// each in a transaction of its own, which nobody can tell.
+    /// each in a transaction of its own, which nobody can tell but by the directory's size; returns what
+    /// that has changed.
     ///
     /// # Errors
     ///
     /// [`Error::NotEmpty`] if there are entries.
-    pub(crate) fn require_empty(&self, workspace: &mut Workspace, map: &mut MapState) -> Result {
+    pub(crate) fn require_empty(
+        &self,
+        workspace: &mut Workspace,
+        map: &mut MapState,
+    ) -> Result<Changed> {
         let directory = directory_of(map);
+        let mut changed = Changed::default();
         loop {
             match contents(self, &directory)? {
-                Contents::Empty => return Ok(()),
+                Contents::Empty => return Ok(changed),
                 Contents::Inline(_) => return Err(Error::NotEmpty),
-                Contents::Tree(..) => self.remove_first_leaf(workspace, map)?,
+                Contents::Tree(..) => changed = self.remove_first_leaf(workspace, map)?,
             }
         }
     }
 
-    fn remove_first_leaf(&self, workspace: &mut Workspace, map: &mut MapState) -> Result {
+    fn remove_first_leaf(&self, workspace: &mut Workspace, map: &mut MapState) -> Result<Changed> {
         let directory = directory_of(map);
         let mut tx = Transaction::new(self, &mut workspace.log);
         tx.join(&mut map.stamp)?;
@@ -128,15 +134,18 @@ impl<P: Platform> Volume<P> {
             node: &mut workspace.node,
             other: &mut workspace.other,
         };
-        tx.attempt(|tx| {
+        let changed = tx.attempt(|tx| {
             let (path, leaf) = leaf_of(tx, &directory, 0)?;
             if leaf.lines.used() != 0 {
                 return Err(Error::NotEmpty);
             }
             let mut blocks = NodeBlocks::new(directory.ino, true);
             tree::remove(tx, &mut scratch, &mut blocks, (&directory, &path))?;
-            settle(tx, blocks, &directory)
+            let mut changed = Changed::default();
+            settle(tx, blocks, &directory, &mut changed)?;
+            Ok(changed)
         })?;
-        tx.commit()
+        tx.commit()?;
+        Ok(changed)
     }
 }

@@ -4,6 +4,7 @@
 
 mod allocate;
 mod attributes;
+mod changed;
 mod open;
 mod orphans;
 mod state;
@@ -11,6 +12,7 @@ mod state;
 pub(crate) use allocate::{allocate_inode, free_inode};
 pub(crate) use attributes::set_attributes;
 pub use attributes::{Attributes, Change};
+pub use changed::Changed;
 pub(crate) use open::inode_word;
 pub(crate) use orphans::{add_new_orphan, add_orphan, is_listed, remove_orphan};
 pub use state::{MapState, XattrState};

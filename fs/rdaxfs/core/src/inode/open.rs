@@ -2,6 +2,8 @@
 
 //! From a number to an inode.
 
+use core::mem::offset_of;
+
 use zerocopy::IntoBytes;
 
 use super::{Attributes, MapState};
@@ -27,16 +29,40 @@ impl<P: Platform> Volume<P> {
     /// The caller makes sure that there is one [`MapState`] for an inode, as by asking its cache
     /// first. A new one is returned with what the inode says.
     ///
+    /// No inode has generation 0.
+    ///
     /// # Errors
     ///
     /// [`Error::Stale`] if there is no such inode, [`Error::Corrupt`] if what is there makes no sense.
     pub fn open(&self, ino: u64, generation: Option<u32>) -> Result<(MapState, Attributes)> {
+        if generation == Some(0) {
+            return Err(Error::Stale);
+        }
         let inode = self.read_inode(ino)?;
         let found = inode.generation.get();
         if generation.is_some_and(|wanted| wanted != found) {
             return Err(Error::Stale);
         }
         Ok((MapState::new(ino, found), Attributes::of(&inode)?))
+    }
+
+    /// The generation of the inode that a name leads to, for a cache that is keyed by number and
+    /// generation: one word is read.
+    ///
+    /// The map lock of the directory that has the name is held, shared will do, so that the number is
+    /// an inode's. [`open`](Self::open) judges the inode.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] if no inode can be there or it has no generation, [`Error::Io`].
+    pub fn generation(&self, ino: u64) -> Result<u32> {
+        self.check_block(inode_block(ino))?;
+        // The word also has the mode, above.
+        let generation = self.word(inode_word(ino, offset_of!(Inode, generation)))? as u32;
+        if inode_slot(ino) == 0 || generation == 0 {
+            return Err(Error::Corrupt);
+        }
+        Ok(generation)
     }
 
     /// An inode, judged.

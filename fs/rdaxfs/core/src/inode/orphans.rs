@@ -87,7 +87,11 @@ fn check_listed<P: Platform>(tx: &Transaction<'_, P>, group: u32, ino: u64) -> R
 
 impl<P: Platform> Volume<P> {
     /// The first inode on a group's list: an orphan, or one with an intent. After a mount the caller
-    /// opens it and has it [`finish`](Volume::finish)ed, until there is none, in the background.
+    /// opens each and has it [`finish`](Volume::finish)ed, in the background, unless somebody uses
+    /// it.
+    ///
+    /// Inodes that get on the list later are in use: their number was announced before that, the
+    /// last user of an orphan has it finished, and the next change of a file completes its intent.
     ///
     /// # Errors
     ///
@@ -111,11 +115,25 @@ impl<P: Platform> Volume<P> {
     ///
     /// # Errors
     ///
-    /// [`Error::Stale`] if `ino` is not an inode any more: start again with
-    /// [`first_unfinished`](Self::first_unfinished).
+    /// [`Error::Stale`] if `ino` is not on the list any more: start again with
+    /// [`first_unfinished`](Self::first_unfinished). Otherwise as
+    /// [`count_group`](Self::count_group).
     pub fn next_unfinished(&self, ino: u64) -> Result<Option<u64>> {
+        self.check_block(inode_block(ino))
+            .map_err(|_| Error::Invalid)?;
+        let group = group_of(inode_block(ino));
+        let _held = self.platform().lock_group(group);
         let inode = self.read_inode(ino)?;
+        if inode.orphan_prev.get() == 0 {
+            return Err(Error::Stale);
+        }
         let next = inode.orphan_next.get();
-        Ok((next != 0).then_some(next))
+        if next == 0 {
+            return Ok(None);
+        }
+        if next == ino || group_of(inode_block(next)) != group {
+            return Err(Error::Corrupt);
+        }
+        Ok(Some(next))
     }
 }

@@ -2,13 +2,14 @@
 
 //! New files, directories and special files.
 
+use super::changes::Made;
 use super::entry::NewEntry;
 use super::new::{group_for, write, NewInode};
 use super::words::add_links;
 use crate::format::{
     entry_type, Inode, Time, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFREG, S_IFSOCK,
 };
-use crate::inode::{add_new_orphan, Attributes, MapState};
+use crate::inode::{add_new_orphan, Attributes, Changed, MapState};
 use crate::journal::{Stamp, Transaction};
 use crate::platform::Platform;
 use crate::tree::Scratch;
@@ -17,7 +18,8 @@ use crate::workspace::Workspace;
 use crate::{Error, Result};
 
 impl<P: Platform> Volume<P> {
-    /// Makes a regular file, a device, a fifo or a socket with a name.
+    /// Makes a regular file, a device, a fifo or a socket with a name. `announce`: see
+    /// [`name`](crate::name).
     ///
     /// # Errors
     ///
@@ -25,7 +27,7 @@ impl<P: Platform> Volume<P> {
     /// another, or anything but a device has a device number; [`Error::NameTooLong`];
     /// [`Error::NoEntry`] if the directory has been removed; [`Error::NotDirectory`];
     /// [`Error::NoSpace`]; [`Error::TooBig`] for the attributes; [`Error::ReadOnly`];
-    /// [`Error::Corrupt`], [`Error::Io`].
+    /// [`Error::Corrupt`], [`Error::Io`]; that of `announce`.
     pub fn create(
         &self,
         workspace: &mut Workspace,
@@ -33,12 +35,15 @@ impl<P: Platform> Volume<P> {
         name: &[u8],
         new: &NewInode<'_>,
         now: Time,
-    ) -> Result<(MapState, Attributes)> {
+        announce: &mut dyn FnMut(u64, u32) -> Result,
+    ) -> Result<Made> {
         match new.kind() {
             S_IFREG | S_IFCHR | S_IFBLK | S_IFIFO | S_IFSOCK => {}
             _ => return Err(Error::Invalid),
         }
-        self.add_new(workspace, directory, name, (new, now), |_, _| Ok(()))
+        self.add_new(workspace, directory, name, (new, now), announce, |_, _| {
+            Ok(Changed::default())
+        })
     }
 
     /// Makes a directory.
@@ -53,27 +58,40 @@ impl<P: Platform> Volume<P> {
         name: &[u8],
         new: &NewInode<'_>,
         now: Time,
-    ) -> Result<(MapState, Attributes)> {
+        announce: &mut dyn FnMut(u64, u32) -> Result,
+    ) -> Result<Made> {
         if new.kind() != S_IFDIR {
             return Err(Error::Invalid);
         }
         let parent = directory.ino;
-        self.add_new(workspace, directory, name, (new, now), |tx, inode| {
-            inode.links.set(2);
-            inode.parent.set(parent);
-            add_links(tx, parent, 1)
-        })
+        self.add_new(
+            workspace,
+            directory,
+            name,
+            (new, now),
+            announce,
+            |tx, inode| {
+                inode.links.set(2);
+                inode.parent.set(parent);
+                Ok(Changed {
+                    links: Some(add_links(tx, parent, 1)?),
+                    ..Changed::default()
+                })
+            },
+        )
     }
 
-    /// Makes an inode of what `new` says and `contents` adds to it, with a name.
+    /// Makes an inode of what `new` says and `contents` adds to it, with a name. `contents` returns what it has
+    /// changed in the directory.
     pub(super) fn add_new(
         &self,
         workspace: &mut Workspace,
         map: &mut MapState,
         name: &[u8],
         (new, now): (&NewInode<'_>, Time),
-        mut contents: impl FnMut(&mut Transaction<'_, P>, &mut Inode) -> Result,
-    ) -> Result<(MapState, Attributes)> {
+        announce: &mut dyn FnMut(u64, u32) -> Result,
+        mut contents: impl FnMut(&mut Transaction<'_, P>, &mut Inode) -> Result<Changed>,
+    ) -> Result<Made> {
         new.check()?;
         let entry = NewEntry::find(self, map, name, false)?;
         let group = group_for(self, map.ino, new.kind());
@@ -85,16 +103,17 @@ impl<P: Platform> Volume<P> {
         let mut tx = Transaction::new(self, &mut workspace.log);
         tx.join(&mut map.stamp)?;
         tx.join(&mut stamp)?;
-        let inode = tx.attempt(|tx| {
+        let (inode, changed) = tx.attempt(|tx| {
             let mut inode = new.start(tx, group, now)?;
-            contents(tx, &mut inode)?;
+            let mut changed = contents(tx, &mut inode)?;
             write(tx, &mut inode)?;
             let target = (inode.ino.get(), entry_type(new.mode));
-            entry.add(tx, &mut scratch, target, now)?;
-            Ok(inode)
+            entry.add(tx, &mut scratch, target, now, &mut changed)?;
+            Ok((inode, changed))
         })?;
+        announce(inode.ino.get(), inode.generation.get())?;
         tx.commit()?;
-        made(&inode, stamp)
+        made(&inode, stamp, changed)
     }
 
     /// Makes a regular file without a name, near a directory: an orphan, to which
@@ -103,14 +122,15 @@ impl<P: Platform> Volume<P> {
     /// # Errors
     ///
     /// [`Error::Invalid`] if the type is another, [`Error::NoSpace`], [`Error::TooBig`] for the
-    /// attributes, [`Error::ReadOnly`], [`Error::Corrupt`], [`Error::Io`].
+    /// attributes, [`Error::ReadOnly`], [`Error::Corrupt`], [`Error::Io`]; that of `announce`.
     pub fn tmpfile(
         &self,
         workspace: &mut Workspace,
         directory: u64,
         new: &NewInode<'_>,
         now: Time,
-    ) -> Result<(MapState, Attributes)> {
+        announce: &mut dyn FnMut(u64, u32) -> Result,
+    ) -> Result<Made> {
         self.check_writable()?;
         new.check()?;
         if new.kind() != S_IFREG {
@@ -129,12 +149,16 @@ impl<P: Platform> Volume<P> {
             write(tx, &mut inode)?;
             Ok(inode)
         })?;
+        announce(inode.ino.get(), inode.generation.get())?;
         tx.commit()?;
-        made(&inode, stamp)
+        made(&inode, stamp, Changed::default())
     }
 }
 
-fn made(inode: &Inode, stamp: Stamp) -> Result<(MapState, Attributes)> {
-    let map = MapState::made(inode.ino.get(), inode.generation.get(), stamp);
-    Ok((map, Attributes::of(inode)?))
+fn made(inode: &Inode, stamp: Stamp, directory: Changed) -> Result<Made> {
+    Ok(Made {
+        map: MapState::made(inode.ino.get(), inode.generation.get(), stamp),
+        attributes: Attributes::of(inode)?,
+        directory,
+    })
 }

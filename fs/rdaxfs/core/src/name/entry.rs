@@ -5,7 +5,7 @@
 use super::words::{check_directory, modified};
 use crate::directory::{directory_of, insert, search, settle, Name, Search};
 use crate::format::Time;
-use crate::inode::MapState;
+use crate::inode::{Changed, MapState};
 use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::tree::{NodeBlocks, Scratch, Tree};
@@ -45,13 +45,14 @@ impl<'e> NewEntry<'e> {
         })
     }
 
-    /// Makes it lead to an inode, of whose type it tells.
+    /// Makes it lead to an inode, of whose type it tells. `changed` is of the directory.
     pub(super) fn add<P: Platform>(
         &self,
         tx: &mut Transaction<'_, P>,
         scratch: &mut Scratch<'_>,
         target: (u64, u8),
         now: Time,
+        changed: &mut Changed,
     ) -> Result {
         let mut blocks = NodeBlocks::new(self.directory.ino, self.reserve);
         insert(
@@ -63,6 +64,6 @@ impl<'e> NewEntry<'e> {
             target,
         )?;
         modified(tx, self.directory.ino, now)?;
-        settle(tx, blocks, &self.directory)
+        settle(tx, blocks, &self.directory, changed)
     }
 }

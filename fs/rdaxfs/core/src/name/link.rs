@@ -4,11 +4,12 @@
 
 use core::mem::offset_of;
 
+use super::changes::Changes;
 use super::entry::NewEntry;
 use super::words::{add_links, changed, check_directory, drop_name, is_directory, links, modified};
 use crate::directory::{directory_of, drop_empty_leaf, remove, search, settle, Found, Name};
 use crate::format::{entry_type, Inode, Time};
-use crate::inode::{inode_word, is_listed, remove_orphan, MapState};
+use crate::inode::{inode_word, is_listed, remove_orphan, Changed, MapState};
 use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::source::Source;
@@ -30,20 +31,28 @@ impl<P: Platform> Volume<P> {
         name: &[u8],
         inode: &mut MapState,
         now: Time,
-    ) -> Result {
+    ) -> Result<Changes> {
         if is_directory(self, inode)? {
             return Err(Error::IsDirectory);
         }
-        self.add_name(workspace, (map, name), inode, now, false, |tx, ino| {
-            let intent = tx.word(inode_word(ino, offset_of!(Inode, intent)))?;
-            if links(tx, ino)? == 0 && intent == 0 {
-                if !is_listed(tx, ino)? {
-                    return Err(Error::Corrupt);
+        self.add_name(
+            workspace,
+            (map, name),
+            inode,
+            now,
+            false,
+            |tx, ino, changes| {
+                let intent = tx.word(inode_word(ino, offset_of!(Inode, intent)))?;
+                if links(tx, ino)? == 0 && intent == 0 {
+                    if !is_listed(tx, ino)? {
+                        return Err(Error::Corrupt);
+                    }
+                    remove_orphan(tx, ino)?;
                 }
-                remove_orphan(tx, ino)?;
-            }
-            add_links(tx, ino, 1)
-        })
+                changes.inode.links = Some(add_links(tx, ino, 1)?);
+                Ok(())
+            },
+        )
     }
 
     /// Gives a name to an inode that has links and lost all its names: for fsck's lost+found.
@@ -58,17 +67,26 @@ impl<P: Platform> Volume<P> {
         name: &[u8],
         inode: &mut MapState,
         now: Time,
-    ) -> Result {
+    ) -> Result<Changes> {
         let parent = map.ino;
         let directory = is_directory(self, inode)?;
         // What is mended must not fail for lack of space, as far as that can be.
-        self.add_name(workspace, (map, name), inode, now, true, |tx, ino| {
-            if directory {
-                tx.set(inode_word(ino, offset_of!(Inode, parent)), parent)?;
-                return add_links(tx, parent, 1);
-            }
-            tx.set(inode_word(ino, offset_of!(Inode, links)), 1)
-        })
+        self.add_name(
+            workspace,
+            (map, name),
+            inode,
+            now,
+            true,
+            |tx, ino, changes| {
+                if directory {
+                    tx.set(inode_word(ino, offset_of!(Inode, parent)), parent)?;
+                    changes.directory.links = Some(add_links(tx, parent, 1)?);
+                    return Ok(());
+                }
+                changes.inode.links = Some(1);
+                tx.set(inode_word(ino, offset_of!(Inode, links)), 1)
+            },
+        )
     }
 
     /// Adds an entry for an inode, together with what `counted` changes of it; `reserve`: from the last blocks
@@ -80,8 +98,8 @@ impl<P: Platform> Volume<P> {
         inode: &mut MapState,
         now: Time,
         reserve: bool,
-        mut counted: impl FnMut(&mut Transaction<'_, P>, u64) -> Result,
-    ) -> Result {
+        mut counted: impl FnMut(&mut Transaction<'_, P>, u64, &mut Changes) -> Result,
+    ) -> Result<Changes> {
         let entry = NewEntry::find(self, map, name, reserve)?;
         let ino = inode.ino;
         let target = (ino, entry_type(self.attributes(inode)?.mode));
@@ -92,12 +110,15 @@ impl<P: Platform> Volume<P> {
         let mut tx = Transaction::new(self, &mut workspace.log);
         tx.join(&mut map.stamp)?;
         tx.join(&mut inode.stamp)?;
-        tx.attempt(|tx| {
-            counted(tx, ino)?;
+        let changes = tx.attempt(|tx| {
+            let mut changes = Changes::default();
+            counted(tx, ino, &mut changes)?;
             changed(tx, ino, now)?;
-            entry.add(tx, &mut scratch, target, now)
+            entry.add(tx, &mut scratch, target, now, &mut changes.directory)?;
+            Ok(changes)
         })?;
-        tx.commit()
+        tx.commit()?;
+        Ok(changes)
     }
 
     /// Removes a name of an inode that is no directory. Without another name it is an orphan from then
@@ -115,12 +136,13 @@ impl<P: Platform> Volume<P> {
         name: &[u8],
         inode: &mut MapState,
         now: Time,
-    ) -> Result {
+    ) -> Result<Changes> {
         let found = self.found(directory, name, inode)?;
         if is_directory(self, inode)? {
             return Err(Error::IsDirectory);
         }
-        self.remove_name(workspace, (directory, &found), (inode, false), now)
+        let changed = Changed::default();
+        self.remove_name(workspace, (directory, &found), (inode, false), changed, now)
     }
 
     /// Removes a directory, which has no entries. It is an orphan from then on.
@@ -136,13 +158,13 @@ impl<P: Platform> Volume<P> {
         name: &[u8],
         inode: &mut MapState,
         now: Time,
-    ) -> Result {
+    ) -> Result<Changes> {
         let found = self.found(directory, name, inode)?;
         if !is_directory(self, inode)? {
             return Err(Error::NotDirectory);
         }
-        self.require_empty(workspace, inode)?;
-        self.remove_name(workspace, (directory, &found), (inode, true), now)
+        let changed = self.require_empty(workspace, inode)?;
+        self.remove_name(workspace, (directory, &found), (inode, true), changed, now)
     }
 
     /// The entry with a name, which must be the inode's.
@@ -162,8 +184,9 @@ impl<P: Platform> Volume<P> {
         workspace: &mut Workspace,
         (map, found): (&mut MapState, &Found),
         (inode, is_directory): (&mut MapState, bool),
+        changed: Changed,
         now: Time,
-    ) -> Result {
+    ) -> Result<Changes> {
         let (directory, ino) = (directory_of(map), inode.ino);
         let mut scratch = Scratch {
             node: &mut workspace.node,
@@ -172,17 +195,23 @@ impl<P: Platform> Volume<P> {
         let mut tx = Transaction::new(self, &mut workspace.log);
         tx.join(&mut map.stamp)?;
         tx.join(&mut inode.stamp)?;
-        tx.attempt(|tx| {
+        let changes = tx.attempt(|tx| {
+            let mut changes = Changes {
+                inode: changed,
+                ..Changes::default()
+            };
             remove(tx, &directory, found)?;
-            drop_name(tx, ino, is_directory, now)?;
+            changes.inode.links = Some(drop_name(tx, ino, is_directory, now)?);
             if is_directory {
-                add_links(tx, directory.ino, -1)?;
+                changes.directory.links = Some(add_links(tx, directory.ino, -1)?);
             }
             modified(tx, directory.ino, now)?;
             let blocks = drop_empty_leaf(tx, &mut scratch, &directory, found)?;
-            settle(tx, blocks, &directory)
+            settle(tx, blocks, &directory, &mut changes.directory)?;
+            Ok(changes)
         })?;
-        tx.commit()
+        tx.commit()?;
+        Ok(changes)
     }
 
     /// The parent of a directory.

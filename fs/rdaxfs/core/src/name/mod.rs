@@ -17,7 +17,20 @@
 //!
 //! Permissions; what a new inode inherits; the time. An inode that loses its last name becomes an
 //! orphan: once nobody uses it, the caller has it [`finish`](crate::volume::Volume::finish)ed.
+//!
+//! # New inodes
+//!
+//! As soon as an inode is reachable, by its name or its number, somebody may open it. So that there
+//! are not two states of one inode, what makes one calls `announce` with its number and generation
+//! before: once, after all has been prepared and can only fail in the commit. The caller then puts
+//! its inode, locked, into its cache, which is keyed by both. If `announce` fails nothing is made.
+//! If the commit fails after it, the operation returns the error, and the caller takes the inode out
+//! of the cache again.
+//!
+//! `announce` is called below the locks of groups, so it must not ask for a lock of the core, nor
+//! wait for anybody who may. [`unannounced`] is for callers without such a cache.
 
+mod changes;
 mod create;
 mod entry;
 mod link;
@@ -26,5 +39,6 @@ mod rename;
 mod symlink;
 mod words;
 
-pub use new::NewInode;
+pub use changes::{Changes, Made, RenameChanges};
+pub use new::{unannounced, NewInode};
 pub use rename::{Directories, RenameMode, Renamed};

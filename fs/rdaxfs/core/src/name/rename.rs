@@ -4,13 +4,14 @@
 
 use core::mem::offset_of;
 
+use super::changes::RenameChanges;
 use super::words::{add_links, changed, check_directory, drop_name, is_directory, modified};
 use crate::directory::{
     directory_of, drop_empty_leaf, insert, remove, search, set_target, settle, Found, Inserted,
     Name, Search,
 };
 use crate::format::{Inode, Time};
-use crate::inode::{inode_word, MapState};
+use crate::inode::{inode_word, Changed, MapState};
 use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::tree::{NodeBlocks, Scratch, Tree};
@@ -68,7 +69,7 @@ impl<P: Platform> Volume<P> {
         Renamed { moved, mut other }: Renamed<'_>,
         mode: RenameMode,
         now: Time,
-    ) -> Result {
+    ) -> Result<RenameChanges> {
         self.check_writable()?;
         let (from, to) = match &directories {
             Directories::One(map) => (&**map, &**map),
@@ -85,7 +86,9 @@ impl<P: Platform> Volume<P> {
         match (&new.found, mode) {
             (Some(_), RenameMode::NoReplace) => return Err(Error::Exists),
             (None, RenameMode::Exchange) => return Err(Error::NoEntry),
-            (Some(found), _) if found.ino() == moved.ino => return Ok(()),
+            (Some(found), _) if found.ino() == moved.ino => {
+                return Ok(RenameChanges::default());
+            }
             _ => {}
         }
         let has_name = new.found.as_ref().map(Found::ino);
@@ -108,9 +111,10 @@ impl<P: Platform> Volume<P> {
             exchange: mode == RenameMode::Exchange,
             now,
         };
+        let mut emptied = Changed::default();
         if let (Some(replaced), Some(map)) = (rename.replaced()?, other.as_mut()) {
             if replaced.directory {
-                self.require_empty(workspace, map)?;
+                emptied = self.require_empty(workspace, map)?;
             }
         }
 
@@ -130,8 +134,10 @@ impl<P: Platform> Volume<P> {
         if let Some(other) = other {
             tx.join(&mut other.stamp)?;
         }
-        tx.attempt(|tx| rename.apply(tx, &mut scratch, &new_name))?;
-        tx.commit()
+        let mut changes = tx.attempt(|tx| rename.apply(tx, &mut scratch, &new_name))?;
+        tx.commit()?;
+        (changes.other.size, changes.other.blocks) = (emptied.size, emptied.blocks);
+        Ok(changes)
     }
 }
 
@@ -179,11 +185,16 @@ impl Rename {
         tx: &mut Transaction<'_, P>,
         scratch: &mut Scratch<'_>,
         name: &Name<'_>,
-    ) -> Result {
+    ) -> Result<RenameChanges> {
+        let mut changes = RenameChanges {
+            renamed: true,
+            ..RenameChanges::default()
+        };
         let (made, left) = self.change_entries(tx, scratch, name)?;
-        self.change_links(tx)?;
+        self.change_links(tx, &mut changes)?;
         if let Some(replaced) = self.replaced()? {
-            drop_name(tx, replaced.ino, replaced.directory, self.now)?;
+            let left = drop_name(tx, replaced.ino, replaced.directory, self.now)?;
+            changes.other.links = Some(left);
         }
         changed(tx, self.moved.ino, self.now)?;
         if let Some(other) = self.other {
@@ -191,8 +202,14 @@ impl Rename {
         }
         modified(tx, self.from.ino, self.now)?;
         modified(tx, self.to.ino, self.now)?;
-        settle(tx, made, &self.to)?;
-        settle(tx, left, &self.from)
+        settle(tx, made, &self.to, &mut changes.to)?;
+        let from = if self.from.ino == self.to.ino {
+            &mut changes.to
+        } else {
+            &mut changes.from
+        };
+        settle(tx, left, &self.from, from)?;
+        Ok(changes)
     }
 
     /// Returns the blocks that the new and the old name's directory have taken and left.
@@ -227,7 +244,11 @@ impl Rename {
     }
 
     /// A directory counts as a link of its parent, which it knows.
-    fn change_links<P: Platform>(&self, tx: &mut Transaction<'_, P>) -> Result {
+    fn change_links<P: Platform>(
+        &self,
+        tx: &mut Transaction<'_, P>,
+        changes: &mut RenameChanges,
+    ) -> Result {
         let moved = i64::from(self.moved.directory);
         let other = i64::from(self.other.is_some_and(|other| other.directory));
         // What the new name's directory gets, and the old one's loses.
@@ -237,14 +258,17 @@ impl Rename {
             (moved - other, -moved)
         };
         if self.from.ino == self.to.ino {
-            return match from + to {
-                0 => Ok(()),
-                more => add_links(tx, self.to.ino, more),
-            };
+            if from + to != 0 {
+                changes.to.links = Some(add_links(tx, self.to.ino, from + to)?);
+            }
+            return Ok(());
         }
-        for (ino, more) in [(self.to.ino, to), (self.from.ino, from)] {
+        for (ino, more, changed) in [
+            (self.to.ino, to, &mut changes.to),
+            (self.from.ino, from, &mut changes.from),
+        ] {
             if more != 0 {
-                add_links(tx, ino, more)?;
+                changed.links = Some(add_links(tx, ino, more)?);
             }
         }
         if self.moved.directory {

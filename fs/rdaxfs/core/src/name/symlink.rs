@@ -5,13 +5,14 @@
 
 use core::mem::offset_of;
 
+use super::changes::Made;
 use super::new::NewInode;
 use crate::alloc::{allocate, Request};
 use crate::format::{
     block_offset, group_of, inode_block, Extent, ExtentRecord, Inode, Root, Time, BLOCK_BYTES,
     BLOCK_SIZE, INLINE_BYTES, S_IFLNK,
 };
-use crate::inode::{inode_word, Attributes, MapState};
+use crate::inode::{inode_word, Changed, MapState};
 use crate::journal::Transaction;
 use crate::platform::{Platform, CACHE_LINE};
 use crate::source::Source;
@@ -23,7 +24,7 @@ use crate::{Error, Result};
 pub(crate) const MAX_TARGET: usize = BLOCK_BYTES - 1;
 
 impl<P: Platform> Volume<P> {
-    /// Makes a symbolic link to `target`, which has 1 to 4095 bytes, none of them NUL.
+    /// Makes a symbolic link with a name to a target, which has 1 to 4095 bytes, none of them NUL.
     ///
     /// # Errors
     ///
@@ -32,28 +33,29 @@ impl<P: Platform> Volume<P> {
         &self,
         workspace: &mut Workspace,
         directory: &mut MapState,
-        name: &[u8],
-        target: &[u8],
+        (name, target): (&[u8], &[u8]),
         new: &NewInode<'_>,
         now: Time,
-    ) -> Result<(MapState, Attributes)> {
+        announce: &mut dyn FnMut(u64, u32) -> Result,
+    ) -> Result<Made> {
         if target.len() > MAX_TARGET {
             return Err(Error::NameTooLong);
         }
         if new.kind() != S_IFLNK || target.is_empty() || target.contains(&0) {
             return Err(Error::Invalid);
         }
-        self.add_new(workspace, directory, name, (new, now), |tx, inode| {
+        let contents = |tx: &mut Transaction<'_, P>, inode: &mut Inode| {
             inode.size.set(target.len() as u64);
             match inode.inline.get_mut(..target.len()) {
                 Some(place) => {
                     place.copy_from_slice(target);
                     inode.root.set(Root::Target(target.len() as u8).to_word());
-                    Ok(())
                 }
-                None => write_target(tx, inode, target),
+                None => write_target(tx, inode, target)?,
             }
-        })
+            Ok(Changed::default())
+        };
+        self.add_new(workspace, directory, name, (new, now), announce, contents)
     }
 
     /// Reads a symbolic link's target; returns its length.

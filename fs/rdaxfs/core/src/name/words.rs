@@ -38,29 +38,35 @@ pub(super) fn check_directory(source: &impl Source, map: &MapState) -> Result {
     Ok(())
 }
 
-/// Adds to an inode's links.
+/// Adds to an inode's links. Returns how many it has then.
 ///
 /// # Errors
 ///
 /// [`Error::TooManyLinks`] if it would have more than [`MAX_LINKS`], [`Error::Corrupt`] if it has not as many
 /// as it loses.
-pub(super) fn add_links<P: Platform>(tx: &mut Transaction<'_, P>, ino: u64, more: i64) -> Result {
+pub(super) fn add_links<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    ino: u64,
+    more: i64,
+) -> Result<u64> {
     let now = links(tx, ino)?
         .checked_add_signed(more)
         .ok_or(Error::Corrupt)?;
     if now > MAX_LINKS && more > 0 {
         return Err(Error::TooManyLinks);
     }
-    tx.set(inode_word(ino, offset_of!(Inode, links)), now)
+    tx.set(inode_word(ino, offset_of!(Inode, links)), now)?;
+    Ok(now)
 }
 
-/// An inode loses a name; a directory has only the one. Without any it is an orphan.
+/// An inode loses a name; a directory has only the one. Without any it is an orphan. Returns the links that
+/// are left.
 pub(super) fn drop_name<P: Platform>(
     tx: &mut Transaction<'_, P>,
     ino: u64,
     directory: bool,
     now: Time,
-) -> Result {
+) -> Result<u64> {
     let before = links(tx, ino)?;
     let lost = if directory { before } else { 1 };
     let left = before.checked_sub(lost).ok_or(Error::Corrupt)?;
@@ -69,7 +75,8 @@ pub(super) fn drop_name<P: Platform>(
     if left == 0 && !is_listed(tx, ino)? {
         add_orphan(tx, ino)?;
     }
-    changed(tx, ino, now)
+    changed(tx, ino, now)?;
+    Ok(left)
 }
 
 /// The inode has changed.

@@ -5,7 +5,7 @@
 use rdaxfs_core::file::{Claim, Fallocate, FallocateRange, State};
 use rdaxfs_core::format::{BLOCK_SIZE, S_IFREG};
 use rdaxfs_core::inode::{Change, MapState};
-use rdaxfs_core::name::NewInode;
+use rdaxfs_core::name::{unannounced, NewInode};
 use rdaxfs_core::platform::{Medium, Stores};
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::{Error, Result};
@@ -127,8 +127,8 @@ fn file(volume: &DramVolume, workspace: &mut Workspace) -> MapState {
         mode: S_IFREG,
         ..NewInode::default()
     };
-    let made = volume.tmpfile(workspace, volume.root(), &new, NOW);
-    made.unwrap().0
+    let made = volume.tmpfile(workspace, volume.root(), &new, NOW, &mut unannounced);
+    made.unwrap().map
 }
 
 /// Nothing is the file's before the commit, all is after it, and what surrounds the bytes is zero.

@@ -10,7 +10,7 @@ use rdaxfs_core::format::{
     block_offset, group_metadata, NodeHeader, BLOCK_SIZE, NODE_CRC, NODE_HEADER, S_IFREG,
 };
 use rdaxfs_core::inode::{Change, MapState};
-use rdaxfs_core::name::NewInode;
+use rdaxfs_core::name::{unannounced, NewInode};
 use rdaxfs_core::platform::{Medium, Stores};
 use rdaxfs_core::volume::Volume;
 use rdaxfs_core::workspace::Workspace;
@@ -34,8 +34,15 @@ fn good() -> (FlakyVolume, Box<Workspace>, [u64; 2]) {
         ..NewInode::default()
     };
     let inodes = [("few", 4), ("many", EXTENTS)].map(|(name, count)| {
-        let made = volume.create(&mut workspace, &mut root, name.as_bytes(), &new, NOW);
-        let (mut map, _) = made.unwrap();
+        let made = volume.create(
+            &mut workspace,
+            &mut root,
+            name.as_bytes(),
+            &new,
+            NOW,
+            &mut unannounced,
+        );
+        let mut map = made.unwrap().map;
         for turn in 0..count {
             let offset = 2 * turn * BLOCK_SIZE;
             volume

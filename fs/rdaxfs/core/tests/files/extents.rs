@@ -5,7 +5,7 @@
 use rdaxfs_core::file::{Fallocate, FallocateRange, State};
 use rdaxfs_core::format::{BLOCK_SIZE, S_IFREG};
 use rdaxfs_core::inode::{Change, MapState};
-use rdaxfs_core::name::NewInode;
+use rdaxfs_core::name::{unannounced, NewInode};
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::{Error, Result};
 
@@ -18,8 +18,15 @@ pub(crate) fn file(volume: &DramVolume, workspace: &mut Workspace, name: &str) -
         mode: S_IFREG | 0o600,
         ..NewInode::default()
     };
-    let made = volume.create(workspace, &mut root, name.as_bytes(), &new, NOW);
-    made.expect("a file can be made").0
+    let made = volume.create(
+        workspace,
+        &mut root,
+        name.as_bytes(),
+        &new,
+        NOW,
+        &mut unannounced,
+    );
+    made.expect("a file can be made").map
 }
 
 /// Removes a file and all that it has.

@@ -9,7 +9,7 @@ use rdaxfs_core::format::{
     block_offset, inode_offset, RecordEntry, RecordHeader, BLOCK_SIZE, INODE_SIZE, S_IFREG,
 };
 use rdaxfs_core::inode::{Change, MapState};
-use rdaxfs_core::name::NewInode;
+use rdaxfs_core::name::{unannounced, NewInode};
 use rdaxfs_core::platform::Medium;
 use rdaxfs_core::volume::Volume;
 use rdaxfs_core::workspace::Workspace;
@@ -32,8 +32,15 @@ fn scattered() -> (FlakyVolume, Box<Workspace>, MapState, u64) {
         mode: S_IFREG | 0o600,
         ..NewInode::default()
     };
-    let made = volume.create(&mut workspace, &mut root, b"file", &new, NOW);
-    let (mut map, _) = made.unwrap();
+    let made = volume.create(
+        &mut workspace,
+        &mut root,
+        b"file",
+        &new,
+        NOW,
+        &mut unannounced,
+    );
+    let mut map = made.unwrap().map;
     let free = free_blocks(&volume);
     let page = [9; BLOCK_SIZE as usize];
     for turn in 0..EXTENTS {

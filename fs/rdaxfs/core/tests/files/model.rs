@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use rdaxfs_core::file::{Fallocate, FallocateRange, State};
 use rdaxfs_core::format::{BLOCK_SIZE, S_IFREG};
 use rdaxfs_core::inode::{Change, MapState};
-use rdaxfs_core::name::NewInode;
+use rdaxfs_core::name::{unannounced, NewInode};
 use rdaxfs_core::platform::{Medium, Stores};
 use rdaxfs_core::workspace::Workspace;
 
@@ -88,8 +88,15 @@ impl File {
             mode: S_IFREG | 0o600,
             ..NewInode::default()
         };
-        let made = volume.create(&mut workspace, &mut root, b"file", &new, NOW);
-        let (map, _) = made.unwrap();
+        let made = volume.create(
+            &mut workspace,
+            &mut root,
+            b"file",
+            &new,
+            NOW,
+            &mut unannounced,
+        );
+        let map = made.unwrap().map;
         Self {
             volume,
             workspace,

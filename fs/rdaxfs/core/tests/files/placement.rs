@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use rdaxfs_core::file::State;
 use rdaxfs_core::format::{BLOCK_SIZE, CHUNK_BLOCKS, S_IFREG};
 use rdaxfs_core::inode::MapState;
-use rdaxfs_core::name::NewInode;
+use rdaxfs_core::name::{unannounced, NewInode};
 use rdaxfs_core::workspace::Workspace;
 
 use crate::common::{root, volume, DramVolume};
@@ -20,8 +20,8 @@ fn file(volume: &DramVolume, workspace: &mut Workspace) -> MapState {
         mode: S_IFREG,
         ..NewInode::default()
     };
-    let made = volume.tmpfile(workspace, volume.root(), &new, NOW);
-    made.unwrap().0
+    let made = volume.tmpfile(workspace, volume.root(), &new, NOW, &mut unannounced);
+    made.unwrap().map
 }
 
 /// A file that is written from front to back lies in chunks, at the places that huge pages need.

@@ -7,7 +7,7 @@ use std::thread;
 use rdaxfs_core::file::{Fallocate, FallocateRange};
 use rdaxfs_core::format::{BLOCK_SIZE, S_IFREG};
 use rdaxfs_core::inode::{Change, MapState};
-use rdaxfs_core::name::NewInode;
+use rdaxfs_core::name::{unannounced, NewInode};
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::Error;
 
@@ -24,8 +24,8 @@ fn work(volume: &DramVolume, thread: u64) -> MapState {
         mode: S_IFREG | 0o600,
         ..NewInode::default()
     };
-    let made = volume.tmpfile(&mut workspace, volume.root(), &new, NOW);
-    let (mut map, _) = made.unwrap();
+    let made = volume.tmpfile(&mut workspace, volume.root(), &new, NOW, &mut unannounced);
+    let mut map = made.unwrap().map;
     let bytes = vec![thread as u8 + 1; 9 * BLOCK_SIZE as usize];
     for round in 0..ROUNDS {
         let page = (round * 7 + thread) % 400;

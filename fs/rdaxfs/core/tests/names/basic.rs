@@ -8,7 +8,7 @@ use rdaxfs_core::format::{
     inode_offset, Inode, Time, XattrSpace, MAX_LINKS, S_IFBLK, S_IFCHR, S_IFIFO, S_IFSOCK,
 };
 use rdaxfs_core::inode::XattrState;
-use rdaxfs_core::name::{NewInode, RenameMode};
+use rdaxfs_core::name::{unannounced, NewInode, RenameMode};
 use rdaxfs_core::platform::Stores;
 use rdaxfs_core::xattr::{NewXattr, XattrName};
 use rdaxfs_core::Error;
@@ -277,8 +277,8 @@ fn what_is_passed_must_be_what_is_named() {
     let (volume, workspace) = (&fs.volume, &mut fs.workspace);
     let now = Time::new(1, 1);
     let mut map = volume.open(root, None).unwrap().0;
-    let made = volume.create(workspace, &mut map, b"b", &file(), now);
-    let (mut b, _) = made.unwrap();
+    let made = volume.create(workspace, &mut map, b"b", &file(), now, &mut unannounced);
+    let mut b = made.unwrap().map;
     let result = volume.unlink(workspace, &mut map, b"a", &mut b, now);
     assert_eq!(result, Err(Error::Stale));
 }

@@ -138,6 +138,7 @@ proptest! {
         let mut fs = Fs::new(512, hashes);
         let root = fs.root();
         let (dir, ino) = directory(&mut fs, entries);
+        fs.damaged = true;
         let places = places(&fs, dir);
         for (place, at, damage) in damages {
             let (start, len) = places[usize::from(place) % places.len()];

@@ -3,7 +3,7 @@
 //! Volumes without a free block.
 
 use rdaxfs_core::format::{Time, GROUP_BLOCKS};
-use rdaxfs_core::name::RenameMode;
+use rdaxfs_core::name::{unannounced, RenameMode};
 use rdaxfs_core::Error;
 
 use crate::trial::{file, Fs};
@@ -143,8 +143,8 @@ fn inodes_of_a_full_group_share_chunks_elsewhere() {
     let mut fs = Fs::new(2 * GROUP_BLOCKS, 0);
     let root = fs.root();
     let (volume, workspace) = (&fs.volume, &mut fs.workspace);
-    let made = volume.tmpfile(workspace, root, &file(), Time::new(1, 0));
-    let (mut map, _) = made.unwrap();
+    let made = volume.tmpfile(workspace, root, &file(), Time::new(1, 0), &mut unannounced);
+    let mut map = made.unwrap().map;
     let mut page = 0;
     while volume.count_group(0).unwrap().0 > 1024 {
         let got = volume.reserve_unwritten(workspace, &mut map, page, 512);

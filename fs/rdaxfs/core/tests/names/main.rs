@@ -2,6 +2,7 @@
 
 //! Directories and the operations on names, as a user of the crate sees them.
 
+mod announce;
 mod basic;
 mod cost;
 mod damage;

@@ -3,7 +3,7 @@
 //! Operations on several CPUs at once.
 
 use rdaxfs_core::format::{Time, GROUP_BLOCKS, S_IFDIR};
-use rdaxfs_core::name::{Directories, NewInode, RenameMode, Renamed};
+use rdaxfs_core::name::{unannounced, Directories, NewInode, RenameMode, Renamed};
 use rdaxfs_core::workspace::Workspace;
 
 use crate::trial::{file, Fs};
@@ -29,13 +29,17 @@ fn directories_of_their_own_at_once() {
                 for round in 0..600_u32 {
                     let name = |number: u32| format!("{number:060}").into_bytes();
                     let ws = &mut workspace;
-                    let made = volume.create(ws, &mut map, &name(round), &file(), now);
-                    let (mut inode, _) = made.unwrap();
+                    let made =
+                        volume.create(ws, &mut map, &name(round), &file(), now, &mut unannounced);
+                    let mut inode = made.unwrap().map;
                     let new = NewInode {
                         mode: S_IFDIR | 0o700,
                         ..NewInode::default()
                     };
-                    let (mut sub, _) = volume.mkdir(ws, &mut map, b"sub", &new, now).unwrap();
+                    let mut sub = volume
+                        .mkdir(ws, &mut map, b"sub", &new, now, &mut unannounced)
+                        .unwrap()
+                        .map;
                     let directories = Directories::Two(&mut map, &mut sub);
                     let names = (&name(round)[..], &b"moved"[..]);
                     let mode = RenameMode::NoReplace;
@@ -59,7 +63,7 @@ fn directories_of_their_own_at_once() {
                     volume.finish(ws, &mut inode).unwrap();
                     volume.finish(ws, &mut sub).unwrap();
                     volume
-                        .create(ws, &mut map, &name(round), &file(), now)
+                        .create(ws, &mut map, &name(round), &file(), now, &mut unannounced)
                         .unwrap();
                 }
             });

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use rdaxfs_check::{survey, Image};
 use rdaxfs_core::directory::Target;
 use rdaxfs_core::format::{Time, S_IFDIR, S_IFLNK, S_IFREG};
-use rdaxfs_core::inode::{Attributes, MapState};
+use rdaxfs_core::inode::{Attributes, Changed, MapState};
 use rdaxfs_core::make::{make, Options};
-use rdaxfs_core::name::{Directories, NewInode, RenameMode, Renamed};
+use rdaxfs_core::name::{unannounced, Changes, Directories, Made, NewInode, RenameMode, Renamed};
 use rdaxfs_core::volume::{Access, Volume};
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::{Error, Result};
@@ -31,6 +31,8 @@ pub(crate) struct Fs {
     pub(crate) workspace: Box<Workspace>,
     maps: BTreeMap<u64, MapState>,
     clock: i64,
+    /// What inodes say may be anything.
+    pub(crate) damaged: bool,
 }
 
 pub(crate) fn file() -> NewInode<'static> {
@@ -59,6 +61,7 @@ impl Fs {
             workspace,
             maps: BTreeMap::new(),
             clock: 1000,
+            damaged: false,
         };
         let root = fs.root();
         fs.open(root);
@@ -120,9 +123,11 @@ impl Fs {
         self.volume.lookup(self.map(dir), name)
     }
 
-    fn keep(&mut self, made: Result<(MapState, Attributes)>) -> Result<u64> {
+    fn keep(&mut self, made: Result<Made>) -> Result<u64> {
         self.medium().has_failed();
-        let (map, attributes) = made?;
+        let Made {
+            map, attributes, ..
+        } = made?;
         let ino = map.ino();
         self.give(map);
         assert_eq!(self.attributes(ino), attributes);
@@ -132,9 +137,14 @@ impl Fs {
     pub(crate) fn create(&mut self, dir: u64, name: &[u8], new: &NewInode<'_>) -> Result<u64> {
         let now = self.now();
         let mut map = self.take(dir);
-        let made = self
-            .volume
-            .create(&mut self.workspace, &mut map, name, new, now);
+        let made = self.volume.create(
+            &mut self.workspace,
+            &mut map,
+            name,
+            new,
+            now,
+            &mut unannounced,
+        );
         self.give(map);
         self.keep(made)
     }
@@ -146,9 +156,14 @@ impl Fs {
             ..NewInode::default()
         };
         let mut map = self.take(dir);
-        let made = self
-            .volume
-            .mkdir(&mut self.workspace, &mut map, name, &new, now);
+        let made = self.volume.mkdir(
+            &mut self.workspace,
+            &mut map,
+            name,
+            &new,
+            now,
+            &mut unannounced,
+        );
         self.give(map);
         self.keep(made)
     }
@@ -160,9 +175,14 @@ impl Fs {
             ..NewInode::default()
         };
         let mut map = self.take(dir);
-        let made = self
-            .volume
-            .symlink(&mut self.workspace, &mut map, name, target, &new, now);
+        let made = self.volume.symlink(
+            &mut self.workspace,
+            &mut map,
+            (name, target),
+            &new,
+            now,
+            &mut unannounced,
+        );
         self.give(map);
         self.keep(made)
     }
@@ -176,7 +196,9 @@ impl Fs {
 
     pub(crate) fn tmpfile(&mut self, dir: u64) -> Result<u64> {
         let now = self.now();
-        let made = self.volume.tmpfile(&mut self.workspace, dir, &file(), now);
+        let made = self
+            .volume
+            .tmpfile(&mut self.workspace, dir, &file(), now, &mut unannounced);
         self.keep(made)
     }
 
@@ -186,12 +208,39 @@ impl Fs {
             return Err(Error::IsDirectory);
         }
         let (mut map, mut inode) = (self.take(dir), self.take(ino));
+        let before = [&map, &inode].map(|map| self.peek(map));
         let result = self
             .volume
             .link(&mut self.workspace, &mut map, name, &mut inode, now);
         self.give(map);
         self.give(inode);
-        result
+        let changes = result?;
+        self.follow(&before, &[changes.directory, changes.inode]);
+        Ok(())
+    }
+
+    /// What an inode says, if it is good, without an access that could fail or count.
+    fn peek(&self, map: &MapState) -> Option<Attributes> {
+        self.medium().uncounted(|| self.volume.attributes(map)).ok()
+    }
+
+    /// What an operation says that it has changed is the difference between before and now.
+    fn follow(&self, before: &[Option<Attributes>], changed: &[Changed]) {
+        if self.damaged {
+            return;
+        }
+        for (before, changed) in before.iter().zip(changed) {
+            let Some(before) = before else { continue };
+            let Some(now) = self.peek(self.map(before.ino)) else {
+                continue;
+            };
+            let told = (
+                changed.size.unwrap_or(before.size),
+                changed.blocks.unwrap_or(before.blocks),
+                changed.links.unwrap_or(before.links),
+            );
+            assert_eq!(told, (now.size, now.blocks, now.links), "{changed:?}");
+        }
     }
 
     pub(crate) fn unlink(&mut self, dir: u64, name: &[u8]) -> Result {
@@ -213,11 +262,12 @@ impl Fs {
             &[u8],
             &mut MapState,
             Time,
-        ) -> Result,
+        ) -> Result<Changes>,
     ) -> Result {
         let now = self.now();
         let ino = self.lookup(dir, name)?.ino;
         let (mut map, mut inode) = (self.take(dir), self.take(ino));
+        let before = [&map, &inode].map(|map| self.peek(map));
         let result = remove(
             &self.volume,
             &mut self.workspace,
@@ -228,7 +278,9 @@ impl Fs {
         );
         self.give(map);
         self.give(inode);
-        result
+        let changes = result?;
+        self.follow(&before, &[changes.directory, changes.inode]);
+        Ok(())
     }
 
     pub(crate) fn rename(
@@ -248,10 +300,13 @@ impl Fs {
         if moved == to || other == Some(from) {
             return Err(Error::Invalid);
         }
+        let (from_ino, to_ino) = (from, to);
         let mut from = self.take(from);
         let mut to = (from.ino() != to).then(|| self.take(to));
         let mut moved = self.take(moved);
         let mut other = other.map(|other| self.take(other));
+        let all = [Some(&from), to.as_ref(), other.as_ref()];
+        let before = all.map(|map| self.peek(map.unwrap_or(&moved)));
         let directories = match &mut to {
             Some(to) => Directories::Two(&mut from, to),
             None => Directories::One(&mut from),
@@ -270,7 +325,12 @@ impl Fs {
         for map in [Some(from), to, Some(moved), other].into_iter().flatten() {
             self.give(map);
         }
-        result
+        let changes = result?;
+        let one = to_ino == from_ino;
+        let from = if one { changes.to } else { changes.from };
+        let to = if one { Changed::default() } else { changes.to };
+        self.follow(&before, &[from, to, changes.other]);
+        Ok(())
     }
 
     /// The entries of a directory from a cookie on, in order.
@@ -334,7 +394,7 @@ impl Fs {
             let mut next = self.volume.first_unfinished(group).expect("it is good");
             while let Some(ino) = next {
                 found.push(ino);
-                next = self.volume.next_unfinished(ino).expect("it is one");
+                next = self.volume.next_unfinished(ino).expect("it is listed");
             }
         }
         found

@@ -3,7 +3,7 @@
 //! Operations on names: what Linux's VFS does before and after it calls the file system.
 
 use rdaxfs_core::format::{Time, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG, S_IFSOCK};
-use rdaxfs_core::name::{Directories, NewInode, RenameMode, Renamed};
+use rdaxfs_core::name::{unannounced, Directories, NewInode, RenameMode, Renamed};
 use rdaxfs_core::{Error, Result};
 use rdaxfs_crash::spec::{self, DeviceKind, Op};
 
@@ -91,16 +91,26 @@ impl Mounted<'_> {
             }
             Op::Mkdir { path, mode } => self.make(path, |mounted, directory, name| {
                 let new = new_inode(S_IFDIR | mode);
-                mounted
-                    .volume
-                    .mkdir(&mut mounted.workspace(), directory, name, &new, now)
+                mounted.volume.mkdir(
+                    &mut mounted.workspace(),
+                    directory,
+                    name,
+                    &new,
+                    now,
+                    &mut unannounced,
+                )
             }),
             Op::Symlink { path, target } => self.make(path, |mounted, directory, name| {
                 let (new, target) = (new_inode(S_IFLNK | 0o777), target.as_bytes());
                 let workspace = &mut mounted.workspace();
-                mounted
-                    .volume
-                    .symlink(workspace, directory, name, target, &new, now)
+                mounted.volume.symlink(
+                    workspace,
+                    directory,
+                    (name, target),
+                    &new,
+                    now,
+                    &mut unannounced,
+                )
             }),
             Op::Link { from, to } => self.link(self.find(from)?, to, now),
             Op::Unlink { path } => self.remove(path, false, now),
@@ -114,7 +124,10 @@ impl Mounted<'_> {
                 let directory = self.find(directory)?;
                 let new = new_inode(S_IFREG | mode);
                 let workspace = &mut self.workspace();
-                let (map, _) = self.volume.tmpfile(workspace, directory, &new, now)?;
+                let map = self
+                    .volume
+                    .tmpfile(workspace, directory, &new, now, &mut unannounced)?
+                    .map;
                 self.handles().insert(*handle, map.ino());
                 self.enter(map);
                 Ok(())
@@ -129,9 +142,14 @@ impl Mounted<'_> {
 
     fn create(&self, path: &str, new: NewInode<'_>, now: Time) -> Result {
         self.make(path, |mounted, directory, name| {
-            mounted
-                .volume
-                .create(&mut mounted.workspace(), directory, name, &new, now)
+            mounted.volume.create(
+                &mut mounted.workspace(),
+                directory,
+                name,
+                &new,
+                now,
+                &mut unannounced,
+            )
         })
     }
 
@@ -142,8 +160,7 @@ impl Mounted<'_> {
             &Self,
             &mut rdaxfs_core::inode::MapState,
             &[u8],
-        )
-            -> Result<(rdaxfs_core::inode::MapState, rdaxfs_core::inode::Attributes)>,
+        ) -> Result<rdaxfs_core::name::Made>,
     ) -> Result {
         let (directory, name) = split(path);
         let directory = self.find(directory)?;
@@ -154,7 +171,7 @@ impl Mounted<'_> {
             body(self, &mut parent.map, name)
         };
         self.put(inodes)?;
-        let (map, _) = result?;
+        let map = result?.map;
         self.enter(map);
         Ok(())
     }
@@ -187,7 +204,7 @@ impl Mounted<'_> {
                 .link(workspace, &mut parent.map, name, &mut inode.map, now)
         })();
         self.put(inodes)?;
-        result
+        result.map(drop)
     }
 
     fn remove(&self, path: &str, is_directory: bool, now: Time) -> Result {
@@ -209,7 +226,7 @@ impl Mounted<'_> {
             }
         })();
         self.put(inodes)?;
-        result
+        result.map(drop)
     }
 
     /// Whether `ino` is `directory` or above it.
@@ -283,6 +300,6 @@ impl Mounted<'_> {
             )
         })();
         self.put(inodes)?;
-        result
+        result.map(drop)
     }
 }
