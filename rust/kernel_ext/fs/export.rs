@@ -162,11 +162,8 @@ impl<E: Operations> Table<E> {
         let [low, high, generation] = words;
         let ino = u64::from(high) << 32 | u64::from(low);
         // SAFETY: As the caller promises.
-        Self::obtain(E::inode(
-            unsafe { SuperBlock::from_raw(sb) },
-            ino,
-            generation,
-        ))
+        let sb = unsafe { SuperBlock::from_raw(sb) };
+        Self::obtain(E::inode(sb, ino, generation))
     }
 
     /// # Safety

@@ -183,9 +183,12 @@ impl<H: Handler> Table<H> {
             bindings::XATTR_REPLACE => SetMode::Replace,
             _ => SetMode::Any,
         };
-        // SAFETY: As the caller promises. The value of a new attribute may be empty, but is not null.
-        let value =
-            (!value.is_null()).then(|| unsafe { slice::from_raw_parts(value.cast::<u8>(), size) });
+        let value = if value.is_null() {
+            None
+        } else {
+            // SAFETY: As the caller promises. The value of a new attribute may be empty, but is not null.
+            Some(unsafe { slice::from_raw_parts(value.cast::<u8>(), size) })
+        };
         // SAFETY: As the caller promises.
         to_errno(unsafe {
             H::set(
