@@ -291,7 +291,7 @@ fn mount(
     } else {
         Access::ReadWrite
     };
-    let workspaces = MountedVolume::new_workspaces()?;
+    let workspaces = MountedVolume::new_workspaces(sb.id())?;
     let platform = Platform::new(medium, superblock)?;
     let mut workspace = workspaces.alloc_noreserve()?;
     let now = to_medium(Timespec::now());

@@ -2,7 +2,10 @@
 
 //! How an operation on a volume is begun.
 
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    str::{CStr, CString},
+};
 use kernel_ext::{
     memalloc::NofsScope,
     mempool::{MemPool, PoolBox},
@@ -27,13 +30,14 @@ impl MountedVolume {
         Self { volume, workspaces }
     }
 
-    /// Makes the memory to work in.
+    /// Makes the memory to work in, for the volume on the device of that name.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn new_workspaces() -> Result<MemPool<Workspace>> {
-        MemPool::new(c"rdaxfs_workspace", RESERVED_WORKSPACES)
+    pub(crate) fn new_workspaces(device: &CStr) -> Result<MemPool<Workspace>> {
+        let name = CString::try_from_fmt(fmt!("rdaxfs_workspace-{device}"))?;
+        MemPool::new(&name, RESERVED_WORKSPACES)
     }
 
     /// The volume, for what only reads.

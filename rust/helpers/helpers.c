@@ -20,4 +20,5 @@
 #include "posix_acl.c"
 #include "rwsem.c"
 #include "sched.c"
+#include "security.c"
 #include "siphash.c"

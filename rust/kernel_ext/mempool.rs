@@ -48,7 +48,7 @@ unsafe impl<T: Send> Send for MemPool<T> {}
 unsafe impl<T: Send> Sync for MemPool<T> {}
 
 impl<T: FromZeros> MemPool<T> {
-    /// Makes a pool that keeps back `reserve` objects.
+    /// Makes a pool that keeps back `reserve` objects. No other cache may have its name.
     ///
     /// # Errors
     ///
@@ -63,8 +63,8 @@ impl<T: FromZeros> MemPool<T> {
         let pool = unsafe {
             bindings::mempool_create_node_noprof(
                 c_int::from(reserve),
-                Some(bindings::mempool_alloc_slab),
-                Some(bindings::mempool_free_slab),
+                Some(alloc),
+                Some(free),
                 cache.as_ptr().cast(),
                 bindings::GFP_KERNEL,
                 bindings::NUMA_NO_NODE,
@@ -126,6 +126,24 @@ impl<T> Drop for MemPool<T> {
         // `PoolBox` borrows the pool.
         unsafe { bindings::mempool_destroy(self.pool.as_ptr()) };
     }
+}
+
+/// What `mempool_alloc_slab()` does, which takes no cache with a constructor.
+///
+/// # Safety
+///
+/// `cache` must be a valid cache.
+unsafe extern "C" fn alloc(gfp: bindings::gfp_t, cache: *mut c_void) -> *mut c_void {
+    // SAFETY: As the caller promises.
+    unsafe { bindings::kmem_cache_alloc_noprof(cache.cast(), gfp) }
+}
+
+/// # Safety
+///
+/// `object` must be from [`alloc`] for that cache.
+unsafe extern "C" fn free(object: *mut c_void, cache: *mut c_void) {
+    // SAFETY: As the caller promises.
+    unsafe { bindings::kmem_cache_free(cache.cast(), object) };
 }
 
 /// # Safety
