@@ -100,7 +100,7 @@ impl InodeInfo {
             None
         };
         Ok(Self {
-            ino: Number(attributes.ino.into()),
+            ino: Number(attributes.ino),
             generation: attributes.generation,
             kind: text::kind(attributes.mode),
             permissions: format!("{:04o}", attributes.mode & !S_IFMT),
@@ -109,9 +109,9 @@ impl InodeInfo {
             project: attributes.project,
             flags: attributes.flags,
             device,
-            size: Number(attributes.size.into()),
-            links: Number(attributes.links.into()),
-            blocks: Number(attributes.blocks.into()),
+            size: Number(attributes.size),
+            links: Number(attributes.links),
+            blocks: Number(attributes.blocks),
             atime: text::time(attributes.atime),
             mtime: text::time(attributes.mtime),
             ctime: text::time(attributes.ctime),

@@ -19,7 +19,7 @@ use terminal::{safe_path, say};
 use zerocopy::IntoBytes;
 
 use crate::cli::Arguments;
-use crate::consent::{ask, Consent};
+use crate::consent::Consent;
 use crate::desk::Desk;
 use crate::device::Device;
 use crate::identify::identify;
@@ -32,8 +32,8 @@ use crate::Status;
 ///
 /// If the check cannot be done.
 pub fn run(arguments: &Arguments) -> Result<Status> {
-    let consent = Consent::of(arguments)?;
-    let mut desk = Desk::new(consent, Meter::of(arguments)?);
+    let mut consent = Consent::of(arguments)?;
+    let meter = Meter::of(arguments)?;
     let shown = safe_path(&arguments.path);
     let device = Device::of(arguments)?;
     let medium = device.open()?;
@@ -58,9 +58,10 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     // By the first copy the journal is found.
     let is_left = match &wrong {
         None => false,
-        Some(wrong) => !mend_superblock(wrong, &medium, consent, &mut mending)?,
+        Some(wrong) => !mend_superblock(wrong, &medium, &mut consent, &mut mending)?,
     };
-    let (medium, records) = replay(medium, &device, consent)?;
+    let (medium, records) = replay(medium, &device, &mut consent)?;
+    let mut desk = Desk::new(consent, meter);
     let Mended { found, refused } = mend(&medium, &mut mending, &mut desk)?;
     let is_changed = mending.mended() > 0 || records == Records::Dropped;
     if refused || is_left || records == Records::Left {
@@ -103,6 +104,10 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         );
     }
     report(arguments, &found);
+    let repaired = mending.mended() + outcome.named;
+    if repaired > 0 {
+        say!("{shown}: errors repaired: {repaired}");
+    }
     Ok(if is_changed || mending.mended() + outcome.named > 0 {
         Status::MENDED
     } else {
@@ -123,14 +128,14 @@ fn is_clean(medium: &FileMedium, superblock: &Superblock) -> bool {
 fn mend_superblock(
     wrong: &Finding,
     medium: &FileMedium,
-    consent: Consent,
+    consent: &mut Consent,
     mending: &mut Mending,
 ) -> Result<bool> {
     say!("{}", wrong.problem);
     if consent.to(&wrong.problem) {
         return Ok(mending.apply(medium, wrong));
     }
-    if consent != Consent::No {
+    if *consent != Consent::No {
         bail!("nothing can be judged without a good superblock");
     }
     wrong.apply(medium);
@@ -150,12 +155,22 @@ enum Records {
 
 /// Does what the journal's records say. If one of them cannot be done, they are dropped where that is
 /// wanted; when nothing may be changed, in memory.
-fn replay(medium: FileMedium, device: &Device, consent: Consent) -> Result<(FileMedium, Records)> {
+fn replay(
+    medium: FileMedium,
+    device: &Device,
+    consent: &mut Consent,
+) -> Result<(FileMedium, Records)> {
     let superblock = Volume::<Host<FileMedium>>::probe(&medium)?;
+    let write_error = medium.write_error();
     let host = Host::new(medium, &superblock);
     let mut workspace = Box::new(Workspace::new());
     let mut is_harmless = false;
-    match Volume::mount(host, Access::ReadOnly, now(), &mut workspace) {
+    let mounted = Volume::mount(host, Access::ReadOnly, now(), &mut workspace);
+    // Records are not dropped because they cannot be carried out now.
+    write_error
+        .check()
+        .context("the journal cannot be replayed")?;
+    match mounted {
         Ok(volume) => return Ok((volume.unmount(0, 0).into_medium(), Records::Done)),
         Err(Error::Corrupt) => {
             say!("the journal has a record that cannot be done; all records are dropped");
@@ -174,9 +189,9 @@ fn replay(medium: FileMedium, device: &Device, consent: Consent) -> Result<(File
         Consent::No => false,
         Consent::Harmless => is_harmless,
         Consent::Yes => true,
-        Consent::Ask => ask("Repair"),
+        Consent::Ask => consent.ask(),
     };
-    if !wanted && consent != Consent::No {
+    if !wanted && *consent != Consent::No {
         bail!("nothing can be judged while the journal is like that; -y drops its records");
     }
     // Nothing has been stored since it was opened.

@@ -2,12 +2,14 @@
 
 //! How far the check is.
 
-use std::fs::OpenOptions;
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Write};
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use rdaxfs_check::Progress;
+use rustix::process::{getpid, pidfd_getfd, pidfd_open, PidfdFlags, PidfdGetfdFlags};
+use terminal::safe_path;
 
 use crate::cli::Arguments;
 
@@ -18,7 +20,7 @@ pub(crate) enum Meter {
     /// A bar on the terminal.
     Bar(ProgressBar),
     /// Lines for a program: the number of the part, how much is done, how much there is, the device.
-    Lines { to: std::fs::File, path: String },
+    Lines { to: File, path: String },
 }
 
 impl Meter {
@@ -32,14 +34,12 @@ impl Meter {
                 .context("the bar's template is wrong")?;
             return Ok(Self::Bar(ProgressBar::new(0).with_style(style)));
         }
-        // Opened by name, because a number alone is nobody's.
-        let to = OpenOptions::new()
-            .append(true)
-            .open(format!("/proc/self/fd/{descriptor}"))
-            .with_context(|| format!("-C {descriptor}: no such file descriptor to write to"))?;
+        let to = inherited(descriptor).with_context(|| {
+            format!("-C {descriptor}: there is no file descriptor {descriptor} to write to")
+        })?;
         Ok(Self::Lines {
             to,
-            path: arguments.path.display().to_string(),
+            path: safe_path(&arguments.path),
         })
     }
 
@@ -70,4 +70,12 @@ impl Meter {
             bar.finish_and_clear();
         }
     }
+}
+
+/// A descriptor that the caller left open. It is shared and not opened anew, so that it may be a socket, and what the
+/// caller writes to it comes before and behind.
+fn inherited(descriptor: i32) -> io::Result<File> {
+    let own = pidfd_open(getpid(), PidfdFlags::empty())?;
+    let shared = pidfd_getfd(&own, descriptor, PidfdGetfdFlags::empty())?;
+    Ok(shared.into())
 }

@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::mem::offset_of;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use rdaxfs_core::format::{
     block_offset, group_bitmap, group_header, group_metadata, inode_offset, GroupHeader, Inode,
@@ -339,12 +339,14 @@ fn output_that_cannot_be_written_stops_no_repair() {
             .unwrap()
             .into()
     };
+    // Nobody reads on, as with `| head -1`.
     let closed = || {
-        let (reader, writer) = std::io::pipe().unwrap();
-        drop(reader);
-        std::process::Stdio::from(writer)
+        let mut reader = Command::new("true").stdin(Stdio::piped()).spawn().unwrap();
+        let writer = reader.stdin.take().unwrap();
+        reader.wait().unwrap();
+        Stdio::from(writer)
     };
-    let outputs: [(fn() -> std::process::Stdio, i32); 2] = [(full, 1 | 8), (closed, 1)];
+    let outputs: [(fn() -> Stdio, i32); 2] = [(full, 1 | 8), (closed, 1)];
     for (output, status) in outputs {
         let image = Image::new();
         fill(&image);
@@ -526,4 +528,38 @@ fn large_volumes_take_little() {
     let medium = FileMedium::open(&path, false).unwrap();
     let found = FileVolume::probe(&medium).unwrap();
     assert_eq!(found.free_blocks, superblock.free_blocks);
+}
+
+/// The descriptor of -C is the caller's: what the caller writes comes before and behind.
+#[test]
+fn progress_goes_to_the_callers_descriptor() {
+    let image = Image::new();
+    fill(&image);
+    let lines = image.path.with_file_name("lines");
+    let script = "exec 3>\"$2\"; echo before >&3; \"$0\" -f -n -C 3 \"$1\"; echo behind >&3";
+    let done = Command::new("bash")
+        .args(["-c", script])
+        .arg(env!("CARGO_BIN_EXE_fsck_rdaxfs"))
+        .args([&image.path, &lines])
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", said(&done));
+    let lines = fs::read_to_string(&lines).unwrap();
+    assert!(lines.starts_with("before\n1 0 1 "), "{lines}");
+    assert!(lines.ends_with("\nbehind\n"), "{lines}");
+    let output = image.fsck(&["-n", "-C", "77"]);
+    assert_eq!(code(&output), 8);
+    assert!(said(&output).contains("descriptor 77"), "{}", said(&output));
+}
+
+#[test]
+fn a_repair_says_what_it_did() {
+    let image = Image::new();
+    image.store(block_offset(group_bitmap(0)) + 100, &[0xff]);
+    let output = image.fsck(&["-f", "-y"]);
+    assert!(
+        said(&output).contains("errors repaired: "),
+        "{}",
+        said(&output)
+    );
 }

@@ -5,7 +5,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use rdaxfs_check::{survey, Image};
 use rdaxfs_core::format::Superblock;
@@ -181,7 +181,7 @@ fn a_volume_that_cannot_be_written_is_not_published() {
 fn output_that_cannot_be_written_is_an_error_and_no_panic() {
     let folder = tempfile::tempdir().unwrap();
     let path = sparse(&folder, 1 << 20);
-    let run = |output: std::process::Stdio| {
+    let run = |output: Stdio| {
         Command::new(env!("CARGO_BIN_EXE_mkfs_rdaxfs"))
             .args(["-f", "-L", "label"])
             .arg(&path)
@@ -197,8 +197,9 @@ fn output_that_cannot_be_written_is_an_error_and_no_panic() {
         "{output:?}"
     );
     // Nobody reads on, as with `| head -1`.
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
+    let mut reader = Command::new("true").stdin(Stdio::piped()).spawn().unwrap();
+    let writer = reader.stdin.take().unwrap();
+    reader.wait().unwrap();
     let output = run(writer.into());
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(output.stderr.is_empty(), "{output:?}");

@@ -117,7 +117,7 @@ pub struct Range {
     /// Where the range begins, from the start of DEVICE
     ///
     /// In sectors of 512 bytes, as in the badblocks file of sysfs and for ndctl inject-error; with K, M,
-    /// G or T behind it in units of 1024 bytes and so on, with B in bytes. Decimal, or hex after 0x.
+    /// G or T (or KiB, MiB, GiB, TiB) behind it in units of 1024 bytes and so on, with B in bytes. Decimal, or hex after 0x.
     #[arg(value_name = "OFFSET")]
     pub offset: Sectors,
     /// How long the range is, written in the same way

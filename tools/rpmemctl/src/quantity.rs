@@ -17,7 +17,7 @@ impl FromStr for Bytes {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match parse_number(text.as_bytes()) {
+        match parse_number(without_ib(text).as_bytes()) {
             Ok(bytes) => Ok(Self(bytes)),
             Err(NumberError::Syntax) => Err("not a size; write it in decimal, 0x hex or 0 octal, \
                  with K, M, G, T, P or E behind it if need be, such as 1G"
@@ -34,6 +34,14 @@ impl fmt::Display for Bytes {
     }
 }
 
+/// `4KiB` is what `4K` is. `4KB` stays as it is: to some it is 4,000 bytes.
+fn without_ib(text: &str) -> &str {
+    match text.strip_suffix("iB") {
+        Some(number) if number.ends_with(['K', 'M', 'G', 'T', 'P', 'E']) => number,
+        _ => text,
+    }
+}
+
 /// A number of sectors of [`SECTOR`] bytes, as `inject` and `clear` take it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sectors(pub u64);
@@ -42,6 +50,7 @@ impl FromStr for Sectors {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        let text = without_ib(text);
         let is_decimal = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         let hex = text.starts_with("0x") || text.starts_with("0X");
         let has_unit =
@@ -115,6 +124,8 @@ mod tests {
             ("0x10", 16),
             ("4K", 8),
             ("1m", 2048),
+            ("4KiB", 8),
+            ("2MiB", 4096),
             ("1G", 2 << 20),
             ("0x2M", 4096),
             ("512B", 1),
@@ -135,6 +146,7 @@ mod tests {
             "K",
             "B",
             "1KB",
+            "4iB",
             "0x",
             "1 K",
             "0xG",
@@ -155,6 +167,7 @@ mod tests {
         assert_eq!("0x40000000".parse(), Ok(Bytes(1 << 30)));
         assert_eq!("1536m".parse(), Ok(Bytes(1536 << 20)));
         assert_eq!(Bytes(1536 << 20).to_string(), "1536M");
+        assert_eq!("3GiB".parse(), Ok(Bytes(3 << 30)));
         assert!("1GB".parse::<Bytes>().is_err());
         assert!("16E".parse::<Bytes>().unwrap_err().contains("2^64"));
     }

@@ -204,3 +204,49 @@ fn md_at_end(len: u64) -> [Option<u64>; 2] {
             .map(|offset| offset & !(BLOCK_SIZE - 1)),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use rdaxfs_core::format::Time;
+    use rdaxfs_core::platform::Stores;
+    use rdaxfs_host::{Dram, Mounted};
+
+    use super::*;
+
+    fn volume() -> Dram {
+        let made = Mounted::make(Dram::new(8 << 20), Time::new(0, 0)).unwrap();
+        made.unmount().unwrap()
+    }
+
+    #[test]
+    fn an_rdaxfs_volume_is_nothing_else() {
+        assert_eq!(find(&volume(), Place::Anywhere), None);
+    }
+
+    /// Each is found where it is, and only there.
+    #[test]
+    fn all_are_found() {
+        let places = KNOWN.iter().flat_map(|known| {
+            let at = known.at.iter();
+            at.map(move |&offset| (known.kind, known.magic, offset))
+        });
+        let len = volume().len();
+        let at_end = AT_END
+            .iter()
+            .map(|&(kind, magic, before)| (kind, magic, len - before));
+        for (kind, magic, offset) in places.chain(at_end) {
+            let medium = volume();
+            let first = offset & !7;
+            let mut words = vec![0; (offset - first) as usize + magic.len()];
+            words.resize(words.len().next_multiple_of(8), 0);
+            medium.read(first, &mut words).unwrap();
+            words[(offset - first) as usize..][..magic.len()].copy_from_slice(magic);
+            medium.copy_nt(first, &words).unwrap();
+            let found = find(&medium, Place::Anywhere);
+            let found = found.unwrap_or_else(|| panic!("{kind} at {offset:#x}"));
+            assert_eq!((found.kind, found.offset), (kind, offset));
+            let in_heads = find(&medium, Place::Heads).is_some();
+            assert_eq!(in_heads, offset < 2 * BLOCK_SIZE, "{kind} at {offset:#x}");
+        }
+    }
+}

@@ -8,7 +8,7 @@ use std::io::{self, IoSliceMut, Seek, SeekFrom};
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rdaxfs_core::format::{block_offset, BLOCK_BYTES, BLOCK_SHIFT, BLOCK_SIZE};
 use rdaxfs_core::platform::{Digest, Medium, Stores};
@@ -108,7 +108,7 @@ pub struct FileMedium {
     cache: Mutex<Cache>,
     /// The hole of a file that was found last, in bytes.
     hole: Mutex<Range<u64>>,
-    failed: Failure,
+    failed: WriteError,
 }
 
 /// Blocks that were read or are to be written.
@@ -127,12 +127,15 @@ impl Default for Cache {
     }
 }
 
-/// The first error of a write, once there was one.
-#[derive(Default)]
-struct Failure(Mutex<Option<(io::ErrorKind, Option<i32>)>>);
+/// The first error of a write to a [`FileMedium`], once there was one; it outlives the medium.
+#[derive(Clone, Default)]
+pub struct WriteError(Arc<Mutex<Option<Reason>>>);
 
-impl Failure {
-    fn lock(&self) -> MutexGuard<'_, Option<(io::ErrorKind, Option<i32>)>> {
+/// What is kept of an error: its kind, and its errno if it has one.
+type Reason = (io::ErrorKind, Option<i32>);
+
+impl WriteError {
+    fn lock(&self) -> MutexGuard<'_, Option<Reason>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -141,7 +144,12 @@ impl Failure {
             .get_or_insert((error.kind(), error.raw_os_error()));
     }
 
-    fn check(&self) -> io::Result<()> {
+    /// Fails if a write has failed.
+    ///
+    /// # Errors
+    ///
+    /// That of the first write that failed.
+    pub fn check(&self) -> io::Result<()> {
         match *self.lock() {
             None => Ok(()),
             Some((_, Some(errno))) => Err(io::Error::from_raw_os_error(errno)),
@@ -178,7 +186,7 @@ impl FileMedium {
             durable_fences: false,
             cache: Mutex::default(),
             hole: Mutex::new(0..0),
-            failed: Failure::default(),
+            failed: WriteError::default(),
         })
     }
 
@@ -190,6 +198,12 @@ impl FileMedium {
     pub fn durable_fences(mut self) -> Self {
         self.durable_fences = true;
         self
+    }
+
+    /// The first error of a write, for when the medium is gone.
+    #[must_use]
+    pub fn write_error(&self) -> WriteError {
+        self.failed.clone()
     }
 
     /// The length of the file or device in bytes. [`Medium::len`] is this, rounded down to whole blocks.
@@ -281,7 +295,7 @@ impl FileMedium {
             into.fill(0);
         } else if !self.is_file {
             // Direct I/O needs an aligned buffer.
-            let mut aligned = vec![const { Block([0; BLOCK_BYTES]) }; into.len() / BLOCK_BYTES];
+            let mut aligned = vec![Block([0; BLOCK_BYTES]); into.len() / BLOCK_BYTES];
             let mut pieces: Vec<_> = aligned
                 .iter_mut()
                 .map(|block| IoSliceMut::new(&mut block.0))

@@ -29,7 +29,7 @@ mod trouble;
 
 pub use digest::{crc32c, siphash};
 pub use dram::Dram;
-pub use file::FileMedium;
+pub use file::{FileMedium, WriteError};
 pub use host::Host;
 pub use in_use::{loop_device_of, DeviceLock, Scope};
 pub use mounted::{totals, Mounted};

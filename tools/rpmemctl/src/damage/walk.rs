@@ -166,6 +166,8 @@ impl Tree {
                     folders.push(entry.path().to_owned());
                     self.visit_one(&root, &entry, bad, &mut files, &mut found);
                 }
+                // It was removed while the walk went on.
+                Err(error) if error.depth() > 0 && is_gone(error.io_error()) => {}
                 Err(error) => {
                     // An entry that cannot be read has no name: the folder that it is in has.
                     let folder = error.depth().checked_sub(1).and_then(|n| folders.get(n));
@@ -227,10 +229,21 @@ impl Tree {
             Ok(())
         });
         if let Err(error) = looked {
+            if is_gone(Some(&error)) {
+                return;
+            }
             let error = std::io::Error::to_string(&error);
             found.unexamined.push(Unexamined::new(&path, error));
         }
     }
+}
+
+/// Whether a file was removed meanwhile, so that nothing of it can be damaged.
+fn is_gone(error: Option<&std::io::Error>) -> bool {
+    let gone = [Errno::NOENT, Errno::STALE].map(Errno::raw_os_error);
+    error
+        .and_then(std::io::Error::raw_os_error)
+        .is_some_and(|error| gone.contains(&error))
 }
 
 fn kind(data: &Metadata) -> &'static str {
