@@ -13,11 +13,14 @@
 #include <linux/device.h>
 #include <linux/exportfs.h>
 #include <linux/fileattr.h>
+#include <linux/falloc.h>
+#include <linux/fiemap.h>
 #include <linux/filelock.h>
 #include <linux/fs.h>
 #include <linux/fs_context.h>
 #include <linux/fs_parser.h>
 #include <linux/io.h>
+#include <linux/iomap.h>
 #include <linux/ioport.h>
 #include <linux/jiffies.h>
 #include <linux/kernfs.h>
@@ -28,8 +31,11 @@
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/notifier.h>
+#include <linux/huge_mm.h>
+#include <linux/mm.h>
 #include <linux/numa.h>
 #include <linux/page-flags.h>
+#include <linux/pagemap.h>
 #include <linux/part_stat.h>
 #include <linux/platform_device.h>
 #include <linux/posix_acl.h>
@@ -48,8 +54,11 @@
 #include <linux/string.h>
 #include <linux/sysfs.h>
 #include <linux/uaccess.h>
+#include <linux/splice.h>
 #include <linux/uio.h>
 #include <linux/xattr.h>
+#include <linux/wait_bit.h>
+#include <linux/writeback.h>
 
 #ifdef CONFIG_X86_MCE
 #include <asm/mce.h>
@@ -69,8 +78,15 @@ const u32 RUST_CONST_HELPER_BLK_FEAT_SYNCHRONOUS = (__force u32)BLK_FEAT_SYNCHRO
 const u32 RUST_CONST_HELPER_BLK_FEAT_WRITE_CACHE = (__force u32)BLK_FEAT_WRITE_CACHE;
 const u8 RUST_CONST_HELPER_BLK_STS_IOERR = (__force u8)BLK_STS_IOERR;
 const u8 RUST_CONST_HELPER_BLK_STS_NOTSUPP = (__force u8)BLK_STS_NOTSUPP;
+const u32 RUST_CONST_HELPER_FMODE_CAN_ODIRECT = (__force u32)FMODE_CAN_ODIRECT;
+const u32 RUST_CONST_HELPER_FMODE_NOWAIT = (__force u32)FMODE_NOWAIT;
+const u32 RUST_CONST_HELPER_FMODE_WRITE = (__force u32)FMODE_WRITE;
+const u32 RUST_CONST_HELPER_FOP_BUFFER_RASYNC = (__force u32)FOP_BUFFER_RASYNC;
+const u32 RUST_CONST_HELPER_FOP_MMAP_SYNC = (__force u32)FOP_MMAP_SYNC;
 const u32 RUST_CONST_HELPER_GFP_KERNEL = (__force u32)GFP_KERNEL;
 const u32 RUST_CONST_HELPER_GFP_NOFS = (__force u32)GFP_NOFS;
+const u32 RUST_CONST_HELPER_IOCB_DIRECT = (__force u32)IOCB_DIRECT;
+const u32 RUST_CONST_HELPER_IOCB_NOWAIT = (__force u32)IOCB_NOWAIT;
 #ifdef CONFIG_X86_MCE
 const u64 RUST_CONST_HELPER_MCE_HANDLED_UC = MCE_HANDLED_UC;
 const u64 RUST_CONST_HELPER_MCI_STATUS_MISCV = MCI_STATUS_MISCV;
@@ -84,3 +100,4 @@ const u32 RUST_CONST_HELPER_SB_POSIXACL = SB_POSIXACL;
 const u32 RUST_CONST_HELPER_SB_RDONLY = SB_RDONLY;
 const u32 RUST_CONST_HELPER_SLAB_ACCOUNT = (__force u32)SLAB_ACCOUNT;
 const u32 RUST_CONST_HELPER_SLAB_RECLAIM_ACCOUNT = (__force u32)SLAB_RECLAIM_ACCOUNT;
+const u64 RUST_CONST_HELPER_VM_SHARED = VM_SHARED;

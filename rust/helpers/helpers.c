@@ -10,7 +10,9 @@
 #include "block.c"
 #include "dax.c"
 #include "device.c"
+#include "file.c"
 #include "fs.c"
+#include "iomap.c"
 #ifdef CONFIG_X86_MCE
 #include "mce.c"
 #endif
@@ -22,3 +24,4 @@
 #include "sched.c"
 #include "security.c"
 #include "siphash.c"
+#include "vm.c"

@@ -5,6 +5,9 @@
 //! C headers: [`include/linux/dax.h`](srctree/include/linux/dax.h),
 //! [`include/linux/memremap.h`](srctree/include/linux/memremap.h)
 
+pub mod io;
+pub mod layout;
+
 use crate::{block::block_device::BlockDevice, pmem::Window, PAGE_SIZE};
 use core::{
     ptr::{self, NonNull},
