@@ -20,6 +20,7 @@ use crate::{
     flags::{self, FS_APPEND_FL, FS_IMMUTABLE_FL, FS_NODUMP_FL},
     super_block::Rdaxfs,
     time::{from_medium, to_medium},
+    truncate::truncate,
     xattr,
 };
 
@@ -117,9 +118,18 @@ fn setattr(
     attr: &mut Iattr,
 ) -> Result {
     attr.prepare(idmap, dentry)?;
-    if attr.size().is_some() {
-        return Err(EOPNOTSUPP);
+    let Some(size) = attr.size() else {
+        return change(idmap, inode, attr);
+    };
+    // A suid bit goes before the contents that it was given to.
+    if attr.has_mode() || attr.has_given_times() {
+        change(idmap, inode, attr)?;
     }
+    truncate(inode, size as u64)
+}
+
+/// Changes attributes other than the size.
+fn change(idmap: &MntIdmap, inode: Locked<'_, Rdaxfs>, attr: &Iattr) -> Result {
     let ctime = inode.ctime();
     let before = attr.copy(idmap, inode);
     let stored = store(inode, attr);

@@ -4,7 +4,7 @@
 
 use core::{
     convert::Infallible,
-    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
 };
 
 use kernel::{
@@ -14,8 +14,9 @@ use kernel::{
 };
 use kernel_ext::{
     fs::{
-        dir,
-        inode::{Attributes, Evicted, Found, InitialisedInode, NewInode},
+        dir, file,
+        inode::{flags, Attributes, Evicted, Found, InitialisedInode, NewInode},
+        iomap::report::FiemapInfo,
         namei::{Operations, Ops},
         posix_acl::AclType,
         Inode, SuperBlock,
@@ -26,14 +27,19 @@ use kernel_ext::{
 use rdaxfs_core::{
     format::{Time, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG},
     inode::{Attributes as CoreAttributes, MapState, XattrState},
+    volume::Volume,
 };
 
 use crate::{
     attr::AttributeOperations,
+    buffered,
     dir::Directory,
     error::{errno, Reason},
+    file::Regular,
     flags::{dax_flag, vfs_flags},
+    iomap,
     namei::DirectoryOperations,
+    platform::Platform,
     super_block::Rdaxfs,
     symlink,
     time::from_medium,
@@ -59,6 +65,8 @@ pub(crate) struct InodeData {
     flags: AtomicU32,
     /// The project. Changes under `i_rwsem`.
     project: AtomicU32,
+    /// Tasks may have zeros mapped where the file has blocks by now.
+    pub(crate) zeros_may_be_mapped: AtomicBool,
 }
 
 impl InodeData {
@@ -83,8 +91,24 @@ impl InodeData {
     }
 }
 
-/// The operations on regular files, devices, fifos and sockets: those on attributes. What reads, writes and
-/// maps regular files is in [`FileOps`](kernel_ext::fs::inode::FileOps).
+/// The operations on regular files that need no open file.
+struct RegularOperations;
+
+#[vtable]
+impl Operations for RegularOperations {
+    type FileSystem = Rdaxfs;
+    type Attributes = AttributeOperations;
+
+    fn fiemap(inode: &Inode<Rdaxfs>, info: &mut FiemapInfo, start: u64, len: u64) -> Result {
+        let _locked = inode.lock_shared();
+        info.fill::<iomap::Read>(inode, start, len)
+    }
+}
+
+/// What the VFS calls for regular files.
+const REGULAR: Ops<Rdaxfs> = Ops::new::<RegularOperations>().with_file(file::ops::<Regular>());
+
+/// The operations on devices, fifos and sockets: those on attributes.
 struct PlainOperations;
 
 #[vtable]
@@ -93,11 +117,12 @@ impl Operations for PlainOperations {
     type Attributes = AttributeOperations;
 }
 
-/// What the VFS calls for an inode of a type.
-fn operations(mode: u16) -> Ops<Rdaxfs> {
+/// What the VFS calls for an inode of a type, of which regular files differ in where their pages are.
+fn operations(mode: u16, is_dax: bool) -> Ops<Rdaxfs> {
     match mode & S_IFMT {
         S_IFDIR => const { Ops::new::<DirectoryOperations>().with_file(dir::ops::<Directory>()) },
-        S_IFREG => const { Ops::new::<PlainOperations>() },
+        S_IFREG if is_dax => const { REGULAR.with_address_space(buffered::DAX) },
+        S_IFREG => const { REGULAR.with_address_space(buffered::PAGE_CACHE) },
         S_IFLNK => const { Ops::new::<symlink::SymlinkOperations>() },
         _ => const { Ops::new::<PlainOperations>() },
     }
@@ -179,7 +204,7 @@ pub(crate) fn init(
     };
     let inode = new.init(
         &known,
-        operations(attributes.mode),
+        operations(attributes.mode, known.flags & flags::DAX != 0),
         new_data(map, attributes, target),
     );
     if !attributes.has_xattrs {
@@ -203,7 +228,23 @@ fn new_data(
         target,
         flags: AtomicU32::new(flags),
         project: AtomicU32::new(project),
+        zeros_may_be_mapped: AtomicBool::new(false),
     })
+}
+
+/// Updates what the VFS knows of the blocks of a file, whose map lock is held exclusively.
+///
+/// # Errors
+///
+/// `EIO`, `EUCLEAN`.
+pub(crate) fn refresh_blocks(
+    inode: &Inode<Rdaxfs>,
+    volume: &Volume<Platform>,
+    map: &MapState,
+) -> Result {
+    let attributes = volume.attributes(map).map_err(errno)?;
+    inode.set_sectors(attributes.blocks.saturating_mul(SECTORS_PER_BLOCK));
+    Ok(())
 }
 
 /// Updates what the VFS knows of a directory's size. The map lock is held.

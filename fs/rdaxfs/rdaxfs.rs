@@ -21,6 +21,12 @@
 //! | `xattr` | extended attributes |
 //! | `acl` | access control lists |
 //! | `export` | file handles |
+//! | `file` | open files: reads, writes, lseek(2), fsync(2) |
+//! | `iomap` | where the bytes of a file are |
+//! | `mmap` | mappings and their faults |
+//! | `truncate` | the size of a file |
+//! | `fallocate` | fallocate(2) |
+//! | `buffered` | files whose pages are in the page cache |
 //! | `time` | the medium's times and the kernel's |
 //! | `platform` | what the core asks for: medium, locks, digests |
 //!
@@ -33,12 +39,17 @@ use kernel_ext::fs::Registration;
 
 mod acl;
 mod attr;
+mod buffered;
 mod dir;
 mod error;
 mod export;
+mod fallocate;
+mod file;
 mod flags;
 mod inode;
+mod iomap;
 mod maps;
+mod mmap;
 mod namei;
 mod new;
 mod options;
@@ -47,6 +58,7 @@ mod platform;
 mod super_block;
 mod symlink;
 mod time;
+mod truncate;
 mod volume;
 mod xattr;
 

@@ -344,11 +344,15 @@ impl Mapping {
         if !self.is_alive.load(Ordering::Relaxed) {
             return Err(EIO);
         }
-        // SAFETY: The device is valid.
-        to_result(unsafe {
-            bindings::dax_zero_page_range(self.dax.as_ptr(), first as c_ulong, pages as usize)
-        })
-        .map_err(|_| EIO)
+        for page in first..first + pages {
+            // The DAX core refuses more than one page at a time.
+            // SAFETY: The device is valid.
+            to_result(unsafe {
+                bindings::dax_zero_page_range(self.dax.as_ptr(), page as c_ulong, 1)
+            })
+            .map_err(|_| EIO)?;
+        }
+        Ok(())
     }
 
     /// Starts to write back the cache lines of a range; durable after the next

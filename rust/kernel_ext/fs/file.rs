@@ -253,23 +253,14 @@ pub trait Operations: Sized {
     /// # Errors
     ///
     /// Any.
-    fn fsync(
-        file: &File<Self::FileSystem>,
-        range: RangeInclusive<i64>,
-        datasync: bool,
-    ) -> Result;
+    fn fsync(file: &File<Self::FileSystem>, range: RangeInclusive<i64>, datasync: bool) -> Result;
 
     /// fallocate(2), with a mode of [`falloc`]. Neither offset nor end is negative.
     ///
     /// # Errors
     ///
     /// Any; `EOPNOTSUPP` for a mode that is not known.
-    fn fallocate(
-        _file: &File<Self::FileSystem>,
-        _mode: u32,
-        _offset: u64,
-        _len: u64,
-    ) -> Result {
+    fn fallocate(_file: &File<Self::FileSystem>, _mode: u32, _offset: u64, _len: u64) -> Result {
         kernel::build_error!(kernel::error::VTABLE_DEFAULT_ERROR)
     }
 
@@ -343,8 +334,7 @@ impl<O: Operations> Table<O> {
     ) -> isize {
         // SAFETY: As the caller promises. Both declarations of `struct iov_iter` are bindgen's of the
         // same C type.
-        let (mut kiocb, to) =
-            unsafe { (Kiocb::from_raw(kiocb), IovIterDest::from_raw(to.cast())) };
+        let (mut kiocb, to) = unsafe { (Kiocb::from_raw(kiocb), IovIterDest::from_raw(to.cast())) };
         to_count(O::read_iter(&mut kiocb, to))
     }
 
@@ -388,10 +378,7 @@ impl<O: Operations> Table<O> {
     /// # Safety
     ///
     /// For the VFS, with an open file of the file system that nobody else has.
-    unsafe extern "C" fn release(
-        _inode: *mut bindings::inode,
-        file: *mut bindings::file,
-    ) -> c_int {
+    unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
         // SAFETY: As the caller promises.
         O::release(unsafe { File::from_raw(file) });
         0

@@ -189,6 +189,21 @@ impl<T: FileSystem> Inode<T> {
         Timespec::from_raw(unsafe { bindings::inode_get_ctime(self.as_ptr()) })
     }
 
+    /// Sets the number of 512-byte sectors that the inode has. Who sets it at once with others leaves one of
+    /// theirs, so the file system has a lock for that.
+    #[inline]
+    pub fn set_sectors(&self, sectors: u64) {
+        // SAFETY: By the type invariants it is valid; the VFS reads the number at any time, and nobody but
+        // the file system writes it, as a whole.
+        unsafe { ptr::write_volatile(&raw mut (*self.as_ptr()).i_blocks, sectors) };
+    }
+
+    /// When its contents last changed.
+    pub fn mtime(&self) -> Timespec {
+        // SAFETY: As above.
+        Timespec::from_raw(unsafe { bindings::inode_get_mtime(self.as_ptr()) })
+    }
+
     /// Says that it changes now, and returns when that is: later than any time of it that somebody
     /// has seen.
     pub fn set_ctime_current(&self) -> Timespec {
@@ -206,12 +221,6 @@ impl<T: FileSystem> Inode<T> {
     pub fn atime(&self) -> Timespec {
         // SAFETY: By the type invariants it is valid.
         Timespec::from_raw(unsafe { bindings::inode_get_atime(self.as_ptr()) })
-    }
-
-    /// When its contents last changed.
-    pub fn mtime(&self) -> Timespec {
-        // SAFETY: As above.
-        Timespec::from_raw(unsafe { bindings::inode_get_mtime(self.as_ptr()) })
     }
 
     /// Sets when it was last read.
@@ -300,6 +309,17 @@ impl<'a, T: FileSystem> Locked<'a, T> {
         unsafe { bindings::set_nlink(self.as_ptr(), links) };
     }
 
+    /// Whether the file may become as large as that: the process's limit, the file system's, and none for a
+    /// swap file.
+    ///
+    /// # Errors
+    ///
+    /// `EFBIG`, after a `SIGXFSZ` if the process's limit is reached; `ETXTBSY`.
+    pub fn check_new_size(&self, size: u64) -> Result {
+        // SAFETY: The inode is valid.
+        to_result(unsafe { bindings::inode_newsize_ok(self.as_ptr(), size as i64) })
+    }
+
     /// Sets the size in bytes.
     #[inline]
     pub fn set_size(&self, size: i64) {
@@ -318,13 +338,6 @@ impl<'a, T: FileSystem> Locked<'a, T> {
     pub fn set_flags(&self, flags: u32, mask: u32) {
         // SAFETY: The inode is valid; the call changes the word at once.
         unsafe { bindings::inode_set_flags(self.as_ptr(), flags, mask) };
-    }
-
-    /// Sets the number of 512-byte sectors that the inode has.
-    #[inline]
-    pub fn set_sectors(&self, sectors: u64) {
-        // SAFETY: By the type invariant the inode is locked, which guards the number here.
-        unsafe { ptr::write_volatile(&raw mut (*self.as_ptr()).i_blocks, sectors) };
     }
 }
 

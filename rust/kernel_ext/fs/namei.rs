@@ -9,6 +9,7 @@ use super::{
     dentry::{Child, Dentry, Unhashed},
     file_system::FileSystem,
     inode::{AddressSpaceOps, FileOps, InitialisedInode, Inode, Locked},
+    iomap::report::FiemapInfo,
     mnt_idmapping::MntIdmap,
     to_errno,
 };
@@ -147,6 +148,20 @@ pub trait Operations: Sized {
     ) -> Result<Symlink<'a>> {
         kernel::build_error!(kernel::error::VTABLE_DEFAULT_ERROR)
     }
+
+    /// The extents of the `len` bytes from `start` on (`FS_IOC_FIEMAP`).
+    ///
+    /// # Errors
+    ///
+    /// Any.
+    fn fiemap(
+        _inode: &Inode<Self::FileSystem>,
+        _info: &mut FiemapInfo,
+        _start: u64,
+        _len: u64,
+    ) -> Result {
+        kernel::build_error!(kernel::error::VTABLE_DEFAULT_ERROR)
+    }
 }
 
 /// The target of a symbolic link.
@@ -266,6 +281,7 @@ impl<O: Operations> Table<O> {
         mknod: optional!(HAS_MKNOD, mknod),
         rename: optional!(HAS_RENAME, rename),
         tmpfile: optional!(HAS_TMPFILE, tmpfile),
+        fiemap: optional!(HAS_FIEMAP, fiemap),
         ..attr::Table::<O::Attributes>::OPS
     };
 
@@ -537,6 +553,20 @@ impl<O: Operations> Table<O> {
                 }
             }
         })
+    }
+
+    /// # Safety
+    ///
+    /// For the VFS, with an inode of the file system, and a list for this task only.
+    unsafe extern "C" fn fiemap(
+        inode: *mut bindings::inode,
+        info: *mut bindings::fiemap_extent_info,
+        start: u64,
+        len: u64,
+    ) -> c_int {
+        // SAFETY: As the caller promises.
+        let (inode, info) = unsafe { (Inode::from_raw(inode), FiemapInfo::from_raw(info)) };
+        to_errno(O::fiemap(inode, info, start, len))
     }
 }
 

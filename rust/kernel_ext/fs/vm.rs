@@ -6,11 +6,7 @@
 //! [`include/linux/mm_types.h`](srctree/include/linux/mm_types.h) (`struct vm_area_desc`)
 
 use super::{
-    dax::DaxDevice,
-    file::File,
-    file_system::FileSystem,
-    inode::Inode,
-    no_operations,
+    dax::DaxDevice, file::File, file_system::FileSystem, inode::Inode, no_operations,
     super_block::SuperBlock,
 };
 use core::marker::PhantomData;

@@ -28,9 +28,7 @@ use kernel_bindings as bindings;
 /// `EIO`, `EFAULT`, `EAGAIN`.
 pub fn read<T: FileSystem>(kiocb: &mut Kiocb<'_, T>, to: &mut IovIterDest<'_>) -> Result<usize> {
     // SAFETY: The read is one of an open file, and the iterator valid.
-    count_or_error(unsafe {
-        bindings::generic_file_read_iter(kiocb.as_ptr(), to.as_raw().cast())
-    })
+    count_or_error(unsafe { bindings::generic_file_read_iter(kiocb.as_ptr(), to.as_raw().cast()) })
 }
 
 /// Writes to the page cache. The inode's size moves with what is written. May sleep.

@@ -28,8 +28,10 @@ pub trait Operations: Sized + 'static {
     /// # Errors
     ///
     /// Any; the pages are lost, and fsync(2) reports it.
-    fn map(inode: &Inode<<Self::Read as IomapOperations>::FileSystem>, request: &Request)
-        -> Result<Iomap>;
+    fn map(
+        inode: &Inode<<Self::Read as IomapOperations>::FileSystem>,
+        request: &Request,
+    ) -> Result<Iomap>;
 
     /// The device has the bytes up to `end`: the file on the medium may be so long now. Folios in which the
     /// bytes are count as being written meanwhile, and one may be locked by the caller.
@@ -135,9 +137,8 @@ impl<O: Operations> Table<O> {
             return EIO.to_errno();
         };
         // SAFETY: As the caller promises; the device is that of the file's blocks.
-        let result = unsafe {
-            bindings::dax_writeback_mapping_range(mapping, device.as_ptr(), control)
-        };
+        let result =
+            unsafe { bindings::dax_writeback_mapping_range(mapping, device.as_ptr(), control) };
         // It only starts to write back the CPU's cache lines.
         pmem::fence();
         result
@@ -170,7 +171,9 @@ impl<O: Operations> Table<O> {
             .and_then(|found| found.fill(into, &request, sb, O::Read::dax_device(sb)));
         match mapped {
             // SAFETY: As the caller promises; the mapping has the offset.
-            Ok(()) => unsafe { bindings::iomap_add_to_ioend(context, folio, offset as i64, end as i64, len) },
+            Ok(()) => unsafe {
+                bindings::iomap_add_to_ioend(context, folio, offset as i64, end as i64, len)
+            },
             Err(error) => error.to_errno() as isize,
         }
     }
@@ -201,7 +204,10 @@ impl<O: Operations> Table<O> {
         // SAFETY: As the caller promises.
         let (io, result) = unsafe {
             let io = bindings::iomap_ioend_from_bio(bio);
-            (io, to_result(bindings::blk_status_to_errno((*bio).bi_status)))
+            (
+                io,
+                to_result(bindings::blk_status_to_errno((*bio).bi_status)),
+            )
         };
         let result = result.and_then(|()| {
             // SAFETY: As the caller promises: pages of the inode are being written, so that it stays.

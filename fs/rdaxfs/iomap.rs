@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where the bytes of a file are on the volume, as the kernel's iomap and DAX cores ask for it.
+//!
+//! No lock of the file is held between the answer and the copy: the source of a write may be a mapping of the
+//! same file, whose fault asks again.
+
+use core::sync::atomic::Ordering::Relaxed;
+
+use kernel::prelude::*;
+use kernel_ext::fs::{
+    dax::DaxDevice,
+    iomap::{Iomap, Kind, Operations, Request},
+    Inode, SuperBlock,
+};
+use rdaxfs_core::{
+    file::{Mapping, State},
+    format::{BLOCK_SIZE, MAX_FILE_SIZE},
+    inode::MapState,
+    volume::Volume,
+};
+
+use crate::{error::errno, inode::refresh_blocks, platform::Platform, super_block::Rdaxfs};
+
+/// For what only reads: what the file is.
+pub(crate) struct Read;
+
+/// For what stores: blocks that can be stored to, which are made where there are none.
+pub(crate) struct Write;
+
+/// The pages that a request is for.
+#[derive(Clone, Copy)]
+struct Pages {
+    first: u64,
+    count: u64,
+}
+
+impl Pages {
+    /// Those of a request, as far as files can have them.
+    fn of(request: &Request) -> Self {
+        let first = request.offset / BLOCK_SIZE;
+        let end = request.offset.saturating_add(request.len);
+        let end = end.min(MAX_FILE_SIZE).div_ceil(BLOCK_SIZE);
+        Self {
+            first,
+            count: end.saturating_sub(first).max(1),
+        }
+    }
+}
+
+/// What pages of a file are, for a caller without locks.
+fn look_up(inode: &Inode<Rdaxfs>, request: &Request, pages: Pages) -> Result<Mapping> {
+    let lock = &inode.data().map;
+    let map = if request.is_nowait() {
+        lock.try_read().ok_or(EAGAIN)?
+    } else {
+        lock.read()
+    };
+    let volume = inode.super_block().data().mounted.volume();
+    volume.map(&map, pages.first, pages.count).map_err(errno)
+}
+
+/// The answer that a mapping is.
+fn answer(mapping: Mapping, is_new: bool) -> Iomap {
+    Iomap {
+        offset: mapping.page * BLOCK_SIZE,
+        len: mapping.count * BLOCK_SIZE,
+        kind: match mapping.state {
+            State::Hole => Kind::Hole,
+            State::Unwritten(block) => Kind::Unwritten(block * BLOCK_SIZE),
+            State::Mapped(block) => Kind::Mapped(block * BLOCK_SIZE),
+        },
+        is_new,
+    }
+}
+
+#[vtable]
+impl Operations for Read {
+    type FileSystem = Rdaxfs;
+
+    fn dax_device(sb: &SuperBlock<Rdaxfs>) -> Option<&DaxDevice> {
+        Some(sb.data().mounted.volume().platform().mapping().dax_device())
+    }
+
+    fn begin(inode: &Inode<Rdaxfs>, request: &Request) -> Result<Iomap> {
+        look_up(inode, request, Pages::of(request)).map(|mapping| answer(mapping, false))
+    }
+}
+
+#[vtable]
+impl Operations for Write {
+    type FileSystem = Rdaxfs;
+
+    fn dax_device(sb: &SuperBlock<Rdaxfs>) -> Option<&DaxDevice> {
+        Read::dax_device(sb)
+    }
+
+    fn begin(inode: &Inode<Rdaxfs>, request: &Request) -> Result<Iomap> {
+        let pages = Pages::of(request);
+        let mapping = look_up(inode, request, pages)?;
+        let is_mapped = matches!(mapping.state, State::Mapped(_));
+        if is_mapped || !request.is_write() {
+            let has_stale = is_mapped && inode.data().zeros_may_be_mapped.load(Relaxed);
+            return Ok(answer(mapping, has_stale));
+        }
+        if request.is_nowait() {
+            return Err(EAGAIN);
+        }
+        if request.is_fault() && mapping.count < pages.count {
+            // A huge page cannot be had: the fault comes again for a small one.
+            return Ok(answer(mapping, false));
+        }
+        make_writable(inode, pages)
+    }
+}
+
+/// Gives pages blocks that can be stored to, zeroed and durable.
+fn make_writable(inode: &Inode<Rdaxfs>, pages: Pages) -> Result<Iomap> {
+    let Pages { first, count } = pages;
+    let data = inode.data();
+    let mut operation = inode.super_block().data().mounted.begin();
+    let mut map = data.map.write();
+    let volume = operation.volume;
+    let before = unwritten_at(volume, &map, first)?;
+    let (mapping, is_new) = volume
+        .map_for_write(&mut operation.workspace, &mut map, first, count)
+        .map_err(errno)?;
+    if is_new {
+        refresh_blocks(inode, volume, &map)?;
+    }
+    if let Some((start, end)) = before {
+        // Without a block for a longer list of extents, the core makes all of an unwritten extent writable.
+        // Tasks may see zeros where others of its pages are, and nobody unmaps those before a write.
+        let is_written = |page| Ok::<_, Error>(is_mapped(volume, &map, page)?);
+        let behind = mapping.page + mapping.count;
+        if (start < first && is_written(start)?) || (end > behind && is_written(end - 1)?) {
+            data.zeros_may_be_mapped.store(true, Relaxed);
+        }
+    }
+    let has_stale = data.zeros_may_be_mapped.load(Relaxed);
+    Ok(answer(mapping, is_new || has_stale))
+}
+
+/// The pages of the unwritten extent that has a page.
+fn unwritten_at(
+    volume: &Volume<Platform>,
+    map: &MapState,
+    page: u64,
+) -> Result<Option<(u64, u64)>> {
+    let extent = volume.next_extent(map, page).map_err(errno)?;
+    Ok(extent
+        .filter(|extent| extent.unwritten && extent.page <= page)
+        .map(|extent| (extent.page, extent.end())))
+}
+
+fn is_mapped(volume: &Volume<Platform>, map: &MapState, page: u64) -> Result<bool> {
+    let mapping = volume.map(map, page, 1).map_err(errno)?;
+    Ok(matches!(mapping.state, State::Mapped(_)))
+}
