@@ -19,13 +19,12 @@ use kernel_ext::fs::{
     },
     Inode, Kiocb,
 };
-use rdaxfs_core::format::BLOCK_SIZE;
+use rdaxfs_core::{format::BLOCK_SIZE, inode::Change};
 
 use crate::{
     error::errno,
     iomap::{Read, Write},
     super_block::Rdaxfs,
-    time::to_medium,
     truncate::commit_size,
 };
 
@@ -110,11 +109,12 @@ impl Writeback for Pages {
             .set_size(
                 &mut operation.workspace,
                 &mut map,
-                attributes.size,
-                end,
-                to_medium(inode.mtime()),
+                (attributes.size, end),
+                // The write has set the times.
+                &Change::none(),
             )
-            .map_err(errno)
+            .map_err(errno)?;
+        Ok(())
     }
 }
 

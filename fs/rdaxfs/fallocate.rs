@@ -14,11 +14,12 @@ use kernel_ext::fs::{
 use rdaxfs_core::{
     file::{Fallocate, FallocateRange},
     format::{BLOCK_SIZE, MAX_FILE_SIZE},
+    inode::Change,
 };
 
 use crate::{
     error::errno,
-    inode::refresh_blocks,
+    inode::set_blocks,
     iomap::Read,
     super_block::Rdaxfs,
     time::to_medium,
@@ -133,13 +134,16 @@ fn without_pages(
 
 /// Changes the file on the medium.
 fn change(inode: Locked<'_, Rdaxfs>, range: &FallocateRange) -> Result {
-    let now = inode.ctime();
+    // `modified` has said when.
+    let change = Change::modified(to_medium(inode.ctime()));
     let mut operation = inode.super_block().data().mounted.begin();
     let mut map = inode.data().map.write();
     let volume = operation.volume;
     let done = volume
-        .fallocate(&mut operation.workspace, &mut map, range, to_medium(now))
+        .fallocate(&mut operation.workspace, &mut map, range, &change)
         .map_err(errno);
-    refresh_blocks(&inode, volume, &map)?;
-    done
+    // What has been done in part counts, too.
+    let attributes = volume.attributes(&map).map_err(errno)?;
+    set_blocks(&inode, attributes.blocks);
+    done.map(|_| ())
 }

@@ -24,11 +24,10 @@ use kernel_ext::{
 };
 
 use crate::{
-    buffered, fallocate,
+    append, buffered, fallocate,
     iomap::{Read, Write},
     mmap,
     super_block::Rdaxfs,
-    truncate::commit_size,
 };
 
 /// The operations on open regular files.
@@ -115,26 +114,17 @@ fn write(
     from: &mut IovIterSource<'_>,
     inode: Locked<'_, Rdaxfs>,
 ) -> Result<usize> {
-    let start = kiocb.position();
-    let size = inode.size() as u64;
-    let grows = start.saturating_add(from.len() as u64) > size;
-    if !grows {
-        kiocb.modified(inode)?;
-    } else if kiocb.is_nowait() {
-        return Err(EAGAIN);
-    } else {
+    let end = kiocb.position().saturating_add(from.len() as u64);
+    if end > inode.size() as u64 {
+        if kiocb.is_nowait() {
+            return Err(EAGAIN);
+        }
         // The times are part of the transaction that commits the size.
         kiocb.file().remove_privileges()?;
+        return append::write(kiocb, from, inode);
     }
+    kiocb.modified(inode)?;
     let written = dax::io::write::<Write>(kiocb, from, inode)?;
-    let end = start + written as u64;
-    if end > size {
-        commit_size(inode, start, end)?;
-    } else {
-        pmem::fence();
-        if grows {
-            kiocb.modified(inode)?;
-        }
-    }
+    pmem::fence();
     Ok(written)
 }

@@ -10,7 +10,7 @@ use core::{
 use kernel::{
     prelude::*,
     str::{CStr, CString},
-    sync::aref::ARef,
+    sync::{aref::ARef, new_mutex, Mutex},
 };
 use kernel_ext::{
     fs::{
@@ -27,10 +27,10 @@ use kernel_ext::{
 use rdaxfs_core::{
     format::{Time, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG},
     inode::{Attributes as CoreAttributes, MapState, XattrState},
-    volume::Volume,
 };
 
 use crate::{
+    append::Append,
     attr::AttributeOperations,
     buffered,
     dir::Directory,
@@ -39,7 +39,6 @@ use crate::{
     flags::{dax_flag, vfs_flags},
     iomap,
     namei::DirectoryOperations,
-    platform::Platform,
     super_block::Rdaxfs,
     symlink,
     time::from_medium,
@@ -65,6 +64,9 @@ pub(crate) struct InodeData {
     flags: AtomicU32,
     /// The project. Changes under `i_rwsem`.
     project: AtomicU32,
+    /// The write that makes the file longer, if there is one. Taken before the map lock.
+    #[pin]
+    pub(crate) append: Mutex<Option<Append>>,
     /// Tasks may have zeros mapped where the file has blocks by now.
     pub(crate) zeros_may_be_mapped: AtomicBool,
 }
@@ -228,23 +230,14 @@ fn new_data(
         target,
         flags: AtomicU32::new(flags),
         project: AtomicU32::new(project),
+        append <- new_mutex!(None, "rdaxfs_append"),
         zeros_may_be_mapped: AtomicBool::new(false),
     })
 }
 
-/// Updates what the VFS knows of the blocks of a file, whose map lock is held exclusively.
-///
-/// # Errors
-///
-/// `EIO`, `EUCLEAN`.
-pub(crate) fn refresh_blocks(
-    inode: &Inode<Rdaxfs>,
-    volume: &Volume<Platform>,
-    map: &MapState,
-) -> Result {
-    let attributes = volume.attributes(map).map_err(errno)?;
-    inode.set_sectors(attributes.blocks.saturating_mul(SECTORS_PER_BLOCK));
-    Ok(())
+/// Updates what the VFS knows of the blocks of an inode, whose map lock is held exclusively.
+pub(crate) fn set_blocks(inode: &Inode<Rdaxfs>, blocks: u64) {
+    inode.set_sectors(blocks.saturating_mul(SECTORS_PER_BLOCK));
 }
 
 /// Updates what the VFS knows of a directory's size. The map lock is held.

@@ -14,13 +14,13 @@ use kernel_ext::fs::{
     Inode, SuperBlock,
 };
 use rdaxfs_core::{
-    file::{Mapping, State},
+    file::{Mapping, State, Writable},
     format::{BLOCK_SIZE, MAX_FILE_SIZE},
-    inode::MapState,
+    inode::{Change, MapState},
     volume::Volume,
 };
 
-use crate::{error::errno, inode::refresh_blocks, platform::Platform, super_block::Rdaxfs};
+use crate::{error::errno, inode::set_blocks, platform::Platform, super_block::Rdaxfs};
 
 /// For what only reads: what the file is.
 pub(crate) struct Read;
@@ -61,7 +61,7 @@ fn look_up(inode: &Inode<Rdaxfs>, request: &Request, pages: Pages) -> Result<Map
 }
 
 /// The answer that a mapping is.
-fn answer(mapping: Mapping, is_new: bool) -> Iomap {
+pub(crate) fn answer(mapping: Mapping, is_new: bool) -> Iomap {
     Iomap {
         offset: mapping.page * BLOCK_SIZE,
         len: mapping.count * BLOCK_SIZE,
@@ -122,11 +122,16 @@ fn make_writable(inode: &Inode<Rdaxfs>, pages: Pages) -> Result<Iomap> {
     let mut map = data.map.write();
     let volume = operation.volume;
     let before = unwritten_at(volume, &map, first)?;
-    let (mapping, is_new) = volume
-        .map_for_write(&mut operation.workspace, &mut map, first, count)
+    let pages = (first, count);
+    let Writable {
+        mapping,
+        new: is_new,
+        changed,
+    } = volume
+        .map_for_write(&mut operation.workspace, &mut map, pages, &Change::none())
         .map_err(errno)?;
-    if is_new {
-        refresh_blocks(inode, volume, &map)?;
+    if let Some(changed) = changed {
+        set_blocks(inode, changed.blocks);
     }
     if let Some((start, end)) = before {
         // Without a block for a longer list of extents, the core makes all of an unwritten extent writable.

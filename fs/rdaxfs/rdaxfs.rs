@@ -22,6 +22,7 @@
 //! | `acl` | access control lists |
 //! | `export` | file handles |
 //! | `file` | open files: reads, writes, lseek(2), fsync(2) |
+//! | `append` | writes that make a file longer |
 //! | `iomap` | where the bytes of a file are |
 //! | `mmap` | mappings and their faults |
 //! | `truncate` | the size of a file |
@@ -38,6 +39,7 @@ use kernel::prelude::*;
 use kernel_ext::fs::Registration;
 
 mod acl;
+mod append;
 mod attr;
 mod buffered;
 mod dir;

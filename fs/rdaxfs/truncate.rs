@@ -11,11 +11,11 @@ use kernel_ext::fs::{
     iomap::{buffered::zero_range, Operations},
     Inode,
 };
-use rdaxfs_core::format::BLOCK_SIZE;
+use rdaxfs_core::{format::BLOCK_SIZE, inode::Change};
 
 use crate::{
     error::errno,
-    inode::refresh_blocks,
+    inode::set_blocks,
     iomap::{Read, Write},
     super_block::Rdaxfs,
     time::to_medium,
@@ -37,16 +37,16 @@ pub(crate) fn commit_size(inode: Locked<'_, Rdaxfs>, start: u64, end: u64) -> Re
             .set_size(
                 &mut operation.workspace,
                 &mut map,
-                start,
-                end,
-                to_medium(now),
+                (start, end),
+                &Change::modified(to_medium(now)),
             )
             .map_err(errno)
     };
     match committed {
-        Ok(()) => {
+        Ok(changed) => {
+            set_blocks(&inode, changed.blocks);
             inode.set_mtime(now);
-            inode.set_size(end as i64);
+            inode.set_size(changed.size as i64);
             Ok(())
         }
         Err(error) => {
@@ -129,13 +129,23 @@ pub(crate) fn prepare_cached_size(inode: Locked<'_, Rdaxfs>, size: u64) -> Resul
 
 /// Changes the size on the medium.
 fn change_size(inode: Locked<'_, Rdaxfs>, size: u64) -> Result {
+    let before = inode.ctime();
     let now = inode.set_ctime_current();
     let mut operation = inode.super_block().data().mounted.begin();
     let mut map = inode.data().map.write();
-    let volume = operation.volume;
-    volume
-        .truncate(&mut operation.workspace, &mut map, size, to_medium(now))
-        .map_err(errno)?;
-    inode.set_mtime(now);
-    refresh_blocks(&inode, volume, &map)
+    let change = Change::modified(to_medium(now));
+    let done = operation
+        .volume
+        .truncate(&mut operation.workspace, &mut map, size, &change);
+    match done {
+        Ok(changed) => {
+            set_blocks(&inode, changed.blocks);
+            inode.set_mtime(now);
+            Ok(())
+        }
+        Err(error) => {
+            inode.set_ctime(before);
+            Err(errno(error))
+        }
+    }
 }

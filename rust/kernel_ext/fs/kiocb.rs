@@ -63,6 +63,11 @@ impl<'a, T: FileSystem> Kiocb<'a, T> {
         self.raw.ki_pos as u64
     }
 
+    /// Says where it has got to.
+    pub fn set_position(&mut self, position: u64) {
+        self.raw.ki_pos = position as i64;
+    }
+
     /// Whether it may not wait (`RWF_NOWAIT`): what would have to is tried again with `EAGAIN`.
     #[inline]
     pub fn is_nowait(&self) -> bool {
