@@ -218,7 +218,7 @@ fn inodes_of(survey: &Survey, group: u32) -> impl Iterator<Item = (u64, &InodeIn
 
 /// The list of orphans and intents.
 fn judge_orphans(survey: &mut Survey, group: u32, header: &GroupHeader) {
-    let is_wanted = |inode: &Inode| inode.intent.get() != 0 || inode.links.get() == 0;
+    let is_wanted = |inode: &Inode| inode.intent().kind != 0 || inode.links.get() == 0;
     let wanted = inodes_of(survey, group).filter(|(_, info)| is_wanted(&info.inode));
     let links = |inode: &Inode| (inode.orphan_prev.get(), inode.orphan_next.get());
     let list = List {

@@ -6,9 +6,9 @@ use std::mem::offset_of;
 
 use rdaxfs_core::format::{
     block_offset, entry_type, group_metadata, group_start, inode_block, inode_number, inode_offset,
-    inode_slot, Extent, Inode, InodeChunk, Intent, Root, BLOCK_BYTES, CHUNK_FULL, CHUNK_SLOTS,
-    INODE_CHUNK_MAGIC, INODE_CRC, INODE_MAGIC, INODE_SIZE, MAX_FILE_SIZE, S_IFDIR, S_IFLNK, S_IFMT,
-    S_IFREG,
+    inode_slot, Extent, Inode, InodeChunk, Intent, IntentWords, Root, BLOCK_BYTES, CHUNK_FULL,
+    CHUNK_SLOTS, INODE_CHUNK_MAGIC, INODE_CRC, INODE_MAGIC, INODE_SIZE, MAX_FILE_SIZE, S_IFBLK,
+    S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG,
 };
 use rdaxfs_core::platform::{Digest, Medium, CACHE_LINE};
 use zerocopy::{FromZeros, IntoBytes};
@@ -401,10 +401,11 @@ fn add_inode<M: Medium + Digest>(image: &Image<'_, M>, survey: &mut Survey, inod
             ));
         }
     }
-    if inode.intent.get() != 0 && !can_be_finished(&inode) {
+    if inode.intent().kind != 0 && !can_be_finished(&inode) {
         let what = "has an intent that cannot be carried out; it is dropped";
-        let word = (base + offset_of!(Inode, intent) as u64, 0);
-        survey.add(Finding::words(Problem::Inode { ino, what }, vec![word]));
+        let at = base + offset_of!(Inode, intent) as u64;
+        let words = vec![(at, 0), (at + 8, 0)];
+        survey.add(Finding::words(Problem::Inode { ino, what }, words));
     }
     survey.inodes.insert(
         ino,
@@ -431,10 +432,10 @@ fn remove_inode(survey: &mut Survey, ino: u64, what: &'static str) {
 
 /// Whether an inode's intent is one that the core can carry out.
 fn can_be_finished(inode: &Inode) -> bool {
-    let range = inode.intent_range.get();
-    Intent::from_word(inode.intent.get()).is_some()
+    let IntentWords { kind, pages } = inode.intent();
+    Intent::from_number(kind).is_some()
         && inode.mode.get() & S_IFMT == S_IFREG
-        && range & 0xffff_ffff <= range >> 32
+        && pages[0] <= pages[1]
 }
 
 /// The blocks of a directory's tree: all but those of its attributes.
@@ -452,5 +453,6 @@ fn may_have(kind: u16, root: Root) -> bool {
         Root::ExtentTree { .. } => kind == S_IFREG,
         Root::Entries(len) => kind == S_IFDIR && len > 0,
         Root::DirectoryTree { .. } => kind == S_IFDIR,
+        Root::Device => matches!(kind, S_IFCHR | S_IFBLK),
     }
 }

@@ -239,7 +239,7 @@ fn judge_links(survey: &mut Survey, root: u64) {
     let mut findings = Vec::new();
     let mut gone = Vec::new();
     for (&ino, info) in &survey.inodes {
-        let links = info.inode.links.get();
+        let links = u64::from(info.inode.links.get());
         let is_directory = info.inode.mode.get() & S_IFMT == S_IFDIR;
         let names = info.names.len() as u64;
         let of_directory = 2 + subdirectories.get(&ino).copied().unwrap_or(0);

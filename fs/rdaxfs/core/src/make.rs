@@ -9,7 +9,8 @@ use crate::format::{
     block_offset, group_bitmap, group_body, group_header, group_metadata, group_start, groups_of,
     inode_number, inode_offset, GroupHeader, Inode, InodeChunk, Root, Superblock, Time, BLOCK_SIZE,
     CHUNK_BLOCKS, GROUP_BLOCKS, GROUP_CHUNKS, GROUP_CRC, GROUP_MAGIC, INODE_CHUNK_MAGIC, INODE_CRC,
-    INODE_MAGIC, MAX_BLOCKS, MAX_SLOTS, MIN_BLOCKS, STATE_CLEAN, SUPER_CRC, SUPER_MAGIC, S_IFDIR,
+    INODE_MAGIC, INODE_SIZE, MAX_BLOCKS, MAX_SLOTS, MIN_BLOCKS, STATE_CLEAN, SUPER_CRC,
+    SUPER_MAGIC, S_IFDIR,
 };
 use crate::platform::{Digest, Stores};
 use crate::{Error, Result};
@@ -154,6 +155,7 @@ fn superblock(digest: &impl Digest, options: &Options, root: u64, free: u64) -> 
     superblock.slots = U32::new(options.slots);
     superblock.slots_at = U64::new(group_body(0));
     superblock.created = U64::new(options.now.0);
+    superblock.inode_size = U32::new(INODE_SIZE as u32);
     superblock.state = U64::new(STATE_CLEAN);
     superblock.free_blocks = U64::new(free);
     superblock.inodes = U64::new(1);
@@ -247,7 +249,7 @@ fn make_root(medium: &(impl Stores + Digest), options: &Options) -> Result<u64> 
     inode.mode.set(S_IFDIR | options.root_mode);
     inode.uid = U32::new(options.root_uid);
     inode.gid = U32::new(options.root_gid);
-    inode.links = U64::new(2);
+    inode.links = U32::new(2);
     inode.parent = U64::new(ino);
     inode.root = U64::new(Root::Empty.to_word());
     for time in [

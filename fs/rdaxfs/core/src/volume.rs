@@ -8,8 +8,8 @@ use zerocopy::IntoBytes;
 
 use crate::format::{
     block_offset, group_body, group_of, groups_of, inode_block, inode_slot, Superblock, Time,
-    BLOCK_SIZE, CHUNK_BLOCKS, GROUP_BLOCKS, MAX_BLOCKS, MAX_SLOTS, MIN_BLOCKS, SUPER_CRC,
-    SUPER_MAGIC,
+    BLOCK_SIZE, CHUNK_BLOCKS, GROUP_BLOCKS, INODE_SIZE, MAX_BLOCKS, MAX_SLOTS, MIN_BLOCKS,
+    SUPER_CRC, SUPER_MAGIC,
 };
 use crate::journal;
 use crate::platform::{Digest, Medium, Platform};
@@ -276,6 +276,9 @@ pub fn read_superblock(medium: &(impl Medium + Digest), block: u64) -> Result<Su
         return Err(Error::NotSupported);
     }
     judge(&superblock, medium.len())?;
+    if u64::from(superblock.inode_size.get()) != INODE_SIZE {
+        return Err(Error::NotSupported);
+    }
     Ok(superblock)
 }
 
@@ -292,12 +295,25 @@ fn judge(superblock: &Superblock, len: u64) -> Result {
         && slots_end <= (blocks - 1).min(GROUP_BLOCKS)
         && is_inode_number(superblock.root.get(), blocks)
         && !(slots_at..slots_end).contains(&inode_block(superblock.root.get()))
-        && u64::from(superblock.align_offset.get()) < CHUNK_BLOCKS;
+        && u64::from(superblock.align_offset.get()) < CHUNK_BLOCKS
+        && is_inode_size(superblock.inode_size.get())
+        && matches!(superblock.bad_blocks.get(), ino if ino == 0 || is_inode_number(ino, blocks))
+        && retired_fit(superblock.retired_slots.get(), slots);
     if good {
         Ok(())
     } else {
         Err(Error::Corrupt)
     }
+}
+
+/// Whether inodes can be so long: a chunk holds its header and at least one.
+fn is_inode_size(size: u32) -> bool {
+    size.is_power_of_two() && (INODE_SIZE..BLOCK_SIZE).contains(&u64::from(size))
+}
+
+/// Whether only slots that there are have been retired.
+fn retired_fit(retired: u64, slots: u64) -> bool {
+    slots >= 64 || retired >> slots == 0
 }
 
 /// Whether a number can be an inode's of a volume of so many blocks, of which the last one is the copy of the

@@ -59,16 +59,17 @@ macro_rules! fields {
 fn the_documentation_has_the_fields() {
     let structures = [
         fields!(Superblock: magic crc compat ro_compat incompat uuid label blocks root hash_key
-            align_offset slots slots_at created reserved state free_blocks inodes mounted mounts
-            reserved_state),
+            align_offset slots slots_at created inode_size reserved_size bad_blocks retired_slots
+            reserved state free_blocks inodes mounted mounts errors error_kind first_error
+            last_error),
         fields!(GroupHeader: magic crc group uuid reserved free free_chunks inode_chunks orphans
             inodes reserved_words),
         fields!(RecordHeader: sequence crc count),
         fields!(RecordEntry: offset value),
         fields!(InodeChunk: magic crc block used next prev reserved),
-        fields!(Inode: magic crc ino generation mode reserved uid gid project flags device btime
-            size links blocks atime mtime ctime parent xattrs orphan_next orphan_prev intent
-            intent_range root inline),
+        fields!(Inode: magic crc ino generation mode reserved uid gid project flags own_flags
+            reserved_flags btime xattrs size blocks mtime ctime links reserved_links root inline
+            atime parent orphan_next orphan_prev intent),
         fields!(ExtentRecord: page count block),
         fields!(NodeHeader: magic crc block owner generation level reserved low word more
             reserved_word),

@@ -84,7 +84,9 @@ fn home_of<P: Platform>(volume: &Volume<P>, tree: &Tree, page: u64) -> Result<Cu
                 ..inline(count)
             })
         }
-        Root::Target(_) | Root::Entries(_) | Root::DirectoryTree { .. } => Err(Error::Invalid),
+        Root::Target(_) | Root::Entries(_) | Root::DirectoryTree { .. } | Root::Device => {
+            Err(Error::Invalid)
+        }
     }
 }
 

@@ -2,14 +2,12 @@
 
 //! Takes blocks for pages that have none.
 
-use core::mem::offset_of;
-
 use super::claim::MAX_TRIES;
 use super::{check_pages, count_blocks, extents_of, Changed, Mapping, MAX_STEP};
 use crate::alloc::{allocate, settle_claim, Reach, Request, Reservation};
 use crate::extents::{edit, find, Cursor};
-use crate::format::{block_offset, group_of, inode_block, Extent, Inode, BLOCK_SIZE, CHUNK_BLOCKS};
-use crate::inode::{set_attributes, Change, MapState};
+use crate::format::{block_offset, group_of, inode_block, Extent, BLOCK_SIZE, CHUNK_BLOCKS};
+use crate::inode::{intent_of, set_attributes, Change, MapState};
 use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::tree::{NodeBlocks, Scratch, Tree};
@@ -255,7 +253,7 @@ impl<P: Platform> Volume<P> {
 
     /// Does what an earlier operation has left to do, which failed.
     pub(super) fn complete(&self, workspace: &mut Workspace, map: &mut MapState) -> Result {
-        if self.field(map, offset_of!(Inode, intent))? == 0 {
+        if intent_of(self, map.ino)?.kind == 0 {
             return Ok(());
         }
         self.resume(workspace, map)

@@ -8,8 +8,8 @@ use super::perform::{Job, Record};
 use super::Head;
 use crate::alloc::free_run;
 use crate::extents::MAX_PAGES;
-use crate::format::{Inode, Intent, Root, XattrRoot};
-use crate::inode::{free_inode, inode_word, is_listed, remove_orphan, MapState};
+use crate::format::{links_of, Inode, Intent, IntentWords, Root, XattrRoot};
+use crate::inode::{free_inode, inode_word, intent_of, is_listed, remove_orphan, MapState};
 use crate::platform::Platform;
 use crate::source::Source;
 use crate::volume::Volume;
@@ -32,13 +32,13 @@ impl<P: Platform> Volume<P> {
     pub fn finish(&self, workspace: &mut Workspace, map: &mut MapState) -> Result {
         self.check_writable()?;
         self.complete(workspace, map)?;
-        if self.field(map, offset_of!(Inode, links))? != 0 {
+        if links_of(self.field(map, offset_of!(Inode, links))?) != 0 {
             return Ok(());
         }
         self.close(map);
         let root = Root::from_word(self.field(map, offset_of!(Inode, root))?);
         match root.ok_or(Error::Corrupt)? {
-            Root::Empty | Root::Target(_) | Root::Entries(0) => {}
+            Root::Empty | Root::Target(_) | Root::Entries(0) | Root::Device => {}
             Root::Extents(_) | Root::ExtentTree { .. } => {
                 let job = Job {
                     intent: Intent::Free,
@@ -68,14 +68,13 @@ impl<P: Platform> Volume<P> {
     /// Goes on with the inode's intent.
     pub(super) fn resume(&self, workspace: &mut Workspace, map: &mut MapState) -> Result {
         self.check_writable()?;
-        let intent = Intent::from_word(self.field(map, offset_of!(Inode, intent))?);
-        let range = self.field(map, offset_of!(Inode, intent_range))?;
-        let (first, last) = (range & 0xffff_ffff, range >> 32);
+        let IntentWords { kind, pages } = intent_of(self, map.ino)?;
+        let [first, last, _] = pages.map(u64::from);
         if first > last {
             return Err(Error::Corrupt);
         }
         let job = Job {
-            intent: intent.ok_or(Error::Corrupt)?,
+            intent: Intent::from_number(kind).ok_or(Error::Corrupt)?,
             pages: first..last + 1,
             record: Record::Done,
         };

@@ -7,8 +7,8 @@ use core::ops::Range;
 
 use super::free::{free_step, unwrite_step, Effort};
 use super::{extents_of, Changed, Head};
-use crate::format::{Inode, Intent};
-use crate::inode::{add_orphan, inode_word, is_listed, remove_orphan, MapState};
+use crate::format::{links_of, Inode, Intent, IntentWords};
+use crate::inode::{add_orphan, inode_word, is_listed, remove_orphan, store_intent, MapState};
 use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::source::Source;
@@ -111,12 +111,11 @@ struct Stage<'j> {
 
 fn set_intent<P: Platform>(tx: &mut Transaction<'_, P>, ino: u64, job: &Job) -> Result {
     let last = job.pages.end.saturating_sub(1);
-    let range = job.pages.start & 0xffff_ffff | last << 32;
-    tx.set(inode_word(ino, offset_of!(Inode, intent_range)), range)?;
-    tx.set(
-        inode_word(ino, offset_of!(Inode, intent)),
-        job.intent as u64,
-    )?;
+    let intent = IntentWords {
+        kind: job.intent as u32,
+        pages: [job.pages.start as u32, last as u32, 0],
+    };
+    store_intent(tx, ino, intent)?;
     if !is_listed(tx, ino)? {
         add_orphan(tx, ino)?;
     }
@@ -124,10 +123,9 @@ fn set_intent<P: Platform>(tx: &mut Transaction<'_, P>, ino: u64, job: &Job) -> 
 }
 
 fn clear_intent<P: Platform>(tx: &mut Transaction<'_, P>, ino: u64) -> Result {
-    tx.set(inode_word(ino, offset_of!(Inode, intent)), 0)?;
-    tx.set(inode_word(ino, offset_of!(Inode, intent_range)), 0)?;
+    store_intent(tx, ino, IntentWords::default())?;
     let links = tx.word(inode_word(ino, offset_of!(Inode, links)))?;
-    if links != 0 && is_listed(tx, ino)? {
+    if links_of(links) != 0 && is_listed(tx, ino)? {
         remove_orphan(tx, ino)?;
     }
     Ok(())

@@ -65,13 +65,14 @@ pub struct InodeChunk {
     pub reserved: [U64; 27],
 }
 
-/// An inode. `magic` to `btime` change together with `crc`; the rest are words of their own.
+/// An inode. `magic` to `btime` change together with `crc`; the rest are words of their own. What an
+/// append changes is in one line: `size` to the first extent of `inline`.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Inode {
     /// [`INODE_MAGIC`].
     pub magic: U32,
-    /// CRC-32C of the bytes from `ino` to before `size`.
+    /// CRC-32C of the bytes from `ino` to before `xattrs`.
     pub crc: U32,
     /// This inode's number.
     pub ino: U64,
@@ -89,43 +90,57 @@ pub struct Inode {
     pub project: U32,
     /// `FS_*_FL` of `include/uapi/linux/fs.h`.
     pub flags: U32,
-    /// A device's major number in the upper 32 bits, its minor number in the lower.
-    pub device: U64,
+    /// Flags of rdaxfs's own; none is defined yet.
+    pub own_flags: U32,
+    /// Zero.
+    pub reserved_flags: U32,
     /// When the inode was made, as [`Time`](super::Time).
     pub btime: U64,
+    /// Extended attributes: [`XattrRoot`](super::XattrRoot); 0: none. Under the attributes' lock.
+    pub xattrs: U64,
     /// The file's size in bytes; of a directory 0 or the length of its blocks.
     pub size: U64,
-    /// The number of names; of a directory 2 and its subdirectories; 0: an orphan.
-    pub links: U64,
     /// The blocks that belong to the inode: data, extent and directory nodes, attributes.
     pub blocks: U64,
-    /// Last access, as [`Time`](super::Time).
-    pub atime: U64,
-    /// Last change of the contents.
+    /// Last change of the contents, as [`Time`](super::Time).
     pub mtime: U64,
     /// Last change of the inode.
     pub ctime: U64,
+    /// The number of names; of a directory 2 and its subdirectories; 0: an orphan.
+    pub links: U32,
+    /// Zero, and kept by those who change `links`, which is in the same word.
+    pub reserved_links: U32,
+    /// What `inline` or the blocks hold: [`Root`](super::Root).
+    pub root: U64,
+    /// Extents, a target, entries or a device's number, as `root` says.
+    pub inline: [u8; INLINE_BYTES],
+    /// Last access, as [`Time`](super::Time).
+    pub atime: U64,
     /// Of a directory: its parent.
     pub parent: U64,
-    /// Extended attributes: [`XattrRoot`](super::XattrRoot); 0: none. Under the attributes' lock.
-    pub xattrs: U64,
     /// The next inode on the group's list of orphans and intents; under the group's lock.
     pub orphan_next: U64,
     /// The previous one; the inode's own number if it is listed as the first; 0: not listed.
     pub orphan_prev: U64,
-    /// What an intent still has to do: [`Intent`](super::Intent); 0: nothing.
-    pub intent: U64,
-    /// The pages of the intent: the first in the lower 32 bits, the last in the upper.
-    pub intent_range: U64,
-    /// What `inline` or the blocks hold: [`Root`](super::Root).
-    pub root: U64,
-    /// Extents, a target or entries, as `root` says.
-    pub inline: [u8; INLINE_BYTES],
+    /// What is still to do, and for which pages: [`IntentWords`].
+    pub intent: [U64; 2],
 }
 
 /// The bytes that [`Inode::crc`] covers.
 pub const INODE_CRC: core::ops::Range<usize> =
-    core::mem::offset_of!(Inode, ino)..core::mem::offset_of!(Inode, size);
+    core::mem::offset_of!(Inode, ino)..core::mem::offset_of!(Inode, xattrs);
+
+/// What a word that has [`Inode::links`] says of them.
+#[must_use]
+pub const fn links_of(word: u64) -> u32 {
+    word as u32
+}
+
+/// A word that has [`Inode::links`], with so many.
+#[must_use]
+pub const fn with_links(word: u64, links: u32) -> u64 {
+    word & !0xffff_ffff | links as u64
+}
 
 const _: () = assert!(size_of::<InodeChunk>() == INODE_SIZE as usize);
 const _: () = assert!(size_of::<Inode>() == INODE_SIZE as usize);
@@ -168,13 +183,52 @@ pub enum Intent {
 }
 
 impl Intent {
-    /// The intent that [`Inode::intent`] says.
+    /// The intent with that number.
     #[must_use]
-    pub const fn from_word(word: u64) -> Option<Self> {
-        match word {
+    pub const fn from_number(number: u32) -> Option<Self> {
+        match number {
             1 => Some(Self::Free),
             2 => Some(Self::Unwrite),
             _ => None,
         }
+    }
+}
+
+/// The words [`Inode::intent`]: which [`Intent`], and up to three numbers of pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IntentWords {
+    /// Which [`Intent`]; 0: there is nothing to do.
+    pub kind: u32,
+    /// The pages that it is about: the first and the last one; the third is for intents that move pages.
+    pub pages: [u32; 3],
+}
+
+impl IntentWords {
+    /// The words.
+    #[must_use]
+    pub const fn to_words(self) -> [u64; 2] {
+        let [first, second, third] = self.pages;
+        [
+            self.kind as u64 | (first as u64) << 32,
+            second as u64 | (third as u64) << 32,
+        ]
+    }
+
+    /// What two words say.
+    #[must_use]
+    pub const fn from_words([one, two]: [u64; 2]) -> Self {
+        Self {
+            kind: one as u32,
+            pages: [(one >> 32) as u32, two as u32, (two >> 32) as u32],
+        }
+    }
+}
+
+impl Inode {
+    /// What is still to do.
+    #[must_use]
+    pub const fn intent(&self) -> IntentWords {
+        let [one, two] = &self.intent;
+        IntentWords::from_words([one.get(), two.get()])
     }
 }

@@ -98,6 +98,9 @@ pub enum Root {
     Extents(u8),
     /// Directory entries of so many bytes, in the inode.
     Entries(u8),
+    /// A device's number, in the inode: the major number in the upper 32 bits of the first word, the minor
+    /// number in the lower.
+    Device,
     /// A tree of extents: its root, and the root's level.
     ExtentTree {
         /// The root's block.
@@ -124,6 +127,7 @@ impl Root {
             Self::Extents(count) => 2 | (count as u64) << 8,
             Self::Entries(len) => 3 | (len as u64) << 8,
             Self::ExtentTree { block, level } => 4 | ((level & 15) as u64) << 4 | block << 16,
+            Self::Device => 6,
             Self::DirectoryTree { block, level } => 5 | ((level & 15) as u64) << 4 | block << 16,
         }
     }
@@ -143,6 +147,7 @@ impl Root {
             }
             4 if level as u32 <= MAX_DEPTH => Some(Self::ExtentTree { block, level }),
             5 if level as u32 <= MAX_DEPTH => Some(Self::DirectoryTree { block, level }),
+            6 if word == 6 => Some(Self::Device),
             _ => None,
         }
     }

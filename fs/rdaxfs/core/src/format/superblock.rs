@@ -53,8 +53,16 @@ pub struct Superblock {
     pub slots_at: U64,
     /// When the volume was made, as [`Time`](super::Time).
     pub created: U64,
+    /// The length of an inode in bytes: [`INODE_SIZE`](super::INODE_SIZE).
+    pub inode_size: U32,
     /// Zero.
-    pub reserved: [U64; 8],
+    pub reserved_size: U32,
+    /// The inode that owns the blocks which must not be used; 0: there is none.
+    pub bad_blocks: U64,
+    /// Bit `n`: journal slot `n` cannot be written any more and is not used. What it holds is no record.
+    pub retired_slots: U64,
+    /// Zero.
+    pub reserved: [U64; 5],
     /// [`STATE_CLEAN`], [`STATE_MOUNTED`] or [`STATE_DAMAGED`]; a single store.
     pub state: U64,
     /// Free blocks when the volume was unmounted; only while `state` is clean.
@@ -65,8 +73,42 @@ pub struct Superblock {
     pub mounted: U64,
     /// How often it was mounted for writing.
     pub mounts: U64,
-    /// Zero.
-    pub reserved_state: [U64; 3],
+    /// How many errors have been met since fsck last looked.
+    pub errors: U32,
+    /// What the last one was: [`ErrorKind`].
+    pub error_kind: U32,
+    /// When the first one was met, as [`Time`](super::Time); only if there was one.
+    pub first_error: U64,
+    /// When the last one was met.
+    pub last_error: U64,
+}
+
+/// What an error was that [`Superblock::errors`] counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum ErrorKind {
+    /// Metadata does not say what it must.
+    Corrupt = 1,
+    /// Metadata cannot be read.
+    Unreadable = 2,
+    /// Metadata cannot be written.
+    Unwritable = 3,
+    /// A journal slot has been retired.
+    Journal = 4,
+}
+
+impl ErrorKind {
+    /// The kind that [`Superblock::error_kind`] says.
+    #[must_use]
+    pub const fn from_number(number: u32) -> Option<Self> {
+        match number {
+            1 => Some(Self::Corrupt),
+            2 => Some(Self::Unreadable),
+            3 => Some(Self::Unwritable),
+            4 => Some(Self::Journal),
+            _ => None,
+        }
+    }
 }
 
 /// The bytes that [`Superblock::crc`] covers.

@@ -72,9 +72,9 @@ impl Attributes {
             gid: inode.gid.get(),
             project: inode.project.get(),
             flags: inode.flags.get(),
-            device: inode.device.get(),
+            device: device_of(inode),
             size: inode.size.get(),
-            links: inode.links.get(),
+            links: u64::from(inode.links.get()),
             blocks: inode.blocks.get(),
             atime: Time(inode.atime.get()),
             mtime: Time(inode.mtime.get()),
@@ -82,7 +82,7 @@ impl Attributes {
             btime: Time(inode.btime.get()),
             parent: inode.parent.get(),
             has_xattrs: inode.xattrs.get() != 0,
-            has_intent: inode.intent.get() != 0,
+            has_intent: inode.intent().kind != 0,
         })
     }
 
@@ -96,6 +96,17 @@ impl Attributes {
     #[must_use]
     pub const fn is_file(&self) -> bool {
         self.mode & S_IFMT == S_IFREG
+    }
+}
+
+/// The number of the device that an inode is; 0 if it is none.
+fn device_of(inode: &Inode) -> u64 {
+    match (
+        Root::from_word(inode.root.get()),
+        inode.inline.first_chunk(),
+    ) {
+        (Some(Root::Device), Some(&number)) => u64::from_le_bytes(number),
+        _ => 0,
     }
 }
 

@@ -5,6 +5,7 @@
 mod allocate;
 mod attributes;
 mod changed;
+mod intent;
 mod open;
 mod orphans;
 mod state;
@@ -13,6 +14,7 @@ pub(crate) use allocate::{allocate_inode, free_inode};
 pub(crate) use attributes::set_attributes;
 pub use attributes::{Attributes, Change};
 pub use changed::Changed;
+pub(crate) use intent::{intent_of, store_intent};
 pub(crate) use open::inode_word;
 pub(crate) use orphans::{add_new_orphan, add_orphan, is_listed, remove_orphan};
 pub use state::{MapState, XattrState};

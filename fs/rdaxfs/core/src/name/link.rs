@@ -6,10 +6,12 @@ use core::mem::offset_of;
 
 use super::changes::Changes;
 use super::entry::NewEntry;
-use super::words::{add_links, changed, check_directory, drop_name, is_directory, links, modified};
+use super::words::{
+    add_links, changed, check_directory, drop_name, is_directory, links, modified, set_links,
+};
 use crate::directory::{directory_of, drop_empty_leaf, remove, search, settle, Found, Name};
 use crate::format::{entry_type, Inode, Time};
-use crate::inode::{inode_word, is_listed, remove_orphan, Changed, MapState};
+use crate::inode::{inode_word, intent_of, is_listed, remove_orphan, Changed, MapState};
 use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::source::Source;
@@ -42,8 +44,7 @@ impl<P: Platform> Volume<P> {
             now,
             false,
             |tx, ino, changes| {
-                let intent = tx.word(inode_word(ino, offset_of!(Inode, intent)))?;
-                if links(tx, ino)? == 0 && intent == 0 {
+                if links(tx, ino)? == 0 && intent_of(tx, ino)?.kind == 0 {
                     if !is_listed(tx, ino)? {
                         return Err(Error::Corrupt);
                     }
@@ -84,7 +85,7 @@ impl<P: Platform> Volume<P> {
                     return Ok(());
                 }
                 changes.inode.links = Some(1);
-                tx.set(inode_word(ino, offset_of!(Inode, links)), 1)
+                set_links(tx, ino, 1)
             },
         )
     }

@@ -8,7 +8,7 @@ use zerocopy::little_endian::U64;
 use zerocopy::{FromZeros, IntoBytes};
 
 use crate::format::{
-    group_of, inode_block, inode_offset, Inode, Time, GROUP_BLOCKS, INODE_CRC, INODE_MAGIC,
+    group_of, inode_block, inode_offset, Inode, Root, Time, GROUP_BLOCKS, INODE_CRC, INODE_MAGIC,
     S_IFBLK, S_IFCHR, S_IFDIR, S_IFMT,
 };
 use crate::inode::allocate_inode;
@@ -82,7 +82,12 @@ impl NewInode<'_> {
         inode.gid.set(self.gid);
         inode.project.set(self.project);
         inode.flags.set(self.flags);
-        inode.device.set(self.device);
+        if matches!(self.kind(), S_IFCHR | S_IFBLK) {
+            inode.root.set(Root::Device.to_word());
+            if let Some(number) = inode.inline.first_chunk_mut() {
+                *number = self.device.to_le_bytes();
+            }
+        }
         inode.links.set(1);
         inode.blocks.set(blocks);
         inode.xattrs.set(xattrs);

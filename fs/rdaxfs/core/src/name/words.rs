@@ -4,7 +4,7 @@
 
 use core::mem::offset_of;
 
-use crate::format::{Inode, Time, MAX_LINKS, S_IFDIR, S_IFMT};
+use crate::format::{links_of, with_links, Inode, Time, MAX_LINKS, S_IFDIR, S_IFMT};
 use crate::inode::{add_orphan, inode_word, is_listed, MapState};
 use crate::journal::Transaction;
 use crate::platform::Platform;
@@ -13,7 +13,16 @@ use crate::{Error, Result};
 
 /// The number of links of an inode.
 pub(super) fn links(source: &impl Source, ino: u64) -> Result<u64> {
-    source.word(inode_word(ino, offset_of!(Inode, links)))
+    let word = source.word(inode_word(ino, offset_of!(Inode, links)))?;
+    Ok(u64::from(links_of(word)))
+}
+
+/// Changes the number of links of an inode.
+pub(super) fn set_links<P: Platform>(tx: &mut Transaction<'_, P>, ino: u64, links: u64) -> Result {
+    let at = inode_word(ino, offset_of!(Inode, links));
+    let links = u32::try_from(links).map_err(|_| Error::Corrupt)?;
+    let word = with_links(tx.word(at)?, links);
+    tx.set(at, word)
 }
 
 /// Whether an inode is a directory.
@@ -55,7 +64,7 @@ pub(super) fn add_links<P: Platform>(
     if now > MAX_LINKS && more > 0 {
         return Err(Error::TooManyLinks);
     }
-    tx.set(inode_word(ino, offset_of!(Inode, links)), now)?;
+    set_links(tx, ino, now)?;
     Ok(now)
 }
 
@@ -70,7 +79,7 @@ pub(super) fn drop_name<P: Platform>(
     let before = links(tx, ino)?;
     let lost = if directory { before } else { 1 };
     let left = before.checked_sub(lost).ok_or(Error::Corrupt)?;
-    tx.set(inode_word(ino, offset_of!(Inode, links)), left)?;
+    set_links(tx, ino, left)?;
     // It may be there for what else is left to do.
     if left == 0 && !is_listed(tx, ino)? {
         add_orphan(tx, ino)?;
