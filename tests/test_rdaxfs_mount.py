@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """rdaxfs: mounting, what is refused and with which words, and what a mount leaves behind: nothing."""
 
+import errno
 import os
 import subprocess
 
@@ -141,10 +142,51 @@ def a_damaged_superblock_names_fsck(t):
         first = bytearray(io.read(0, BLOCK))
         first[40] ^= 1
         io.write(0, bytes(first))
-    refused(t, t.disk.node, "fsck.rdaxfs")
+    t.expect_log("mounted read-only from the copy of the superblock; run fsck.rdaxfs")
+    done = rdaxfs.attempt_mount(t.disk.node, DIRECTORY)
+    check.equal(done.returncode, 0, f"mounts from the copy: {done.stderr}")
+    with check.fails(errno.EROFS):
+        os.mkdir(f"{DIRECTORY}/more")
+    shell.run("umount", DIRECTORY)
+    with t.disk.open() as io:
+        check.equal(io.read(0, BLOCK), bytes(first), "the first superblock")
     with t.disk.open() as io:
         io.write(t.disk.bytes - BLOCK, bytes(first))
-    refused(t, t.disk.node, "fsck.rdaxfs")
+    refused(t, t.disk.node, "the superblock is damaged")
+    t.disk.wipe_ends()
+
+
+@case()
+def the_copy_of_another_time_is_not_taken(t):
+    """Another file system has the device now; the copy at its end is still there."""
+    rdaxfs.run("mkfs", "-f", "-q", t.disk.node)
+    with t.disk.open() as io:
+        last = io.read(t.disk.bytes - BLOCK, BLOCK)
+    shell.run("mkfs.ext4", "-q", "-F", t.disk.node)
+    with t.disk.open() as io:
+        io.write(t.disk.bytes - BLOCK, last)
+    refused(t, t.disk.node, "is not an rdaxfs volume")
+    refused(t, t.disk.node, "is not an rdaxfs volume", "ro")
+    t.disk.wipe_ends()
+
+
+@case()
+def the_copy_can_be_asked_for(t):
+    with Volume(t.disk.node) as volume:
+        (volume.directory / "kept").mkdir()
+    with t.disk.open() as io:
+        first = io.read(0, BLOCK)
+        io.write(0, bytes(BLOCK))
+    refused(t, t.disk.node, "is not an rdaxfs volume")
+    t.allow_log("mounted read-only from the copy")
+    volume = Volume(t.disk.node, "superblock=copy", make=False)
+    check.equal(os.listdir(volume.directory), ["kept"], "what is there")
+    with check.fails(errno.EROFS):
+        (volume.directory / "more").mkdir()
+    volume.unmount()
+    with t.disk.open() as io:
+        io.write(0, first)
+    volume.check()
     t.disk.wipe_ends()
 
 

@@ -45,6 +45,8 @@ pub(crate) struct Options {
     pub(crate) errors: Errors,
     /// `nouuid`: another volume of the same UUID may be mounted.
     pub(crate) nouuid: bool,
+    /// `superblock=copy`: the volume is mounted read-only from the copy of its superblock.
+    pub(crate) superblock_copy: bool,
     /// `guest_crash_only`: a device whose stores a host keeps in its page cache may be written.
     pub(crate) guest_crash_only: bool,
 }
@@ -55,6 +57,7 @@ const DAX_WORD: u8 = 1;
 const ERRORS: u8 = 2;
 const NOUUID: u8 = 3;
 const GUEST_CRASH_ONLY: u8 = 4;
+const SUPERBLOCK: u8 = 5;
 
 const DAX_INODE: i32 = 0;
 const DAX_ALWAYS: i32 = 1;
@@ -76,12 +79,21 @@ static ERRORS_WORDS: Constants<3> = Constants::new([
     Constant::new(c"panic", ERRORS_PANIC),
 ]);
 
-static TABLE: Table<5> = Table::new([
+const SUPERBLOCK_FIRST: i32 = 0;
+const SUPERBLOCK_COPY: i32 = 1;
+
+static SUPERBLOCK_WORDS: Constants<2> = Constants::new([
+    Constant::new(c"first", SUPERBLOCK_FIRST),
+    Constant::new(c"copy", SUPERBLOCK_COPY),
+]);
+
+static TABLE: Table<6> = Table::new([
     Parameter::flag(c"dax", DAX),
     Parameter::enumeration(c"dax", DAX_WORD, &DAX_WORDS),
     Parameter::enumeration(c"errors", ERRORS, &ERRORS_WORDS),
     Parameter::flag(c"nouuid", NOUUID),
     Parameter::flag(c"guest_crash_only", GUEST_CRASH_ONLY),
+    Parameter::enumeration(c"superblock", SUPERBLOCK, &SUPERBLOCK_WORDS),
 ]);
 
 /// The options that a mount takes.
@@ -102,6 +114,7 @@ impl Options {
             (ERRORS, ERRORS_PANIC) => self.errors = Errors::Panic,
             (ERRORS, _) => self.errors = Errors::RemountReadOnly,
             (NOUUID, _) => self.nouuid = true,
+            (SUPERBLOCK, word) => self.superblock_copy = word == SUPERBLOCK_COPY,
             (GUEST_CRASH_ONLY, _) => self.guest_crash_only = true,
             _ => return Err(context.invalid(fmt!("unknown option number {id}"))),
         }
@@ -122,6 +135,9 @@ impl Options {
         }
         if self.nouuid {
             seq_print!(file, ",nouuid");
+        }
+        if self.superblock_copy {
+            seq_print!(file, ",superblock=copy");
         }
         if self.guest_crash_only {
             seq_print!(file, ",guest_crash_only");

@@ -22,7 +22,8 @@ use rdaxfs_core::{
     format::{
         Superblock, Time, BLOCK_SIZE, MAX_FILE_SIZE, MAX_LINKS, MAX_NAME, STATE_CLEAN, SUPER_MAGIC,
     },
-    volume::{Access, Volume},
+    platform::Medium as _,
+    volume::{read_superblock, Access, Volume},
     Error as CoreError,
 };
 
@@ -91,7 +92,7 @@ impl FileSystem for Rdaxfs {
     ) -> Result<Pin<KBox<SuperData>>> {
         sb.set_block_size(BLOCK_SIZE as u32)?;
         let medium = Medium::new(map_device(sb, context, options)?);
-        let superblock = probe(sb, context, &medium)?;
+        let superblock = probe(sb, context, &medium, options)?;
         let uuid = Uuid(superblock.uuid);
         let claim = claim_uuid(sb, context, options, uuid)?;
         let volume = mount(sb, context, medium, &superblock)?;
@@ -226,12 +227,30 @@ fn map_device(
 }
 
 /// Reads the superblock, or says why the volume cannot be mounted.
+///
+/// The copy in the last block stands in, for a read-only mount, when the first one is damaged. Where the
+/// first block is something else, the copy may be that of a volume that is no more: it is taken only when
+/// it is asked for.
 fn probe(
-    sb: &NewSuperBlock<'_, Rdaxfs>,
+    sb: &mut NewSuperBlock<'_, Rdaxfs>,
     context: &FsContext<Rdaxfs>,
     medium: &Medium,
+    options: &Options,
 ) -> Result<Superblock> {
-    Volume::<Platform>::probe(medium).map_err(|error| {
+    let copy = (medium.len() / BLOCK_SIZE).saturating_sub(1);
+    let first = read_superblock(medium, 0);
+    let is_damaged = matches!(first, Err(CoreError::Corrupt | CoreError::Io));
+    if is_damaged || options.superblock_copy {
+        if let Ok(copy) = read_superblock(medium, copy) {
+            context.warn(fmt!(
+                "{}: mounted read-only from the copy of the superblock; run fsck.rdaxfs",
+                sb.id(),
+            ));
+            sb.set_read_only();
+            return Ok(copy);
+        }
+    }
+    first.map_err(|error| {
         match error {
             CoreError::Invalid => {
                 context.error(fmt!("{}: is not an rdaxfs volume", sb.id()));
