@@ -188,7 +188,7 @@ def names_damaged_files(t):
         with open(name, "r+b") as file:
             os.pwrite(file.fileno(), b"n" * PAGE, page * PAGE)
     text = rpmemctl.attempt("damage", place)
-    check.true("odd\ufffd\\u{1b}[31m" in text.stdout, text.stdout)
+    check.true("odd\\xff\\u{1b}[31m" in text.stdout, text.stdout)
     rpmemctl.answer("clear", t.disk.name, odd, 1)
     rpmemctl.answer("clear", t.disk.name, sectors[shared][0], "4K")
     text = rpmemctl.attempt("damage", place)

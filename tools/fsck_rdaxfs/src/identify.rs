@@ -8,7 +8,7 @@
 
 use anyhow::{anyhow, bail, Result};
 use rdaxfs_check::{choose_superblock, has_magic, superblock_by_copy, Finding};
-use rdaxfs_core::format::{Superblock, BLOCK_SIZE};
+use rdaxfs_core::format::{Superblock, BLOCK_BYTES, BLOCK_SIZE};
 use rdaxfs_core::platform::Medium;
 use rdaxfs_core::volume::read_superblock;
 use rdaxfs_host::{FileMedium, Trouble};
@@ -90,7 +90,8 @@ fn other_signature(arguments: &Arguments, medium: &FileMedium, is_ours: bool) ->
     if let Some(found) = find(medium, place) {
         return Some(found.to_string());
     }
-    if is_good {
+    // blkid fails where the first block cannot be read, and the kernel complains of its try.
+    if is_good || medium.read(0, &mut [0; BLOCK_BYTES]).is_err() {
         return None;
     }
     // Without blkid the table has to do: where the system starts, there may be no other program.
