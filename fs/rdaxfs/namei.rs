@@ -417,6 +417,8 @@ impl Operations for DirectoryOperations {
                     Renamed {
                         moved,
                         other: other_map,
+                        other_is_unused: false,
+                        whiteout: None,
                     },
                     mode,
                     to_medium(change.now),

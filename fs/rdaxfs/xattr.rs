@@ -117,15 +117,14 @@ pub(crate) fn set(
     let mut xattrs = inode.data().xattrs.write();
     let mut map = inode.data().map.write();
     let (volume, workspace) = (operation.volume, &mut operation.workspace);
-    let now = change.ctime.ok_or(EINVAL)?;
     match value {
         Some(value) => {
             let new = NewXattr { name, value };
-            volume.set_xattr(workspace, &mut xattrs, &mut map, &new, mode, now)
+            volume.set_xattr(workspace, &mut xattrs, &mut map, &new, mode, change)
         }
-        None => volume.remove_xattr(workspace, &mut xattrs, &mut map, name, now),
+        None => volume.remove_xattr(workspace, &mut xattrs, &mut map, name, change),
     }
-    .and_then(|()| volume.change(workspace, &mut map, change))
+    .map(drop)
     .map_err(errno)
 }
 

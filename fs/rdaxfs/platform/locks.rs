@@ -91,7 +91,7 @@ impl Locks for Platform {
     type Group<'a> = Guard<'a, GroupState, MutexBackend>;
     type Slot<'a> = Guard<'a, SlotState, MutexBackend>;
 
-    fn lock_group(&self, group: u32) -> Self::Group<'_> {
+    fn lock_group(&self, group: u32, _nth: usize) -> Self::Group<'_> {
         self.locks.groups.get(group).lock()
     }
 

@@ -131,8 +131,10 @@ pub trait Locks {
     where
         Self: 'a;
 
-    /// Waits for a group. `group` is below the volume's number of groups.
-    fn lock_group(&self, group: u32) -> Self::Group<'_>;
+    /// Waits for a group. `group` is below the volume's number of groups, and the caller holds `nth`
+    /// others, of lower numbers: a checker of locks can take that for a subclass of its lock. It is below
+    /// [`MAX_GROUPS`](crate::journal::MAX_GROUPS).
+    fn lock_group(&self, group: u32, nth: usize) -> Self::Group<'_>;
 
     /// Takes a group if nobody holds it.
     fn try_lock_group(&self, group: u32) -> Option<Self::Group<'_>>;

@@ -8,7 +8,7 @@ use rdaxfs_core::format::{
     block_offset, inode_offset, Inode, Superblock, Time, XattrSpace, ENTRY_CHECK, MAX_CHECKED,
     SUPER_CRC,
 };
-use rdaxfs_core::inode::XattrState;
+use rdaxfs_core::inode::{Change, XattrState};
 use rdaxfs_core::platform::{Medium, Stores};
 use rdaxfs_core::volume::{Access, Volume};
 use rdaxfs_core::xattr::{NewXattr, SetMode, XattrName};
@@ -157,7 +157,7 @@ fn a_number_of_blocks_near_the_end_of_all_numbers_is_corrupt() {
         &mut root,
         &xattr,
         SetMode::Any,
-        NOW,
+        &Change::changed(NOW),
     );
     assert_eq!(set, Err(Error::Corrupt));
 }

@@ -7,7 +7,7 @@ mod common;
 use std::collections::BTreeMap;
 
 use rdaxfs_core::format::{Time, XattrSpace, S_IFDIR, S_IFREG};
-use rdaxfs_core::inode::XattrState;
+use rdaxfs_core::inode::{Change, XattrState};
 use rdaxfs_core::name::{unannounced, NewInode};
 use rdaxfs_core::owner::{Part, Use};
 use rdaxfs_core::xattr::{NewXattr, SetMode, XattrName};
@@ -71,7 +71,7 @@ fn each_block_is_somebodys() {
             &mut root,
             &xattr,
             SetMode::Any,
-            NOW,
+            &Change::changed(NOW),
         )
         .unwrap();
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use rdaxfs_core::format::{Time, XattrSpace, MAX_XATTR_VALUE};
-use rdaxfs_core::inode::XattrState;
+use rdaxfs_core::inode::{Change, Changed, XattrState};
 use rdaxfs_core::xattr::{NewXattr, SetMode, XattrName};
 use rdaxfs_core::Error;
 
@@ -74,7 +74,7 @@ proptest! {
             let now = Time::new(time, 0);
             let (result, expected) = if how == 3 {
                 let removed = model.remove(&key).map(drop).ok_or(Error::NoData);
-                (volume.remove_xattr(&mut workspace, &mut xattrs, &mut map, xattr.name, now), removed)
+                (volume.remove_xattr(&mut workspace, &mut xattrs, &mut map, xattr.name, &Change::changed(now)), removed)
             } else {
                 let (mode, expected) = match how {
                     0 => (SetMode::Any, Ok(())),
@@ -83,10 +83,10 @@ proptest! {
                     _ if model.contains_key(&key) => (SetMode::Replace, Ok(())),
                     _ => (SetMode::Replace, Err(Error::NoData)),
                 };
-                let result = volume.set_xattr(&mut workspace, &mut xattrs, &mut map, &xattr, mode, now);
+                let result = volume.set_xattr(&mut workspace, &mut xattrs, &mut map, &xattr, mode, &Change::changed(now));
                 // Many long ones do not fit, and then nothing changes.
                 if result == Err(Error::TooBig) {
-                    (Ok(()), Ok(()))
+                    (Ok(Changed::default()), Ok(()))
                 } else {
                     if expected.is_ok() {
                         model.insert(key, value);
@@ -94,7 +94,7 @@ proptest! {
                     (result, expected)
                 }
             };
-            prop_assert_eq!(result, expected);
+            prop_assert_eq!(result.map(drop), expected);
             prop_assert_eq!(&all(&volume, &xattrs), &model);
             let attributes = volume.attributes(&map).unwrap();
             prop_assert_eq!(u64::from(before - free(&volume)), attributes.blocks);
@@ -119,7 +119,7 @@ fn the_longest_value_fits_and_no_longer_one() {
         &mut map,
         &long,
         SetMode::Any,
-        now,
+        &Change::changed(now),
     );
     assert_eq!(result, Err(Error::TooBig));
     let long = NewXattr {
@@ -133,7 +133,7 @@ fn the_longest_value_fits_and_no_longer_one() {
             &mut map,
             &long,
             SetMode::Any,
-            now,
+            &Change::changed(now),
         )
         .unwrap();
 
@@ -157,4 +157,55 @@ fn names_have_1_to_255_bytes() {
         Err(Error::Range)
     );
     assert!(XattrName::new(XattrSpace::User, &[b'a'; 255]).is_ok());
+}
+
+#[test]
+fn an_attribute_and_what_it_says_of_the_inode_change_together() {
+    let (volume, mut workspace) = common::volume(8);
+    let (mut map, mut xattrs) = common::root(&volume);
+    let acl = XattrName::new(XattrSpace::System, b"posix_acl_access").unwrap();
+    let list = NewXattr {
+        name: acl,
+        value: &[2; 44],
+    };
+    let change = |permissions, time| Change {
+        permissions: Some(permissions),
+        ..Change::changed(Time::new(time, 0))
+    };
+    let before = volume.attributes(&map).unwrap();
+    let set = volume.set_xattr(
+        &mut workspace,
+        &mut xattrs,
+        &mut map,
+        &list,
+        SetMode::Create,
+        &change(0o750, 20),
+    );
+    let after = volume.attributes(&map).unwrap();
+    assert_eq!(set.unwrap().blocks, Some(before.blocks + 1));
+    assert_eq!(after.blocks, before.blocks + 1);
+    assert_eq!(after.mode, before.mode & !0o7777 | 0o750);
+    assert_eq!(after.ctime, Time::new(20, 0));
+    assert_eq!((after.mtime, after.uid), (before.mtime, before.uid));
+
+    // What fails changes neither.
+    let set = volume.set_xattr(
+        &mut workspace,
+        &mut xattrs,
+        &mut map,
+        &list,
+        SetMode::Create,
+        &change(0o777, 30),
+    );
+    assert_eq!(set, Err(Error::Exists));
+    assert_eq!(volume.attributes(&map), Ok(after));
+
+    let (map, xattrs) = (&mut map, &mut xattrs);
+    let removed = volume.remove_xattr(&mut workspace, xattrs, map, acl, &change(0o700, 40));
+    assert_eq!(removed.unwrap().blocks, Some(before.blocks));
+    let last = volume.attributes(map).unwrap();
+    assert_eq!((last.mode & 0o7777, last.has_xattrs), (0o700, false));
+    let removed = volume.remove_xattr(&mut workspace, xattrs, map, acl, &change(0o777, 50));
+    assert_eq!(removed, Err(Error::NoData));
+    assert_eq!(volume.attributes(map), Ok(last));
 }

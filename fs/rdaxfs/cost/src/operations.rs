@@ -610,10 +610,17 @@ impl<M: Stores + Digest> Operations<'_, M> {
                 value: b"value",
             };
             volume
-                .set_xattr(workspace, lock, map, &xattr, SetMode::Any, now())
+                .set_xattr(
+                    workspace,
+                    lock,
+                    map,
+                    &xattr,
+                    SetMode::Any,
+                    &Change::changed(now()),
+                )
                 .expect("set");
             volume
-                .remove_xattr(workspace, lock, map, first, now())
+                .remove_xattr(workspace, lock, map, first, &Change::changed(now()))
                 .expect("removed");
         }
         for (what, name, value) in [
@@ -625,7 +632,14 @@ impl<M: Stores + Digest> Operations<'_, M> {
             self.meter.measure(what, TIMES, &mut |at| {
                 let (map, lock) = (&mut maps[at as usize], &mut locks[at as usize]);
                 volume
-                    .set_xattr(workspace, lock, map, &xattr, SetMode::Any, now())
+                    .set_xattr(
+                        workspace,
+                        lock,
+                        map,
+                        &xattr,
+                        SetMode::Any,
+                        &Change::changed(now()),
+                    )
                     .expect("set");
             });
         }
@@ -642,7 +656,7 @@ impl<M: Stores + Digest> Operations<'_, M> {
         self.meter.measure("removexattr", TIMES, &mut |at| {
             let (map, lock) = (&mut maps[at as usize], &mut locks[at as usize]);
             volume
-                .remove_xattr(workspace, lock, map, second, now())
+                .remove_xattr(workspace, lock, map, second, &Change::changed(now()))
                 .expect("removed");
         });
         self.drop_files(maps);

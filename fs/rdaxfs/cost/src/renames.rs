@@ -43,6 +43,8 @@ impl Renames<'_> {
             let renamed = Renamed {
                 moved: &mut self.moved[at],
                 other: self.others.as_mut().map(|others| &mut others[at]),
+                other_is_unused: false,
+                whiteout: None,
             };
             let names = (&*self.old[at], &*self.new[at]);
             volume

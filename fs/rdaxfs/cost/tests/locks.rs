@@ -83,9 +83,9 @@ impl Locks for Watched {
     type Group<'a> = <Host<Memory> as Locks>::Group<'a>;
     type Slot<'a> = <Host<Memory> as Locks>::Slot<'a>;
 
-    fn lock_group(&self, group: u32) -> Self::Group<'_> {
+    fn lock_group(&self, group: u32, nth: usize) -> Self::Group<'_> {
         self.note(Lock::Group(group));
-        self.host.lock_group(group)
+        self.host.lock_group(group, nth)
     }
 
     fn try_lock_group(&self, group: u32) -> Option<Self::Group<'_>> {

@@ -106,7 +106,7 @@ impl<M> Locks for Host<M> {
     where
         Self: 'a;
 
-    fn lock_group(&self, group: u32) -> Self::Group<'_> {
+    fn lock_group(&self, group: u32, _nth: usize) -> Self::Group<'_> {
         self.groups[group as usize]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

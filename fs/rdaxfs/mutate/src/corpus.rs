@@ -132,11 +132,20 @@ fn crashed() -> Vec<Base> {
 }
 
 fn set_xattr(session: &mut Session, ino: u64, name: &[u8], value: &[u8]) -> Result {
-    session.with_xattrs(ino, |volume, workspace, (xattrs, map), now| {
-        let name = XattrName::new(XattrSpace::User, name)?;
-        let xattr = NewXattr { name, value };
-        volume.set_xattr(workspace, xattrs, map, &xattr, SetMode::Any, now)
-    })
+    session
+        .with_xattrs(ino, |volume, workspace, (xattrs, map), now| {
+            let name = XattrName::new(XattrSpace::User, name)?;
+            let xattr = NewXattr { name, value };
+            volume.set_xattr(
+                workspace,
+                xattrs,
+                map,
+                &xattr,
+                SetMode::Any,
+                &Change::changed(now),
+            )
+        })
+        .map(drop)
 }
 
 fn link(session: &mut Session, dir: u64, name: &[u8], ino: u64) -> Result {

@@ -204,13 +204,24 @@ fn xattr(session: &mut Session, ino: u64, choices: &mut Choices<'_>) -> Result {
     let remove = choices.once_in(3);
     session.with_xattrs(ino, |volume, workspace, (xattrs, map), now| {
         if remove {
-            return volume.remove_xattr(workspace, xattrs, map, name, now);
+            return volume
+                .remove_xattr(workspace, xattrs, map, name, &Change::changed(now))
+                .map(drop);
         }
         let xattr = NewXattr {
             name,
             value: &value,
         };
-        volume.set_xattr(workspace, xattrs, map, &xattr, SetMode::Any, now)
+        volume
+            .set_xattr(
+                workspace,
+                xattrs,
+                map,
+                &xattr,
+                SetMode::Any,
+                &Change::changed(now),
+            )
+            .map(drop)
     })
 }
 
@@ -264,6 +275,8 @@ fn rename(
                 Renamed {
                     moved,
                     other: other.as_mut(),
+                    other_is_unused: false,
+                    whiteout: None,
                 },
                 mode,
                 now,

@@ -5,7 +5,7 @@
 use rdaxfs_core::format::{
     block_offset, Time, XattrSpace, BLOCK_SIZE, EXTENT_PLACES, S_IFDIR, S_IFREG,
 };
-use rdaxfs_core::inode::XattrState;
+use rdaxfs_core::inode::{Change, XattrState};
 use rdaxfs_core::name::{unannounced, NewInode};
 use rdaxfs_core::owner::Use;
 use rdaxfs_core::platform::{Medium, CACHE_LINE};
@@ -193,7 +193,7 @@ fn attributes_are_lost_with_a_line_that_has_some() {
             &mut root,
             &xattr,
             SetMode::Any,
-            NOW,
+            &Change::changed(NOW),
         )
         .unwrap();
     let blocks = 0..fs.volume.platform().len() / BLOCK_SIZE;

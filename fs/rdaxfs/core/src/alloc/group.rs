@@ -119,7 +119,7 @@ impl<P: Platform> Volume<P> {
     /// whether there was room.
     pub(crate) fn hold_blocks(&self, block: u64, count: u64) -> Result<bool> {
         self.check_run(block, count)?;
-        let mut state = self.platform().lock_group(group_of(block));
+        let mut state = self.platform().lock_group(group_of(block), 0);
         let first = block % GROUP_BLOCKS;
         // The masks do not change: what is in use stays so.
         Ok(state.aside.claim(Claimed::new(first, count, true)))
@@ -128,7 +128,7 @@ impl<P: Platform> Volume<P> {
     /// Sets a free block aside that is bad.
     pub(crate) fn set_bad_block(&self, block: u64) {
         if self.check_block(block).is_ok() {
-            let mut state = self.platform().lock_group(group_of(block));
+            let mut state = self.platform().lock_group(group_of(block), 0);
             let chunks = Chunks::new(self.align());
             state.aside.set_bad(chunks, block % GROUP_BLOCKS);
             state.loaded = false;
@@ -138,7 +138,7 @@ impl<P: Platform> Volume<P> {
     /// Blocks that a claim held are the file's still: they are not set aside any more.
     pub(crate) fn let_go_of_blocks(&self, block: u64, count: u64) {
         if self.check_run(block, count).is_ok() {
-            let mut state = self.platform().lock_group(group_of(block));
+            let mut state = self.platform().lock_group(group_of(block), 0);
             let first = block % GROUP_BLOCKS;
             state.aside.release(Claimed::new(first, count, true));
         }
@@ -147,7 +147,7 @@ impl<P: Platform> Volume<P> {
     /// Blocks that were set aside for a claim, or held by it, may be free now.
     pub(crate) fn release_claim(&self, block: u64, count: u64, held: bool) {
         if self.check_run(block, count).is_ok() {
-            let mut state = self.platform().lock_group(group_of(block));
+            let mut state = self.platform().lock_group(group_of(block), 0);
             let first = block % GROUP_BLOCKS;
             state.aside.release(Claimed::new(first, count, held));
             // What is known of the chunk is found out again when it is needed.
@@ -181,7 +181,7 @@ impl<P: Platform> Volume<P> {
         if group >= self.groups() {
             return Err(Error::Invalid);
         }
-        let _held = self.platform().lock_group(group);
+        let _held = self.platform().lock_group(group, 0);
         let header = self.read_group(group)?;
         Ok((header.free.get(), header.inodes.get()))
     }

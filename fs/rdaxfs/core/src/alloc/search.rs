@@ -507,7 +507,7 @@ impl<P: Platform> Volume<P> {
     pub(crate) fn release(&self, reservation: Reservation) {
         if reservation.group < self.groups() {
             self.platform()
-                .lock_group(reservation.group)
+                .lock_group(reservation.group, 0)
                 .release(reservation.chunk);
         }
     }

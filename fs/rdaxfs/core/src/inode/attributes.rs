@@ -142,6 +142,15 @@ impl Change {
         }
     }
 
+    /// What changing an attribute of an inode changes at least: ctime.
+    #[must_use]
+    pub const fn changed(now: Time) -> Self {
+        Self {
+            ctime: Some(now),
+            ..Self::none()
+        }
+    }
+
     /// Nothing.
     #[must_use]
     pub const fn none() -> Self {

@@ -100,7 +100,7 @@ impl<P: Platform> Volume<P> {
         if group >= self.groups() {
             return Err(Error::Invalid);
         }
-        let _held = self.platform().lock_group(group);
+        let _held = self.platform().lock_group(group, 0);
         let ino = self.read_group(group)?.orphans.get();
         if ino == 0 {
             return Ok(None);
@@ -122,7 +122,7 @@ impl<P: Platform> Volume<P> {
         self.check_block(inode_block(ino))
             .map_err(|_| Error::Invalid)?;
         let group = group_of(inode_block(ino));
-        let _held = self.platform().lock_group(group);
+        let _held = self.platform().lock_group(group, 0);
         let inode = self.read_inode(ino)?;
         if inode.orphan_prev.get() == 0 {
             return Err(Error::Stale);

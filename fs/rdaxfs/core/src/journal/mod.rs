@@ -103,4 +103,4 @@ pub use permit::Permit;
 pub(crate) use replay::{any_record, replay};
 pub use stamp::{SlotState, Stamp};
 pub(crate) use state::{mark_clean, mark_mounted};
-pub use transaction::Transaction;
+pub use transaction::{Transaction, MAX_GROUPS};

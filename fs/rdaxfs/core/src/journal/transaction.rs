@@ -13,7 +13,7 @@ use crate::volume::Volume;
 use crate::{Error, Result};
 
 /// The most groups that a transaction changes.
-pub(crate) const MAX_GROUPS: usize = 8;
+pub const MAX_GROUPS: usize = 8;
 /// The most other locks under which a transaction changes words: both directories of a rename, what
 /// is moved, what is replaced, and two locks of attributes.
 pub(crate) const MAX_STAMPS: usize = 6;
@@ -91,10 +91,9 @@ impl<'t, P: Platform> Transaction<'t, P> {
         self.log.reset();
         self.bulk = false;
         let platform = self.volume.platform();
-        for (place, group) in self.groups.iter_mut().zip(wanted) {
-            if group != u32::MAX {
-                *place = Some((group, platform.lock_group(group)));
-            }
+        let wanted = wanted.into_iter().filter(|&group| group != u32::MAX);
+        for (nth, (place, group)) in self.groups.iter_mut().zip(wanted).enumerate() {
+            *place = Some((group, platform.lock_group(group, nth)));
         }
     }
 
@@ -178,7 +177,7 @@ impl<'t, P: Platform> Transaction<'t, P> {
             .ok_or(Error::Busy)?;
         let platform = self.volume.platform();
         let guard = if self.groups.iter().all(Option::is_none) {
-            platform.lock_group(group)
+            platform.lock_group(group, 0)
         } else if let Some(guard) = platform.try_lock_group(group) {
             guard
         } else {

@@ -23,6 +23,8 @@ pub struct Changes {
     pub directory: Changed,
     /// In the inode, whose ctime has changed too.
     pub inode: Changed,
+    /// Whether the inode has been freed: its states are of no use.
+    pub freed: bool,
 }
 
 /// What a rename has changed.
@@ -37,4 +39,6 @@ pub struct RenameChanges {
     pub to: Changed,
     /// In the inode that had the new name. The ctime of both inodes has changed.
     pub other: Changed,
+    /// Whether the inode that had the new name has been freed: its states are of no use.
+    pub freed: bool,
 }

@@ -6,6 +6,7 @@ use core::mem::offset_of;
 
 use super::changes::Changes;
 use super::entry::NewEntry;
+use super::last::Last;
 use super::words::{
     add_links, changed, check_directory, drop_name, is_directory, links, modified, set_links,
 };
@@ -19,6 +20,33 @@ use crate::tree::Scratch;
 use crate::volume::Volume;
 use crate::workspace::Workspace;
 use crate::{Error, Result};
+
+/// What loses a name.
+struct Removed {
+    is_directory: bool,
+    /// What has changed in it before.
+    changed: Changed,
+    /// What is freed with the name.
+    last: Option<Last>,
+}
+
+impl Removed {
+    fn file(last: Option<Last>) -> Self {
+        Self {
+            is_directory: false,
+            changed: Changed::default(),
+            last,
+        }
+    }
+
+    fn directory(last: Option<Last>, changed: Changed) -> Self {
+        Self {
+            is_directory: true,
+            changed,
+            last,
+        }
+    }
+}
 
 impl<P: Platform> Volume<P> {
     /// Gives an inode, which is no directory, another name; an orphan gets its first.
@@ -142,8 +170,42 @@ impl<P: Platform> Volume<P> {
         if is_directory(self, inode)? {
             return Err(Error::IsDirectory);
         }
-        let changed = Changed::default();
-        self.remove_name(workspace, (directory, &found), (inode, false), changed, now)
+        let removed = Removed::file(None);
+        self.remove_name(workspace, (directory, &found), inode, removed, now)
+    }
+
+    /// As [`unlink`](Self::unlink), for an inode that nobody uses but the caller, and that nobody can come to
+    /// use: if this is its last name, and what it has fits one transaction, it is freed at once, and an
+    /// orphan otherwise, which [`Changes::freed`] says.
+    ///
+    /// The caller also has the lock of its attributes, or nobody can have it.
+    ///
+    /// # Errors
+    ///
+    /// As [`unlink`](Self::unlink).
+    pub fn unlink_last(
+        &self,
+        workspace: &mut Workspace,
+        directory: &mut MapState,
+        name: &[u8],
+        inode: &mut MapState,
+        now: Time,
+    ) -> Result<Changes> {
+        let found = self.found(directory, name, inode)?;
+        if is_directory(self, inode)? {
+            return Err(Error::IsDirectory);
+        }
+        if let Ok(Some(last)) = Last::of(self, inode, false) {
+            self.close(inode);
+            let removed = Removed::file(Some(last));
+            let place = (&mut *directory, &found);
+            if let Ok(changes) = self.remove_name(workspace, place, inode, removed, now) {
+                return Ok(changes);
+            }
+            // Somebody holds groups that it needs, or what it has makes no sense: it is an orphan then.
+        }
+        let removed = Removed::file(None);
+        self.remove_name(workspace, (directory, &found), inode, removed, now)
     }
 
     /// Removes a directory, which has no entries. It is an orphan from then on.
@@ -160,12 +222,50 @@ impl<P: Platform> Volume<P> {
         inode: &mut MapState,
         now: Time,
     ) -> Result<Changes> {
+        let (found, changed) = self.found_empty(workspace, directory, name, inode)?;
+        let removed = Removed::directory(None, changed);
+        self.remove_name(workspace, (directory, &found), inode, removed, now)
+    }
+
+    /// As [`rmdir`](Self::rmdir), for a directory that nobody uses but the caller, and that nobody can come
+    /// to use: see [`unlink_last`](Self::unlink_last).
+    ///
+    /// # Errors
+    ///
+    /// As [`rmdir`](Self::rmdir).
+    pub fn rmdir_last(
+        &self,
+        workspace: &mut Workspace,
+        directory: &mut MapState,
+        name: &[u8],
+        inode: &mut MapState,
+        now: Time,
+    ) -> Result<Changes> {
+        let (found, changed) = self.found_empty(workspace, directory, name, inode)?;
+        if let Ok(Some(last)) = Last::of(self, inode, true) {
+            let removed = Removed::directory(Some(last), changed);
+            let place = (&mut *directory, &found);
+            if let Ok(changes) = self.remove_name(workspace, place, inode, removed, now) {
+                return Ok(changes);
+            }
+        }
+        let removed = Removed::directory(None, changed);
+        self.remove_name(workspace, (directory, &found), inode, removed, now)
+    }
+
+    /// The entry with a name, which must be that of a directory without entries; and what has changed in that.
+    fn found_empty(
+        &self,
+        workspace: &mut Workspace,
+        directory: &MapState,
+        name: &[u8],
+        inode: &mut MapState,
+    ) -> Result<(Found, Changed)> {
         let found = self.found(directory, name, inode)?;
         if !is_directory(self, inode)? {
             return Err(Error::NotDirectory);
         }
-        let changed = self.require_empty(workspace, inode)?;
-        self.remove_name(workspace, (directory, &found), (inode, true), changed, now)
+        Ok((found, self.require_empty(workspace, inode)?))
     }
 
     /// The entry with a name, which must be the inode's.
@@ -184,8 +284,8 @@ impl<P: Platform> Volume<P> {
         &self,
         workspace: &mut Workspace,
         (map, found): (&mut MapState, &Found),
-        (inode, is_directory): (&mut MapState, bool),
-        changed: Changed,
+        inode: &mut MapState,
+        removed: Removed,
         now: Time,
     ) -> Result<Changes> {
         let (directory, ino) = (directory_of(map), inode.ino);
@@ -198,17 +298,25 @@ impl<P: Platform> Volume<P> {
         tx.join(&mut inode.stamp)?;
         let changes = tx.attempt(|tx| {
             let mut changes = Changes {
-                inode: changed,
+                inode: removed.changed,
                 ..Changes::default()
             };
             remove(tx, &directory, found)?;
-            changes.inode.links = Some(drop_name(tx, ino, is_directory, now)?);
-            if is_directory {
+            if removed.last.is_none() {
+                let left = drop_name(tx, ino, removed.is_directory, now)?;
+                changes.inode.links = Some(left);
+            }
+            if removed.is_directory {
                 changes.directory.links = Some(add_links(tx, directory.ino, -1)?);
             }
             modified(tx, directory.ino, now)?;
             let blocks = drop_empty_leaf(tx, &mut scratch, &directory, found)?;
             settle(tx, blocks, &directory, &mut changes.directory)?;
+            if let Some(last) = &removed.last {
+                last.free(tx)?;
+                changes.inode.links = Some(0);
+                changes.freed = true;
+            }
             Ok(changes)
         })?;
         tx.commit()?;

@@ -16,7 +16,10 @@
 //! # What they leave to the caller
 //!
 //! Permissions; what a new inode inherits; the time. An inode that loses its last name becomes an
-//! orphan: once nobody uses it, the caller has it [`finish`](crate::volume::Volume::finish)ed.
+//! orphan: once nobody uses it, the caller has it [`finish`](crate::volume::Volume::finish)ed. A
+//! caller who knows that nobody uses it, nor can come to, says so
+//! ([`unlink_last`](crate::volume::Volume::unlink_last), [`Renamed::other_is_unused`]), and it is
+//! freed in the same transaction, if it has not too many blocks for that.
 //!
 //! # New inodes
 //!
@@ -33,6 +36,7 @@
 mod changes;
 mod create;
 mod entry;
+mod last;
 mod link;
 mod new;
 mod rename;

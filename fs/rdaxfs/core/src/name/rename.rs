@@ -5,12 +5,14 @@
 use core::mem::offset_of;
 
 use super::changes::RenameChanges;
+use super::last::Last;
+use super::new::{group_for, write, NewInode};
 use super::words::{add_links, changed, check_directory, drop_name, is_directory, modified};
 use crate::directory::{
     directory_of, drop_empty_leaf, insert, remove, search, set_target, settle, Found, Inserted,
     Name, Search,
 };
-use crate::format::{Inode, Time};
+use crate::format::{entry_type, Inode, Time, S_IFCHR};
 use crate::inode::{inode_word, Changed, MapState};
 use crate::journal::Transaction;
 use crate::platform::Platform;
@@ -46,6 +48,12 @@ pub struct Renamed<'i> {
     pub moved: &'i mut MapState,
     /// The one that has the new name already, if one has and it is another one.
     pub other: Option<&'i mut MapState>,
+    /// Nobody uses the other one but the caller, nor can come to: if this was its last name it is freed
+    /// at once, if it has few blocks, as [`Volume::unlink_last`] does.
+    pub other_is_unused: bool,
+    /// An inode that is made and gets the old name (`RENAME_WHITEOUT`): a device of number 0. Not
+    /// together with [`RenameMode::Exchange`]. Nobody can have it open, so it is not announced.
+    pub whiteout: Option<&'i NewInode<'i>>,
 }
 
 impl<P: Platform> Volume<P> {
@@ -64,13 +72,25 @@ impl<P: Platform> Volume<P> {
     pub fn rename(
         &self,
         workspace: &mut Workspace,
-        directories: Directories<'_>,
+        mut directories: Directories<'_>,
         (old_name, new_name): (&[u8], &[u8]),
-        Renamed { moved, mut other }: Renamed<'_>,
+        renamed: Renamed<'_>,
         mode: RenameMode,
         now: Time,
     ) -> Result<RenameChanges> {
         self.check_writable()?;
+        let Renamed {
+            moved,
+            mut other,
+            other_is_unused,
+            whiteout,
+        } = renamed;
+        if let Some(whiteout) = whiteout {
+            whiteout.check()?;
+            if mode == RenameMode::Exchange || whiteout.kind() != S_IFCHR {
+                return Err(Error::Invalid);
+            }
+        }
         let (from, to) = match &directories {
             Directories::One(map) => (&**map, &**map),
             Directories::Two(from, to) => (&**from, &**to),
@@ -98,7 +118,7 @@ impl<P: Platform> Volume<P> {
         if to.ino == moved.ino || Some(from.ino) == has_name {
             return Err(Error::Invalid);
         }
-        let rename = Rename {
+        let mut rename = Rename {
             from: directory_of(from),
             to: directory_of(to),
             old,
@@ -109,6 +129,8 @@ impl<P: Platform> Volume<P> {
                 None => None,
             },
             exchange: mode == RenameMode::Exchange,
+            whiteout: whiteout.copied(),
+            last: None,
             now,
         };
         let mut emptied = Changed::default();
@@ -116,8 +138,50 @@ impl<P: Platform> Volume<P> {
             if replaced.directory {
                 emptied = self.require_empty(workspace, map)?;
             }
+            if other_is_unused {
+                rename.last = Last::of(self, map, replaced.directory).unwrap_or(None);
+                self.close(map);
+            }
         }
+        if rename.last.is_some() {
+            let other = other.as_deref_mut();
+            let done = self.rename_once(
+                workspace,
+                &mut directories,
+                moved,
+                other,
+                &rename,
+                &new_name,
+            );
+            match done {
+                Ok(changes) => return Ok(changes),
+                // It becomes an orphan: see `unlink_last`.
+                Err(_) => rename.last = None,
+            }
+        }
+        let other = other.as_deref_mut();
+        let mut changes = self.rename_once(
+            workspace,
+            &mut directories,
+            moved,
+            other,
+            &rename,
+            &new_name,
+        )?;
+        (changes.other.size, changes.other.blocks) = (emptied.size, emptied.blocks);
+        Ok(changes)
+    }
 
+    /// Does a rename that has been judged.
+    fn rename_once(
+        &self,
+        workspace: &mut Workspace,
+        directories: &mut Directories<'_>,
+        moved: &mut MapState,
+        other: Option<&mut MapState>,
+        rename: &Rename<'_>,
+        new_name: &Name<'_>,
+    ) -> Result<RenameChanges> {
         let mut scratch = Scratch {
             node: &mut workspace.node,
             other: &mut workspace.other,
@@ -134,9 +198,8 @@ impl<P: Platform> Volume<P> {
         if let Some(other) = other {
             tx.join(&mut other.stamp)?;
         }
-        let mut changes = tx.attempt(|tx| rename.apply(tx, &mut scratch, &new_name))?;
+        let changes = tx.attempt(|tx| rename.apply(tx, &mut scratch, new_name))?;
         tx.commit()?;
-        (changes.other.size, changes.other.blocks) = (emptied.size, emptied.blocks);
         Ok(changes)
     }
 }
@@ -158,7 +221,7 @@ impl Moved {
 }
 
 /// A rename that has been judged.
-struct Rename {
+struct Rename<'r> {
     from: Tree,
     to: Tree,
     old: Found,
@@ -167,10 +230,13 @@ struct Rename {
     /// What has the new name.
     other: Option<Moved>,
     exchange: bool,
+    whiteout: Option<NewInode<'r>>,
+    /// What is freed with the new name's inode.
+    last: Option<Last>,
     now: Time,
 }
 
-impl Rename {
+impl Rename<'_> {
     /// The inode that loses its name.
     fn replaced(&self) -> Result<Option<Moved>> {
         match self.other.filter(|_| !self.exchange) {
@@ -192,12 +258,12 @@ impl Rename {
         };
         let (made, left) = self.change_entries(tx, scratch, name)?;
         self.change_links(tx, &mut changes)?;
-        if let Some(replaced) = self.replaced()? {
+        if let Some(replaced) = self.replaced()?.filter(|_| self.last.is_none()) {
             let left = drop_name(tx, replaced.ino, replaced.directory, self.now)?;
             changes.other.links = Some(left);
         }
         changed(tx, self.moved.ino, self.now)?;
-        if let Some(other) = self.other {
+        if let Some(other) = self.other.filter(|_| self.last.is_none()) {
             changed(tx, other.ino, self.now)?;
         }
         modified(tx, self.from.ino, self.now)?;
@@ -209,6 +275,11 @@ impl Rename {
             &mut changes.from
         };
         settle(tx, left, &self.from, from)?;
+        if let Some(last) = &self.last {
+            last.free(tx)?;
+            changes.other.links = Some(0);
+            changes.freed = true;
+        }
         Ok(changes)
     }
 
@@ -228,19 +299,32 @@ impl Rename {
                 set_target(tx, &self.from, &self.old, (found.ino(), found.kind()))?;
                 return Ok((made, NodeBlocks::new(self.from.ino, true)));
             }
-            remove(tx, &self.from, &self.old)?;
+            self.leave(tx)?;
         } else {
             // In this order: in one directory, the inode may have room for one entry only.
-            remove(tx, &self.from, &self.old)?;
+            self.leave(tx)?;
             inserted = insert(tx, scratch, &mut made, &self.to, (name, &self.new), target)?;
         }
         // A transaction changes a tree but once. An empty leaf may stay.
-        let left = if self.from.ino == self.to.ino && inserted == Inserted::Rewritten {
+        let one = self.from.ino == self.to.ino;
+        let left = if self.whiteout.is_some() || (one && inserted == Inserted::Rewritten) {
             NodeBlocks::new(self.from.ino, true)
         } else {
             drop_empty_leaf(tx, scratch, &self.from, &self.old)?
         };
         Ok((made, left))
+    }
+
+    /// The old name goes, or becomes that of a whiteout.
+    fn leave<P: Platform>(&self, tx: &mut Transaction<'_, P>) -> Result {
+        let Some(new) = self.whiteout else {
+            return remove(tx, &self.from, &self.old);
+        };
+        let group = group_for(tx.volume(), self.from.ino, new.kind());
+        let mut inode = new.start(tx, group, self.now)?;
+        write(tx, &mut inode)?;
+        let target = (inode.ino.get(), entry_type(new.mode));
+        set_target(tx, &self.from, &self.old, target)
     }
 
     /// A directory counts as a link of its parent, which it knows.

@@ -8,8 +8,8 @@ use super::entry::{entry_len, NewXattr, XattrName};
 use super::read::{Blob, Found};
 use super::write::Writer;
 use crate::alloc::free_run;
-use crate::format::{Inode, Time};
-use crate::inode::{inode_word, MapState, XattrState};
+use crate::format::Inode;
+use crate::inode::{inode_word, set_attributes, Change, Changed, MapState, XattrState};
 use crate::journal::Transaction;
 use crate::platform::{Platform, CACHE_LINE};
 use crate::source::Source;
@@ -29,7 +29,8 @@ pub enum SetMode {
 }
 
 impl<P: Platform> Volume<P> {
-    /// Sets an attribute.
+    /// Sets an attribute, and changes what `change` says of the inode, in one transaction: with an
+    /// access control list the permissions, with all the ctime. Returns what else has changed.
     ///
     /// # Errors
     ///
@@ -42,8 +43,8 @@ impl<P: Platform> Volume<P> {
         map: &mut MapState,
         xattr: &NewXattr<'_>,
         mode: SetMode,
-        now: Time,
-    ) -> Result {
+        change: &Change,
+    ) -> Result<Changed> {
         let blob = Blob::open(self, xattrs.ino)?;
         let old = self.find_xattr(blob, xattr.name)?;
         match (mode, old) {
@@ -51,15 +52,15 @@ impl<P: Platform> Volume<P> {
             (SetMode::Replace, None) => return Err(Error::NoData),
             _ => {}
         }
-        let change = XattrChange {
+        let entries = XattrChange {
             blob,
             without: old,
             with: Some(xattr),
         };
-        self.change_xattrs(workspace, xattrs, map, change, now)
+        self.change_xattrs(workspace, xattrs, map, entries, change)
     }
 
-    /// Removes an attribute.
+    /// Removes an attribute, and changes what `change` says, as [`set_xattr`](Self::set_xattr) does.
     ///
     /// # Errors
     ///
@@ -71,16 +72,16 @@ impl<P: Platform> Volume<P> {
         xattrs: &mut XattrState,
         map: &mut MapState,
         name: XattrName<'_>,
-        now: Time,
-    ) -> Result {
+        change: &Change,
+    ) -> Result<Changed> {
         let blob = Blob::open(self, xattrs.ino)?;
         let old = self.find_xattr(blob, name)?.ok_or(Error::NoData)?;
-        let change = XattrChange {
+        let entries = XattrChange {
             blob,
             without: Some(old),
             with: None,
         };
-        self.change_xattrs(workspace, xattrs, map, change, now)
+        self.change_xattrs(workspace, xattrs, map, entries, change)
     }
 
     fn find_xattr(&self, blob: Option<Blob>, name: XattrName<'_>) -> Result<Option<Found>> {
@@ -95,9 +96,9 @@ impl<P: Platform> Volume<P> {
         workspace: &mut Workspace,
         xattrs: &mut XattrState,
         map: &mut MapState,
-        change: XattrChange<'_>,
-        now: Time,
-    ) -> Result {
+        entries: XattrChange<'_>,
+        change: &Change,
+    ) -> Result<Changed> {
         self.check_writable()?;
         if xattrs.ino != map.ino {
             return Err(Error::Invalid);
@@ -106,21 +107,27 @@ impl<P: Platform> Volume<P> {
         let mut tx = Transaction::new(self, &mut workspace.log);
         tx.join(&mut xattrs.stamp)?;
         tx.join(&mut map.stamp)?;
-        tx.attempt(|tx| {
-            let (word, count) = change.write(tx, (ino, generation))?;
+        let changed = tx.attempt(|tx| {
+            let (word, count) = entries.write(tx, (ino, generation))?;
             tx.set(inode_word(ino, offset_of!(Inode, xattrs)), word)?;
             let mut before = 0;
-            if let Some(blob) = change.blob {
+            if let Some(blob) = entries.blob {
                 before = blob.root.count;
                 free_run(tx, blob.root.block, before, false)?;
             }
             let blocks_at = inode_word(ino, offset_of!(Inode, blocks));
             let blocks = tx.word(blocks_at)?.checked_sub(before);
             let blocks = blocks.and_then(|blocks| blocks.checked_add(count));
-            tx.set(blocks_at, blocks.ok_or(Error::Corrupt)?)?;
-            tx.set(inode_word(ino, offset_of!(Inode, ctime)), now.0)
+            let blocks = blocks.ok_or(Error::Corrupt)?;
+            tx.set(blocks_at, blocks)?;
+            set_attributes(tx, ino, change)?;
+            Ok(Changed {
+                blocks: Some(blocks),
+                ..Changed::default()
+            })
         })?;
-        tx.commit()
+        tx.commit()?;
+        Ok(changed)
     }
 }
 

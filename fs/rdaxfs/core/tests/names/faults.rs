@@ -2,7 +2,7 @@
 
 //! Accesses that fail, one after the other: the volume is as before each time.
 
-use rdaxfs_core::format::XattrSpace;
+use rdaxfs_core::format::{XattrSpace, S_IFCHR};
 use rdaxfs_core::name::{NewInode, RenameMode};
 use rdaxfs_core::xattr::{NewXattr, XattrName};
 use rdaxfs_core::{Error, Result};
@@ -99,6 +99,18 @@ fn small_directories() {
             fs.rename((root, b"d"), (root, b"g"), RenameMode::Exchange)
         }),
         step("unlink", |fs| fs.unlink(at_root(fs, b"g")?, b"f")),
+        step("create", |fs| {
+            fs.create(fs.root(), b"old", &file()).map(drop)
+        }),
+        step("whiteout", |fs| {
+            let whiteout = NewInode {
+                mode: S_IFCHR,
+                ..NewInode::default()
+            };
+            let (old, new) = ((fs.root(), &b"old"[..]), (at_root(fs, b"g")?, &b"new"[..]));
+            fs.rename_as(old, new, RenameMode::Replace, false, Some(&whiteout))
+        }),
+        step("unlink", |fs| fs.unlink(at_root(fs, b"g")?, b"new")),
         step("rmdir", |fs| fs.rmdir(fs.root(), b"g")),
         step("tmpfile", |fs| fs.tmpfile(fs.root()).map(drop)),
     ]);

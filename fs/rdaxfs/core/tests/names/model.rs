@@ -339,15 +339,19 @@ fn apply(fs: &mut Fs, model: &mut Model, op: &Op) {
             let (dir, name) = (model.directory(dir), bytes(name));
             let rmdir = matches!(op, Op::Rmdir(..));
             let expected = model.judge_removal(dir, &name, rmdir);
-            let result = if rmdir {
-                fs.rmdir(dir, &name)
-            } else {
-                fs.unlink(dir, &name)
+            // Every second name is one that nobody uses.
+            let unused = name.iter().fold(0, |sum, &byte| sum ^ byte) & 1 == 1;
+            let result = match (rmdir, unused) {
+                (true, true) => fs.rmdir_last(dir, &name),
+                (true, false) => fs.rmdir(dir, &name),
+                (false, true) => fs.unlink_last(dir, &name),
+                (false, false) => fs.unlink(dir, &name),
             };
             assert_eq!(result, expected);
             if result.is_ok() {
                 let ino = model.remove(dir, &name);
                 model.unlink(ino);
+                forget_freed(fs, model, ino);
             }
         }
         Op::Rename((from, old), (to, new), mode) => {
@@ -356,16 +360,29 @@ fn apply(fs: &mut Fs, model: &mut Model, op: &Op) {
             let Some(expected) = model.judge_rename((from, &old), (to, &new), mode) else {
                 return;
             };
-            let result = fs.rename((from, &old), (to, &new), mode);
+            let unused = new.iter().fold(0, |sum, &byte| sum ^ byte) & 1 == 1;
+            let other = model.get(to, &new);
+            let result = fs.rename_as((from, &old), (to, &new), mode, unused, None);
             assert_eq!(result, expected);
             if result.is_ok() {
                 model.rename((from, &old), (to, &new), mode);
+                if let Some(other) = other {
+                    forget_freed(fs, model, other);
+                }
             }
         }
         Op::Finish => {
             fs.finish_orphans();
             model.nodes.retain(|_, node| node.links > 0);
         }
+    }
+}
+
+/// An inode may have been freed with its last name.
+fn forget_freed(fs: &Fs, model: &mut Model, ino: u64) {
+    if !fs.is_known(ino) {
+        assert_eq!(model.node(ino).links, 0);
+        model.nodes.remove(&ino);
     }
 }
 

@@ -51,6 +51,8 @@ fn directories_of_their_own_at_once() {
                             Renamed {
                                 moved: &mut inode,
                                 other: None,
+                                other_is_unused: false,
+                                whiteout: None,
                             },
                             mode,
                             now,

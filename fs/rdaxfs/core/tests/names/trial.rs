@@ -251,6 +251,19 @@ impl Fs {
         self.remove(dir, name, Volume::rmdir)
     }
 
+    /// As the others, for an inode that nobody uses.
+    pub(crate) fn unlink_last(&mut self, dir: u64, name: &[u8]) -> Result {
+        self.remove(dir, name, Volume::unlink_last)
+    }
+
+    pub(crate) fn rmdir_last(&mut self, dir: u64, name: &[u8]) -> Result {
+        self.remove(dir, name, Volume::rmdir_last)
+    }
+
+    pub(crate) fn is_known(&self, ino: u64) -> bool {
+        self.maps.contains_key(&ino)
+    }
+
     fn remove(
         &mut self,
         dir: u64,
@@ -277,17 +290,33 @@ impl Fs {
             now,
         );
         self.give(map);
-        self.give(inode);
+        let freed = result.as_ref().is_ok_and(|changes| changes.freed);
+        if !freed {
+            self.give(inode);
+        }
         let changes = result?;
-        self.follow(&before, &[changes.directory, changes.inode]);
+        let changed = [changes.directory, changes.inode];
+        let count = if freed { 1 } else { 2 };
+        self.follow(&before, &changed[..count]);
         Ok(())
     }
 
     pub(crate) fn rename(
         &mut self,
+        old: (u64, &[u8]),
+        new: (u64, &[u8]),
+        mode: RenameMode,
+    ) -> Result {
+        self.rename_as(old, new, mode, false, None)
+    }
+
+    pub(crate) fn rename_as(
+        &mut self,
         (from, old): (u64, &[u8]),
         (to, new): (u64, &[u8]),
         mode: RenameMode,
+        other_is_unused: bool,
+        whiteout: Option<&NewInode<'_>>,
     ) -> Result {
         let now = self.now();
         let moved = self.lookup(from, old)?.ino;
@@ -318,19 +347,40 @@ impl Fs {
             Renamed {
                 moved: &mut moved,
                 other: other.as_mut(),
+                other_is_unused,
+                whiteout,
             },
             mode,
             now,
         );
+        let freed = result.as_ref().is_ok_and(|changes| changes.freed);
+        let other = other.filter(|_| !freed);
+        let is_there = other.is_some();
         for map in [Some(from), to, Some(moved), other].into_iter().flatten() {
             self.give(map);
+        }
+        if whiteout.is_some() && result.is_ok() {
+            let ino = self.lookup(from_ino, old)?.ino;
+            self.open(ino);
         }
         let changes = result?;
         let one = to_ino == from_ino;
         let from = if one { changes.to } else { changes.from };
         let to = if one { Changed::default() } else { changes.to };
-        self.follow(&before, &[from, to, changes.other]);
+        let changed = [from, to, changes.other];
+        let count = if is_there { 3 } else { 2 };
+        self.follow(&before[..count], &changed);
         Ok(())
+    }
+
+    pub(crate) fn write(&mut self, ino: u64, offset: u64, bytes: &[u8]) {
+        let now = self.now();
+        let mut map = self.take(ino);
+        let written = self
+            .volume
+            .write_file(&mut self.workspace, &mut map, offset, bytes, now);
+        self.give(map);
+        assert_eq!(written, Ok(bytes.len()));
     }
 
     /// The entries of a directory from a cookie on, in order.

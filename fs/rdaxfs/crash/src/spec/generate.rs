@@ -98,7 +98,7 @@ pub fn operations(brief: bool) -> Vec<Op> {
 }
 
 fn names() -> Vec<Op> {
-    use RenameMode::{Exchange, Replace};
+    use RenameMode::{Exchange, Replace, ReplaceUnused, Whiteout};
     vec![
         create("A/new"),
         mkdir("A/D"),
@@ -115,6 +115,13 @@ fn names() -> Vec<Op> {
             path: "A/bar".into(),
         },
         Op::Rmdir { path: "A/C".into() },
+        Op::UnlinkUnused { path: "foo".into() },
+        Op::UnlinkUnused {
+            path: "A/foo".into(),
+        },
+        Op::RmdirUnused { path: "A/C".into() },
+        rename("A/bar", "foo", ReplaceUnused),
+        rename("foo", "B/foo", Whiteout),
         rename("A/foo", "B/foo", Replace),
         rename("foo", "A/foo", Replace),
         rename("A/C", "B/C", Replace),
@@ -132,7 +139,7 @@ fn names() -> Vec<Op> {
 }
 
 fn more_names() -> Vec<Op> {
-    use RenameMode::{Exchange, NoReplace, Replace};
+    use RenameMode::{Exchange, NoReplace, Replace, ReplaceUnused, Whiteout};
     let mknod = |path: &str, kind| Op::Mknod {
         path: path.into(),
         mode: 0o640,
@@ -172,6 +179,20 @@ fn more_names() -> Vec<Op> {
         Op::Rmdir { path: "A".into() },
         Op::Rmdir { path: "foo".into() },
         rename("foo", "bar", Replace),
+        rename("foo", "bar", Whiteout),
+        rename("A/foo", "foo", Whiteout),
+        rename("A/bar", "B/linked", Whiteout),
+        rename("A/C", "B/D", Whiteout),
+        rename("A/C", "B", ReplaceUnused),
+        rename("A/foo", "B/symlink", ReplaceUnused),
+        rename("A/foo", "A/bar", ReplaceUnused),
+        Op::UnlinkUnused {
+            path: "B/linked".into(),
+        },
+        Op::UnlinkUnused {
+            path: "B/symlink".into(),
+        },
+        Op::RmdirUnused { path: "A".into() },
         rename("foo", "bar", NoReplace),
         rename("foo", "A/foo", NoReplace),
         rename("A/foo", "A/bar", Replace),

@@ -33,7 +33,11 @@ impl Op {
     pub fn frees(&self) -> bool {
         use FallocateMode::PunchHole;
         match self {
-            Self::Unlink { .. } | Self::Rmdir { .. } | Self::Truncate { .. } => true,
+            Self::Unlink { .. }
+            | Self::UnlinkUnused { .. }
+            | Self::Rmdir { .. }
+            | Self::RmdirUnused { .. }
+            | Self::Truncate { .. } => true,
             Self::RemoveXattr { .. } => true,
             Self::Fallocate { mode, .. } => *mode == PunchHole,
             _ => false,
@@ -59,6 +63,10 @@ pub enum DeviceKind {
 pub enum RenameMode {
     /// Replaces what has the new name.
     Replace,
+    /// Replaces what has the new name, which nobody uses: it may be freed at once.
+    ReplaceUnused,
+    /// Replaces, and leaves a device of number 0 with the old name (`RENAME_WHITEOUT`).
+    Whiteout,
     /// `RENAME_NOREPLACE`: fails if something has it.
     NoReplace,
     /// `RENAME_EXCHANGE`: both change their places.
@@ -135,6 +143,14 @@ pub enum Op {
         path: String,
     },
     Rmdir {
+        path: String,
+    },
+    /// Unlinks what nobody uses: it may be freed at once.
+    UnlinkUnused {
+        path: String,
+    },
+    /// Removes a directory that nobody uses.
+    RmdirUnused {
         path: String,
     },
     Rename {

@@ -78,8 +78,8 @@ impl Tree {
                 let id = self.find(from)?;
                 self.link(id, to, now)
             }
-            Op::Unlink { path } => self.unlink(path, now),
-            Op::Rmdir { path } => self.rmdir(path, now),
+            Op::Unlink { path } | Op::UnlinkUnused { path } => self.unlink(path, now),
+            Op::Rmdir { path } | Op::RmdirUnused { path } => self.rmdir(path, now),
             Op::Rename { from, to, mode } => self.rename(from, to, *mode, now),
             Op::Truncate { path, size } => self.truncate(path, *size, now),
             Op::Fallocate {

@@ -15,6 +15,8 @@ use crate::mounted::Mounted;
 pub(crate) struct Inode {
     pub(crate) map: MapState,
     pub(crate) xattrs: XattrState,
+    /// It has been freed with its name: who has waited for it looks again.
+    pub(crate) freed: bool,
 }
 
 /// Inodes by their numbers.
@@ -33,7 +35,11 @@ impl Mounted<'_> {
     /// Puts a new inode into the cache.
     pub(crate) fn enter(&self, map: MapState) -> Arc<Lock<Inode>> {
         let xattrs = XattrState::new(&map);
-        let inode = Arc::new(Lock::new(Inode { map, xattrs }));
+        let inode = Arc::new(Lock::new(Inode {
+            map,
+            xattrs,
+            freed: false,
+        }));
         let ino = inode.lock().map.ino();
         self.cache().insert(ino, inode.clone());
         inode
@@ -47,7 +53,11 @@ impl Mounted<'_> {
         }
         let (map, attributes) = self.volume.open(ino, None)?;
         let xattrs = XattrState::new(&map);
-        let inode = Arc::new(Lock::new(Inode { map, xattrs }));
+        let inode = Arc::new(Lock::new(Inode {
+            map,
+            xattrs,
+            freed: false,
+        }));
         cache.insert(ino, inode.clone());
         drop(cache);
         if attributes.has_intent {
@@ -69,6 +79,23 @@ impl Mounted<'_> {
         inos.into_iter()
             .map(|ino| Ok((ino, self.get(ino)?)))
             .collect()
+    }
+
+    /// Whether nobody uses an inode but one, who has its lock.
+    pub(crate) fn is_unused(&self, ino: u64) -> bool {
+        if self.handles().values().any(|&open| open == ino) {
+            return false;
+        }
+        let cache = self.cache();
+        cache
+            .get(&ino)
+            .is_some_and(|inode| Arc::strong_count(inode) == 2)
+    }
+
+    /// An inode has been freed, whose lock is held: nobody finds it any more.
+    pub(crate) fn forget(&self, inode: &mut Inode) {
+        inode.freed = true;
+        self.cache().remove(&inode.map.ino());
     }
 
     /// A user of inodes goes: those without a name that nobody else uses are freed.
@@ -112,6 +139,9 @@ pub(crate) fn pick<'l, const N: usize>(
 ) -> Result<[&'l mut Inode; N]> {
     let mut places = [const { None }; N];
     for (ino, inode) in locked {
+        if inode.freed && inos.contains(ino) {
+            return Err(Error::Stale);
+        }
         if let Some(at) = inos.iter().position(|wanted| wanted == ino) {
             places[at] = Some(&mut **inode);
         }

@@ -139,14 +139,22 @@ impl<'m> Mounted<'m> {
                     name: xattr_name(name)?,
                     value,
                 };
-                let (workspace, Inode { map, xattrs }) = (&mut self.workspace(), inode);
+                let (workspace, Inode { map, xattrs, .. }) = (&mut self.workspace(), inode);
                 self.volume
-                    .set_xattr(workspace, xattrs, map, &xattr, mode, now)
+                    .set_xattr(workspace, xattrs, map, &xattr, mode, &Change::changed(now))
+                    .map(drop)
             }),
             Op::RemoveXattr { path, name } => self.with(path, |inode| {
-                let (workspace, Inode { map, xattrs }) = (&mut self.workspace(), inode);
+                let (workspace, Inode { map, xattrs, .. }) = (&mut self.workspace(), inode);
                 self.volume
-                    .remove_xattr(workspace, xattrs, map, xattr_name(name)?, now)
+                    .remove_xattr(
+                        workspace,
+                        xattrs,
+                        map,
+                        xattr_name(name)?,
+                        &Change::changed(now),
+                    )
+                    .map(drop)
             }),
             Op::SetAttributes { path, change } => {
                 let change = Change {
@@ -194,7 +202,14 @@ impl<'m> Mounted<'m> {
     fn with(&self, path: &str, body: impl FnOnce(&mut Inode) -> Result) -> Result {
         let ino = self.find(path)?;
         let inode: Arc<Lock<Inode>> = self.get(ino)?;
-        let result = body(&mut inode.lock());
+        let result = {
+            let mut inode = inode.lock();
+            if inode.freed {
+                Err(Error::Stale)
+            } else {
+                body(&mut inode)
+            }
+        };
         self.put(Inodes::from([(ino, inode)]))?;
         result
     }

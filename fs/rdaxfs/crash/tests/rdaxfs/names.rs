@@ -4,6 +4,7 @@
 
 use rdaxfs_core::format::{Time, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG, S_IFSOCK};
 use rdaxfs_core::name::{unannounced, Directories, NewInode, RenameMode, Renamed};
+use rdaxfs_core::volume::Volume;
 use rdaxfs_core::{Error, Result};
 use rdaxfs_crash::spec::{self, DeviceKind, Op};
 
@@ -41,7 +42,14 @@ impl Mounted<'_> {
     /// A name in a directory.
     fn look(&self, directory: u64, name: &[u8]) -> Result<Option<u64>> {
         let inode = self.get(directory)?;
-        let found = self.volume.lookup(&inode.lock().map, name);
+        let found = {
+            let locked = inode.lock();
+            if locked.freed {
+                Err(Error::Stale)
+            } else {
+                self.volume.lookup(&locked.map, name)
+            }
+        };
         self.put(Inodes::from([(directory, inode)]))?;
         match found {
             Ok(target) => Ok(Some(target.ino)),
@@ -113,8 +121,10 @@ impl Mounted<'_> {
                 )
             }),
             Op::Link { from, to } => self.link(self.find(from)?, to, now),
-            Op::Unlink { path } => self.remove(path, false, now),
-            Op::Rmdir { path } => self.remove(path, true, now),
+            Op::Unlink { path } => self.remove(path, (false, false), now),
+            Op::Rmdir { path } => self.remove(path, (true, false), now),
+            Op::UnlinkUnused { path } => self.remove(path, (false, true), now),
+            Op::RmdirUnused { path } => self.remove(path, (true, true), now),
             Op::Rename { from, to, mode } => self.rename(from, to, *mode, now),
             Op::Tmpfile {
                 directory,
@@ -207,7 +217,7 @@ impl Mounted<'_> {
         result.map(drop)
     }
 
-    fn remove(&self, path: &str, is_directory: bool, now: Time) -> Result {
+    fn remove(&self, path: &str, (is_directory, last): (bool, bool), now: Time) -> Result {
         let (directory, name) = split(path);
         let directory = self.find(directory)?;
         let ino = self.look(directory, name)?.ok_or(Error::NoEntry)?;
@@ -216,17 +226,22 @@ impl Mounted<'_> {
             let mut locked = lock(&inodes);
             self.still(&mut locked, directory, name, Some(ino))?;
             let [parent, inode] = pick(&mut locked, [directory, ino])?;
+            let remove = match (is_directory, last && self.is_unused(ino)) {
+                (true, true) => Volume::rmdir_last,
+                (true, false) => Volume::rmdir,
+                (false, true) => Volume::unlink_last,
+                (false, false) => Volume::unlink,
+            };
             let workspace = &mut self.workspace();
-            if is_directory {
-                self.volume
-                    .rmdir(workspace, &mut parent.map, name, &mut inode.map, now)
-            } else {
-                self.volume
-                    .unlink(workspace, &mut parent.map, name, &mut inode.map, now)
+            let (map, parent) = (&mut inode.map, &mut parent.map);
+            let changes = remove(&self.volume, workspace, parent, name, map, now)?;
+            if changes.freed {
+                self.forget(inode);
             }
+            Ok(())
         })();
         self.put(inodes)?;
-        result.map(drop)
+        result
     }
 
     /// Whether `ino` is `directory` or above it.
@@ -247,11 +262,19 @@ impl Mounted<'_> {
         let (old, new) = (self.find(old_directory)?, self.find(new_directory)?);
         let moved = self.look(old, old_name)?.ok_or(Error::NoEntry)?;
         let target = self.look(new, new_name)?;
+        let whiteout = new_inode(S_IFCHR);
+        let whiteout = (mode == spec::RenameMode::Whiteout).then_some(&whiteout);
+        let unused = mode == spec::RenameMode::ReplaceUnused;
         let mode = match (mode, target) {
             (spec::RenameMode::NoReplace, Some(_)) => return Err(Error::Exists),
             (spec::RenameMode::Exchange, None) => return Err(Error::NoEntry),
             (spec::RenameMode::NoReplace, None) => RenameMode::NoReplace,
-            (spec::RenameMode::Replace, _) => RenameMode::Replace,
+            (
+                spec::RenameMode::Replace
+                | spec::RenameMode::ReplaceUnused
+                | spec::RenameMode::Whiteout,
+                _,
+            ) => RenameMode::Replace,
             (spec::RenameMode::Exchange, _) => RenameMode::Exchange,
         };
         if self.is_above(moved, new)? {
@@ -277,7 +300,11 @@ impl Mounted<'_> {
             let workspace = &mut self.workspace();
             // Those that are not there are stood in for by numbers that no inode has.
             let mut places = [old, new, moved, other.unwrap_or(0)].map(|_| None);
+            let unused = unused && other.is_some_and(|other| self.is_unused(other));
             for (&ino, inode) in &mut locked {
+                if inode.freed {
+                    return Err(Error::Stale);
+                }
                 let wanted = [old, new, moved, other.unwrap_or(0)];
                 if let Some(at) = wanted.iter().position(|&wanted| wanted == ino) {
                     places[at] = Some(&mut inode.map);
@@ -290,16 +317,27 @@ impl Mounted<'_> {
                 Some(second) => Directories::Two(first, second),
                 None => Directories::One(first),
             };
-            self.volume.rename(
+            let changes = self.volume.rename(
                 workspace,
                 directories,
                 names,
-                Renamed { moved, other },
+                Renamed {
+                    moved,
+                    other,
+                    other_is_unused: unused,
+                    whiteout,
+                },
                 mode,
                 now,
-            )
+            )?;
+            if let Some(other) = target.filter(|_| changes.freed) {
+                if let Some(inode) = locked.get_mut(&other) {
+                    self.forget(inode);
+                }
+            }
+            Ok(())
         })();
         self.put(inodes)?;
-        result.map(drop)
+        result
     }
 }

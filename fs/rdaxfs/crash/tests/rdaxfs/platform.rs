@@ -166,7 +166,7 @@ impl Locks for Machine<'_> {
     where
         Self: 'a;
 
-    fn lock_group(&self, group: u32) -> Self::Group<'_> {
+    fn lock_group(&self, group: u32, _nth: usize) -> Self::Group<'_> {
         self.groups[group as usize].lock()
     }
 

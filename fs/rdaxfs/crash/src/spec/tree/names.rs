@@ -205,7 +205,12 @@ impl Tree {
                 _ => {}
             }
         }
-        self.set(&old, target.filter(|_| exchange), now)?;
+        let left = match mode {
+            RenameMode::Exchange => target,
+            RenameMode::Whiteout => Some(self.insert(Node::new(Kind::CharDevice(0), 0, now))),
+            _ => None,
+        };
+        self.set(&old, left, now)?;
         self.set(&new, Some(moved), now)?;
         self.node_at(moved)?.attributes.times.changed = now;
         match target {
