@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use rdaxfs_core::platform::{Digest, Medium, Stores, CACHE_LINE};
 use rdaxfs_core::Result;
-use serde::Serialize;
 
 /// What has been done to a medium.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "report", derive(serde::Serialize))]
 pub struct Counts {
     /// Fences.
     pub fences: u64,

@@ -7,7 +7,10 @@ use rdaxfs_core::format::{XattrSpace, BLOCK_SIZE, S_IFBLK, S_IFLNK};
 use rdaxfs_core::inode::{Change, MapState, XattrState};
 use rdaxfs_core::name::{unannounced, Directories, NewInode, RenameMode};
 use rdaxfs_core::platform::{Digest, Stores};
+use rdaxfs_core::volume::Volume;
+use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::xattr::{NewXattr, SetMode, XattrName};
+use rdaxfs_host::Host;
 
 use crate::meter::Meter;
 use crate::renames::Renames;
@@ -244,6 +247,7 @@ impl<M: Stores + Digest> Operations<'_, M> {
             new: &renamed,
             moved: &mut maps,
             others: None,
+            unused: false,
         };
         plain.measure(volume, workspace, self.meter);
         let back = Renames {
@@ -254,6 +258,7 @@ impl<M: Stores + Digest> Operations<'_, M> {
             new: &made,
             moved: &mut maps,
             others: None,
+            unused: false,
         };
         back.measure(volume, workspace, self.meter);
         let away = Renames {
@@ -264,6 +269,7 @@ impl<M: Stores + Digest> Operations<'_, M> {
             new: &renamed,
             moved: &mut maps,
             others: None,
+            unused: false,
         };
         away.measure(volume, workspace, self.meter);
         let entries: Vec<_> = (0..TIMES).map(|at| name("entry", at)).collect();
@@ -277,6 +283,7 @@ impl<M: Stores + Digest> Operations<'_, M> {
             new: &entries,
             moved: &mut maps,
             others: Some(&mut others),
+            unused: false,
         };
         exchange.measure(volume, workspace, self.meter);
         let replacing = Renames {
@@ -287,6 +294,7 @@ impl<M: Stores + Digest> Operations<'_, M> {
             new: &renamed,
             moved: &mut maps,
             others: Some(&mut others),
+            unused: false,
         };
         replacing.measure(volume, workspace, self.meter);
         for other in &mut others {
@@ -309,6 +317,7 @@ impl<M: Stores + Digest> Operations<'_, M> {
             new: &dirs,
             moved: &mut moving,
             others: None,
+            unused: false,
         };
         of_directories.measure(volume, workspace, self.meter);
     }
@@ -318,13 +327,14 @@ impl<M: Stores + Digest> Operations<'_, M> {
             volume, workspace, ..
         } = &mut self.session;
         let names: Vec<_> = (0..TIMES).map(|at| name("goes", at)).collect();
-        let mut maps: Vec<_> = names
-            .iter()
-            .map(|name| {
+        let make = |volume: &Volume<Host<M>>, workspace: &mut Workspace, dir: &mut MapState| {
+            let maps = names.iter().map(|name| {
                 let made = volume.create(workspace, dir, name, &file(), now(), &mut unannounced);
                 made.expect("made").map
-            })
-            .collect();
+            });
+            maps.collect::<Vec<_>>()
+        };
+        let mut maps = make(volume, workspace, dir);
         self.meter.measure("unlink", TIMES, &mut |at| {
             let at = at as usize;
             volume
@@ -337,11 +347,60 @@ impl<M: Stores + Digest> Operations<'_, M> {
                     .finish(workspace, &mut maps[at as usize])
                     .expect("freed");
             });
-        for name in &names {
-            volume
-                .create(workspace, dir, name, &file(), now(), &mut unannounced)
-                .expect("made");
+        let mut unused = make(volume, workspace, dir);
+        self.meter
+            .measure("unlink that frees an empty file", TIMES, &mut |at| {
+                let at = at as usize;
+                volume
+                    .unlink_last(workspace, dir, &names[at], &mut unused[at], now())
+                    .expect("gone");
+            });
+        let mut written = make(volume, workspace, dir);
+        for map in &mut written {
+            let done = volume.write_file(workspace, map, 0, &[5; 4096], now());
+            assert_eq!(done, Ok(4096));
         }
+        self.meter
+            .measure("unlink that frees a file of 4 KiB", TIMES, &mut |at| {
+                let at = at as usize;
+                volume
+                    .unlink_last(workspace, dir, &names[at], &mut written[at], now())
+                    .expect("gone");
+            });
+        let mut replaced = make(volume, workspace, dir);
+        let new: Vec<_> = (0..TIMES).map(|at| name("new", at)).collect();
+        let mut moved: Vec<_> = (new.iter())
+            .map(|name| {
+                let made = volume.create(workspace, dir, name, &file(), now(), &mut unannounced);
+                made.expect("made").map
+            })
+            .collect();
+        let over_last = Renames {
+            what: "rename that frees an empty file",
+            mode: RenameMode::Replace,
+            directories: Directories::One(dir),
+            old: &new,
+            new: &names,
+            moved: &mut moved,
+            others: Some(&mut replaced),
+            unused: true,
+        };
+        over_last.measure(volume, workspace, self.meter);
+        let (dir, mut dirs) = (dir, Vec::new());
+        for (name, map) in names.iter().zip(&mut moved) {
+            volume
+                .unlink_last(workspace, dir, name, map, now())
+                .expect("gone");
+            let made = volume.mkdir(workspace, dir, name, &directory(), now(), &mut unannounced);
+            dirs.push(made.expect("made").map);
+        }
+        self.meter.measure("rmdir that frees it", TIMES, &mut |at| {
+            let at = at as usize;
+            volume
+                .rmdir_last(workspace, dir, &names[at], &mut dirs[at], now())
+                .expect("gone");
+        });
+        make(volume, workspace, dir);
         self.meter
             .measure("look-up, open and unlink", TIMES, &mut |at| {
                 let name = &names[at as usize];

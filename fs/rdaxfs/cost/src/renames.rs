@@ -23,6 +23,8 @@ pub(crate) struct Renames<'a> {
     pub(crate) moved: &'a mut [MapState],
     /// What has the new names before.
     pub(crate) others: Option<&'a mut [MapState]>,
+    /// Nobody uses those.
+    pub(crate) unused: bool,
 }
 
 impl Renames<'_> {
@@ -43,7 +45,7 @@ impl Renames<'_> {
             let renamed = Renamed {
                 moved: &mut self.moved[at],
                 other: self.others.as_mut().map(|others| &mut others[at]),
-                other_is_unused: false,
+                other_is_unused: self.unused,
                 whiteout: None,
             };
             let names = (&*self.old[at], &*self.new[at]);

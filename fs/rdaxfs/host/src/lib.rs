@@ -19,18 +19,28 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+#[cfg(feature = "media")]
 mod digest;
+#[cfg(feature = "media")]
 mod dram;
+#[cfg(feature = "media")]
 mod file;
 mod host;
+#[cfg(feature = "media")]
 mod in_use;
 mod mounted;
+#[cfg(feature = "media")]
 mod trouble;
 
+#[cfg(feature = "media")]
 pub use digest::{crc32c, siphash};
+#[cfg(feature = "media")]
 pub use dram::Dram;
+#[cfg(feature = "media")]
 pub use file::{FileMedium, WriteError};
 pub use host::Host;
+#[cfg(feature = "media")]
 pub use in_use::{loop_device_of, DeviceLock, Scope};
 pub use mounted::{totals, Mounted};
+#[cfg(feature = "media")]
 pub use trouble::Trouble;

@@ -48,7 +48,7 @@ impl Last {
             count: 0,
         };
         let extents = match Root::from_word(word(offset_of!(Inode, root))?) {
-            Some(Root::Empty | Root::Target(_) | Root::Entries(0)) => 0,
+            Some(Root::Empty | Root::Target(_) | Root::Entries(0) | Root::Device) => 0,
             Some(Root::Extents(count)) if usize::from(count) <= INLINE_EXTENTS => count,
             _ => return Ok(None),
         };

@@ -360,8 +360,12 @@ impl Fs {
             self.give(map);
         }
         if whiteout.is_some() && result.is_ok() {
-            let ino = self.lookup(from_ino, old)?.ino;
-            self.open(ino);
+            let made = self.medium().uncounted(|| {
+                let ino = self.lookup(from_ino, old)?.ino;
+                self.volume.open(ino, None)
+            });
+            let (map, _) = made.expect("there is a whiteout");
+            self.give(map);
         }
         let changes = result?;
         let one = to_ino == from_ino;
