@@ -52,7 +52,8 @@ pub(crate) fn write(
 ) -> Result<usize> {
     let start = kiocb.position();
     let size = inode.size() as u64;
-    if kiocb.is_nowait() && start.saturating_add(from.len() as u64) > size {
+    let grows = start.saturating_add(from.len() as u64) > size;
+    if kiocb.is_nowait() && (grows || kiocb.is_direct()) {
         return Err(EAGAIN);
     }
     kiocb.modified(inode)?;
@@ -62,8 +63,10 @@ pub(crate) fn write(
     if !kiocb.is_direct() {
         return buffered::write::<Write>(kiocb, from, inode);
     }
-    // What is in the cache before the end of this write has to be on the medium before the size.
-    inode.write_and_wait(&(0..start))?;
+    if grows {
+        // What is in the cache has to be on the medium before the size.
+        inode.write_and_wait(&(0..start))?;
+    }
     match direct::write::<Write>(kiocb, from, inode) {
         Ok(written) => {
             let end = start + written as u64;

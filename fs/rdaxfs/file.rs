@@ -37,7 +37,7 @@ pub(crate) struct Regular;
 impl Operations for Regular {
     type FileSystem = Rdaxfs;
 
-    const FLAGS: u32 = flags::MMAP_SYNC | flags::BUFFER_RASYNC;
+    const FLAGS: u32 = flags::MMAP_SYNC | flags::BUFFER_RASYNC | flags::BUFFER_WASYNC;
 
     fn open(file: &mut OpeningFile<'_, Rdaxfs>) -> Result {
         file.allow_nowait();
@@ -46,7 +46,7 @@ impl Operations for Regular {
     }
 
     fn release(file: &File<Rdaxfs>) {
-        if file.is_writable() {
+        if file.is_last_writer() {
             let inode = file.inode();
             let volume = inode.super_block().data().mounted.volume();
             volume.close(&mut inode.data().map.write());

@@ -136,7 +136,7 @@ fn make_writable(inode: &Inode<Rdaxfs>, pages: Pages) -> Result<Iomap> {
     if let Some((start, end)) = before {
         // Without a block for a longer list of extents, the core makes all of an unwritten extent writable.
         // Tasks may see zeros where others of its pages are, and nobody unmaps those before a write.
-        let is_written = |page| Ok::<_, Error>(is_mapped(volume, &map, page)?);
+        let is_written = |page| is_mapped(volume, &map, page);
         let behind = mapping.page + mapping.count;
         if (start < first && is_written(start)?) || (end > behind && is_written(end - 1)?) {
             data.zeros_may_be_mapped.store(true, Relaxed);

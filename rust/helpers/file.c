@@ -61,6 +61,12 @@ void rust_ext_helper_filemap_invalidate_unlock_shared(struct address_space *mapp
 	filemap_invalidate_unlock_shared(mapping);
 }
 
+int rust_ext_helper_inode_writecount(const struct inode *inode);
+int rust_ext_helper_inode_writecount(const struct inode *inode)
+{
+	return atomic_read(&inode->i_writecount);
+}
+
 void rust_ext_helper_file_accessed(struct file *file);
 void rust_ext_helper_file_accessed(struct file *file)
 {

@@ -13,6 +13,9 @@
 //! | [`NewInode`](inode::NewInode) | an inode without data, which others that look for it wait for |
 //! | [`Locked`](inode::Locked) | an inode whose `i_rwsem` is held exclusively |
 //! | [`Child`](dentry::Child) | a dentry whose name is stable, because its parent's `i_rwsem` is held |
+//! | [`InvalidateGuard`](invalidate_lock::InvalidateGuard) | an inode whose pages no fault maps |
+//! | [`SharedInvalidateGuard`](invalidate_lock::SharedInvalidateGuard) | an inode whose pages stay where they are |
+//! | [`PageFaultGuard`](vm::PageFaultGuard) | a volume that is not frozen while a fault changes it |
 //! | [`Evicted`](inode::Evicted) | an inode that has no user any more |
 //!
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
@@ -41,8 +44,8 @@ pub mod statfs;
 pub mod super_block;
 pub mod time;
 pub mod uuid;
-pub mod xattr;
 pub mod vm;
+pub mod xattr;
 
 pub use dentry::Dentry;
 pub use file::File;

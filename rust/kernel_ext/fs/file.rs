@@ -57,6 +57,12 @@ impl<T: FileSystem> File<T> {
         unsafe { (*self.as_ptr()).f_mode & bindings::FMODE_WRITE != 0 }
     }
 
+    /// Whether it was opened for writing, as no other file of the inode is.
+    pub fn is_last_writer(&self) -> bool {
+        // SAFETY: By the type invariant it is open, and its inode valid.
+        self.is_writable() && unsafe { bindings::inode_writecount(self.inode().as_ptr()) } == 1
+    }
+
     /// Says that the contents have been read, for the time of last access.
     #[inline]
     pub fn accessed(&self) {
@@ -181,6 +187,8 @@ pub mod flags {
     pub const MMAP_SYNC: u32 = bindings::FOP_MMAP_SYNC;
     /// Reads through the page cache can go on without the task.
     pub const BUFFER_RASYNC: u32 = bindings::FOP_BUFFER_RASYNC;
+    /// Writes without `O_DIRECT` take `RWF_NOWAIT`.
+    pub const BUFFER_WASYNC: u32 = bindings::FOP_BUFFER_WASYNC;
 }
 
 /// The modes of fallocate(2).
@@ -215,7 +223,7 @@ pub trait Operations: Sized {
     /// Any; it is not opened then.
     fn open(file: &mut OpeningFile<'_, Self::FileSystem>) -> Result;
 
-    /// The last reference to an open file goes.
+    /// The last reference to an open file goes. See also [`File::is_last_writer`].
     fn release(_file: &File<Self::FileSystem>) {
         kernel::build_error!(kernel::error::VTABLE_DEFAULT_ERROR)
     }

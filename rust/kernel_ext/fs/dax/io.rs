@@ -78,8 +78,8 @@ pub fn fault<O: Operations>(
     });
     if result.has(bindings::vm_fault_reason_VM_FAULT_NEEDDSYNC) {
         // SAFETY: As above; the page is that of the call before.
-        result =
-            FaultResult(unsafe { bindings::dax_finish_sync_fault(fault.as_ptr(), order, pfn) });
+        let finished = unsafe { bindings::dax_finish_sync_fault(fault.as_ptr(), order, pfn) };
+        result = FaultResult(finished);
     }
     result
 }

@@ -43,9 +43,8 @@ impl<T: FileSystem> InvalidateGuard<'_, T> {
             // Entries are deleted only if no page is busy, and what was written back just now has no stores
             // since then: they need a fault.
             // SAFETY: The inode is valid, and its pages locked, as the function wants it.
-            let broken =
-                to_result(unsafe { bindings::dax_break_layout(self.as_ptr(), first, last, None) });
-            match broken {
+            let broken = unsafe { bindings::dax_break_layout(self.as_ptr(), first, last, None) };
+            match to_result(broken) {
                 Err(error) if error == ERESTARTSYS => self.wait_until_idle(first, last)?,
                 broken => return broken,
             }
