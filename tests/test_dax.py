@@ -10,7 +10,7 @@ import random
 import struct
 
 from harness import check, memory, shell
-from harness.cases import BOTH_BLOCK_SIZES, EVERYWHERE, FILE_SYSTEMS, case
+from harness.cases import BOTH_BLOCK_SIZES, DAX_FILE_SYSTEMS, EVERYWHERE, case
 from harness.disk import SECTOR, Io, first_sectors
 from harness.target import HUGE_ALIGNED, FileSystem
 
@@ -36,7 +36,7 @@ def raw_page(t, path, page):
         return io.read(first_sectors(path)[page] * SECTOR, PAGE)
 
 
-@case(guests=EVERYWHERE, blocks=BOTH_BLOCK_SIZES, on=FILE_SYSTEMS)
+@case(guests=EVERYWHERE, blocks=BOTH_BLOCK_SIZES, on=DAX_FILE_SYSTEMS)
 def stores_reach_the_medium(t):
     """A store through a mapping is seen by read(2) and on the disk, and the other way round."""
     attributes, mask = statx_attributes(t.target.path)
@@ -58,7 +58,7 @@ def stores_reach_the_medium(t):
         check.equal(t.target.read(page * PAGE, 12), b"by the disk\n", "read(2) after a write to the disk")
 
 
-@case(on=FILE_SYSTEMS)
+@case(on=DAX_FILE_SYSTEMS)
 def data_outlives_the_mount(t):
     data = random.Random(3).randbytes(3 * PAGE + 17)
     with memory.mapped(t.target.path) as mapping:
@@ -70,7 +70,7 @@ def data_outlives_the_mount(t):
         check.true(mapping[PAGE - 5:PAGE - 5 + len(data)] == data, "what was stored, by mapping")
 
 
-@case(on=FILE_SYSTEMS)
+@case(on=DAX_FILE_SYSTEMS)
 def synchronous_mappings(t):
     """MAP_SYNC works with DAX, and is refused without: dax=never has a page cache."""
     with memory.mapped(t.target.path, sync=True) as mapping:
@@ -84,7 +84,7 @@ def synchronous_mappings(t):
     check.equal(t.target.read(0, 4), b"sync", "what was stored")
 
 
-@case(on=FILE_SYSTEMS)
+@case(on=DAX_FILE_SYSTEMS)
 def every_way_to_flush(t):
     """msync, fsync, fdatasync, sync_file_range and sync all end well, with dirty pages here and there."""
     with memory.mapped(t.target.path, sync=False) as mapping:
@@ -99,7 +99,7 @@ def every_way_to_flush(t):
             os.close(fd)
 
 
-@case(on=FILE_SYSTEMS)
+@case(on=DAX_FILE_SYSTEMS)
 def private_mappings_keep_stores_to_themselves(t):
     with open(t.target.path, "r+b") as file:
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as mapping:
@@ -110,7 +110,7 @@ def private_mappings_keep_stores_to_themselves(t):
     check.equal(t.target.read(PAGE, 7), bytes(7), "the file")
 
 
-@case(on=FILE_SYSTEMS)
+@case(on=DAX_FILE_SYSTEMS)
 def holes_read_as_zeroes_and_fill(t):
     path = os.path.join(t.file_system.directory, "holes")
     with open(path, "wb") as file:
@@ -123,7 +123,7 @@ def holes_read_as_zeroes_and_fill(t):
     check.equal(sorted(first_sectors(path)), [7], "pages that have blocks")
 
 
-@case(on=FILE_SYSTEMS)
+@case(on=DAX_FILE_SYSTEMS)
 def truncated_files_raise_bus_errors(t):
     """Behind the end of the file, as on any file system."""
     path = t.file_system.file("short", bytes(4 * PAGE))
@@ -152,7 +152,7 @@ class RamDisk:
         shell.run("modprobe", "-r", "brd")
 
 
-@case(guests=EVERYWHERE, blocks=BOTH_BLOCK_SIZES, on=FILE_SYSTEMS)
+@case(guests=EVERYWHERE, blocks=BOTH_BLOCK_SIZES, on=DAX_FILE_SYSTEMS)
 def direct_io_with_the_mapping_as_buffer(t):
     """O_DIRECT pins the pages of its buffer, which takes struct pages: to another disk and from it."""
     data = random.Random(4).randbytes(16 * PAGE)
@@ -172,7 +172,7 @@ def direct_io_with_the_mapping_as_buffer(t):
     check.true(raw_page(t, t.target.path, 33) == data[PAGE:2 * PAGE], "the disk")
 
 
-@case(on=FILE_SYSTEMS)
+@case(on=DAX_FILE_SYSTEMS)
 def direct_io_from_one_file_to_another(t):
     """Both on this file system: the buffer and the destination are the same medium."""
     other = t.file_system.file("other", bytes(8 * PAGE))
@@ -185,7 +185,7 @@ def direct_io_from_one_file_to_another(t):
             check.true(file.read() == b"12345678" * PAGE, "the other file")
 
 
-@case(on=FILE_SYSTEMS)
+@case(on=DAX_FILE_SYSTEMS)
 def sendfile_and_splice(t):
     """Through a socket, a pipe, and to a file with a page cache."""
     data = random.Random(5).randbytes(5 * PAGE + 100)
@@ -215,7 +215,7 @@ def sendfile_and_splice(t):
         os.unlink(path)
 
 
-@case(on=FILE_SYSTEMS)
+@case(on=DAX_FILE_SYSTEMS)
 def vmsplice_from_the_mapping(t):
     """Pages of the mapping itself go into a pipe."""
     reader, writer = os.pipe()
@@ -233,7 +233,7 @@ def vmsplice_from_the_mapping(t):
 HUGE = memory.HUGE
 
 
-@case(guests=EVERYWHERE, on=FILE_SYSTEMS)
+@case(guests=EVERYWHERE, on=DAX_FILE_SYSTEMS)
 def huge_pages(t):
     """A 2 MiB-aligned file is mapped by one entry: touching all its pages takes one fault, not 512."""
     t.file_system.unmount()
@@ -266,7 +266,7 @@ def huge_pages(t):
             check.true(file.read(HUGE) == (b"\2" + b"\1" * (PAGE - 1)) * 512, "what was stored")
 
 
-@case(on=FILE_SYSTEMS)
+@case(on=DAX_FILE_SYSTEMS)
 def a_bad_block_does_not_take_its_huge_page_along(t):
     """Around a bad page, the others of its 2 MiB are mapped one by one."""
     t.expect_log("MCE: Killing .* due to hardware memory corruption fault")
@@ -283,7 +283,7 @@ def a_bad_block_does_not_take_its_huge_page_along(t):
         check.equal(mapping[700 * PAGE:701 * PAGE], bytes(PAGE), "the repaired page")
 
 
-@case(on=FILE_SYSTEMS)
+@case(on=DAX_FILE_SYSTEMS)
 def fork_shares_the_mapping(t):
     """Stores of a child are its parent's too."""
     with memory.mapped(t.target.path) as mapping:
@@ -296,7 +296,7 @@ def fork_shares_the_mapping(t):
         check.equal(mapping[0:4], b"new ", "what the parent sees")
 
 
-@case(on=FILE_SYSTEMS)
+@case(on=DAX_FILE_SYSTEMS)
 def a_program_for_mappings_is_enough(t):
     """tests/mapped, which the demonstration uses, stores and loads."""
     shell.run(os.path.join(HERE, "mapped"), "store", t.target.path, 5000, "hello")

@@ -8,7 +8,7 @@ import re
 from contextlib import contextmanager
 
 from harness import check, memory, shell
-from harness.cases import BOTH_BLOCK_SIZES, FILE_SYSTEMS, case
+from harness.cases import BOTH_BLOCK_SIZES, DAX_FILE_SYSTEMS, case
 from harness.disk import SECTOR, first_sectors
 from harness.target import HUGE_ALIGNED, FileSystem
 
@@ -51,7 +51,7 @@ def corrupted_kib():
     return int(re.search(r"^HardwareCorrupted: +(\d+) kB", shell.read_text("/proc/meminfo"), re.M)[1])
 
 
-@case(blocks=BOTH_BLOCK_SIZES, on=FILE_SYSTEMS)
+@case(blocks=BOTH_BLOCK_SIZES, on=DAX_FILE_SYSTEMS)
 def a_failed_page_is_recorded_and_comes_back(t):
     """It is in the list, fails reads, and comes back when it is overwritten, more than once. The process
     that it failed under gets SIGBUS with its address."""
@@ -84,7 +84,7 @@ def a_failed_page_is_recorded_and_comes_back(t):
     t.disk.badblocks.clear(sector, 8)
 
 
-@case(on=FILE_SYSTEMS)
+@case(on=DAX_FILE_SYSTEMS)
 def who_has_the_page_mapped_is_told(t):
     """Also those who do not touch it; who has other pages mapped lives on, and so do the other pages."""
     data = t.target.fill()
@@ -181,7 +181,7 @@ def what_hwpoison_inject_cannot_do(t):
     check.equal(t.target.read(3 * PAGE, PAGE), b"\4" * PAGE, "the page")
 
 
-@case(on=FILE_SYSTEMS)
+@case(on=DAX_FILE_SYSTEMS)
 def a_page_of_a_huge_mapping_fails(t):
     """One of 512 that are mapped by one entry: all of them are unmapped, one is bad."""
     t.file_system.unmount()
@@ -198,8 +198,8 @@ def a_page_of_a_huge_mapping_fails(t):
         one = memory.Bystander(path, bad * PAGE, huge=True)
         with injector():
             corrupt(frame(t, sectors[bad]))
-        # To 21 bits. XFS says which page; for ext4 the core does, and names the first.
-        told = 0 if t.case.target == "ext4" else bad
+        # To 21 bits. XFS says which page; for the others the core does, and names the first.
+        told = bad if t.case.target == "xfs" else 0
         check.equal(one.bus_error(), (memory.BUS_MCEERR_AO, told * PAGE, 21), "what SIGBUS said")
         check.true(one.end(), "a process that has SIGBUS blocked was killed")
         check.equal(t.disk.badblocks.list(), [(sectors[bad], 8)], "bad blocks after the failure")

@@ -8,7 +8,7 @@ import struct
 import time
 
 from harness import check, memory, shell
-from harness.cases import FILE_SYSTEMS, case
+from harness.cases import DAX_FILE_SYSTEMS, case
 from harness.disk import SECTOR, first_sectors
 
 PAGE = 4096
@@ -38,7 +38,7 @@ def stamped(page, count):
     return struct.pack("=QQ", page, count) * (PAGE // 16)
 
 
-@case(on=FILE_SYSTEMS, limit=400)
+@case(on=DAX_FILE_SYSTEMS, limit=400)
 def everything_at_once(t):
     """A file: written, read, mapped, with errors injected and cleared in it, while others read the list
     and the disk. A reader gets whole pages or EIO, a mapping SIGBUS or the page."""

@@ -8,8 +8,10 @@ from typing import Callable
 # What runs the same checks wherever there is a region.
 EVERYWHERE = ("memmap", "reserved", "nvdimm")
 FILE_SYSTEMS = ("ext4", "xfs")
-# Files on both file systems, and the bare disk.
-TARGETS = ("raw", *FILE_SYSTEMS)
+# With ours: what is asked of any file system on the driver.
+DAX_FILE_SYSTEMS = (*FILE_SYSTEMS, "rdaxfs")
+# Files on all of them, and the bare disk.
+TARGETS = ("raw", *DAX_FILE_SYSTEMS)
 BOTH_BLOCK_SIZES = (512, 4096)
 
 

@@ -4,15 +4,32 @@
 import os
 
 from . import disk as disks
-from . import shell
+from . import shell, tools
 
 MOUNT_POINT = "/mnt/rpmem"
 # No other option: a block is a page, as DAX wants it, and xfs has what mkfs.xfs gives it by default.
-MAKE = {"ext4": ("mkfs.ext4", "-q", "-F", "-b", "4096"), "xfs": ("mkfs.xfs", "-q", "-f")}
+MAKE = {
+    "ext4": ("mkfs.ext4", "-q", "-F", "-b", "4096"),
+    "xfs": ("mkfs.xfs", "-q", "-f"),
+    "rdaxfs": ("mkfs.rdaxfs", "-q", "-f"),
+}
 
 
 # mkfs options that put large files where huge pages can map them.
-HUGE_ALIGNED = {"ext4": ("-E", "stride=512,stripe-width=512"), "xfs": ("-d", "agcount=2,su=2m,sw=1")}
+HUGE_ALIGNED = {
+    "ext4": ("-E", "stride=512,stripe-width=512"),
+    "xfs": ("-d", "agcount=2,su=2m,sw=1"),
+    # It does so by itself.
+    "rdaxfs": (),
+}
+
+
+def make_file_system(kind, node, options=()):
+    command = MAKE[kind]
+    if kind == "rdaxfs":
+        tools.run(*command, *options, node)
+    else:
+        shell.run(*command, *options, node)
 
 
 class FileSystem:
@@ -24,7 +41,7 @@ class FileSystem:
         self.directory = directory
         self.options = options
         if make:
-            shell.run(*MAKE[kind], *make_options, node)
+            make_file_system(kind, node, make_options)
         os.makedirs(directory, exist_ok=True)
         self.mounted = False
         self.mount()
@@ -36,6 +53,8 @@ class FileSystem:
     def unmount(self):
         shell.run("umount", self.directory)
         self.mounted = False
+        if self.kind == "rdaxfs" and os.path.exists(self.node):
+            tools.run("fsck.rdaxfs", "-f", "-n", self.node)
 
     def file(self, name, data=b""):
         """Makes a file with data that is allocated and on the medium."""

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What Python's os has no names for: fallocate(2) with a mode, and a file's blocks."""
+
+import ctypes
+import os
+
+KEEP_SIZE, PUNCH_HOLE, COLLAPSE_RANGE, ZERO_RANGE, INSERT_RANGE = 0x01, 0x02, 0x08, 0x10, 0x20
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+
+
+def fallocate(fd, mode, offset, length):
+    if _libc.fallocate(fd, mode, offset, length):
+        code = ctypes.get_errno()
+        raise OSError(code, f"fallocate {mode:#x} of {length} at {offset}: {os.strerror(code)}")
+
+
+def blocks(fd):
+    """How many blocks of 4096 bytes it has."""
+    return os.fstat(fd).st_blocks // 8
+
+
+def segments(fd):
+    """What SEEK_DATA and SEEK_HOLE say: the (start, end) of data, in order."""
+    size = os.fstat(fd).st_size
+    at = 0
+    while at < size:
+        try:
+            start = os.lseek(fd, at, os.SEEK_DATA)
+        except OSError:
+            return
+        at = os.lseek(fd, start, os.SEEK_HOLE)
+        yield start, at
