@@ -15,7 +15,7 @@ use kernel::{
 use kernel_ext::{
     fs::{
         dir, file,
-        inode::{flags, Attributes, Evicted, Found, InitialisedInode, NewInode},
+        inode::{flags, Attributes, Evicted, Found, InitialisedInode, Locked, NewInode},
         iomap::report::FiemapInfo,
         namei::{Operations, Ops},
         posix_acl::AclType,
@@ -26,7 +26,7 @@ use kernel_ext::{
 };
 use rdaxfs_core::{
     format::{Time, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG},
-    inode::{Attributes as CoreAttributes, MapState, XattrState},
+    inode::{Attributes as CoreAttributes, Changed, MapState, XattrState},
 };
 
 use crate::{
@@ -137,16 +137,20 @@ fn operations(mode: u16, is_dax: bool) -> Ops<Rdaxfs> {
 /// `EUCLEAN` if there is none; `EIO`, `ENOMEM`.
 pub(crate) fn get(sb: &SuperBlock<Rdaxfs>, ino: u64) -> Result<ARef<Inode<Rdaxfs>>> {
     let volume = sb.data().mounted.volume();
-    let (map, _) = volume.open(ino, None).map_err(|error| match error {
-        // A name for an inode that does not exist.
-        rdaxfs_core::Error::Stale => errno(rdaxfs_core::Error::Corrupt),
-        error => errno(error),
-    })?;
-    match sb.inode(ino, map.generation())? {
+    // Somebody who has the inode may be changing it: its checksum cannot be judged yet.
+    let generation = volume.generation(ino).map_err(errno)?;
+    match sb.inode(ino, generation)? {
         Found::Cached(inode) => Ok(inode),
         Found::New(new) => {
-            // Only now does nobody else change it.
-            let (map, attributes) = volume.open(ino, Some(map.generation())).map_err(errno)?;
+            // Nobody has it, and whoever looks for it waits.
+            let found = volume
+                .open(ino, Some(generation))
+                .map_err(|error| match error {
+                    // A name for an inode that does not exist.
+                    rdaxfs_core::Error::Stale => errno(rdaxfs_core::Error::Corrupt),
+                    error => errno(error),
+                });
+            let (map, attributes) = found?;
             let target = symlink::read(volume, &map, &attributes)?;
             Ok(init(new, sb, map, &attributes, target).unlock())
         }
@@ -240,14 +244,17 @@ pub(crate) fn set_blocks(inode: &Inode<Rdaxfs>, blocks: u64) {
     inode.set_sectors(blocks.saturating_mul(SECTORS_PER_BLOCK));
 }
 
-/// Updates what the VFS knows of a directory's size. The map lock is held.
-pub(crate) fn refresh(
-    inode: &kernel_ext::fs::inode::Locked<'_, Rdaxfs>,
-    attributes: &CoreAttributes,
-) {
-    inode.set_size(attributes.size as i64);
-    inode.set_sectors(attributes.blocks.saturating_mul(SECTORS_PER_BLOCK));
-    inode.set_links(attributes.links as u32);
+/// Tells the VFS what an operation has changed in an inode, which the VFS has locked for it.
+pub(crate) fn refresh(inode: &Locked<'_, Rdaxfs>, changed: &Changed) {
+    if let Some(size) = changed.size {
+        inode.set_size(size as i64);
+    }
+    if let Some(blocks) = changed.blocks {
+        inode.set_sectors(blocks.saturating_mul(SECTORS_PER_BLOCK));
+    }
+    if let Some(links) = changed.links {
+        inode.set_links(links as u32);
+    }
 }
 
 /// The target of a symbolic link.

@@ -74,11 +74,13 @@ fn make(
     let what = template.to_core(&xattrs);
     let change = Changing::new(&[directory.inode()]);
     let Made {
-        map, attributes, ..
+        map,
+        attributes,
+        directory: changed,
     } = {
         let mut operation = sb.data().mounted.begin();
         let mut state = directory.data().map.write();
-        let made = make(
+        make(
             operation.volume,
             &mut operation.workspace,
             &mut state,
@@ -86,11 +88,9 @@ fn make(
             to_medium(change.now),
             &mut |ino, generation| announce(&mut new, ino, generation),
         )
-        .map_err(errno)?;
-        let parent = operation.volume.attributes(&state).map_err(errno)?;
-        refresh(&directory, &parent);
-        made
+        .map_err(errno)?
     };
+    refresh(&directory, &changed);
     change.commit();
     directory.set_mtime(change_time(&attributes));
     let inode = inode::init(new, sb, map, &attributes, target);
@@ -281,7 +281,7 @@ impl Operations for DirectoryOperations {
         let template = Template::new(&mut new, idmap, directory, None, mode, (0, 0))?;
         let xattrs = template.xattrs()?;
         let what = template.to_core(&xattrs);
-        let now = to_medium(Timespec::now());
+        let now = to_medium(new.set_ctime_current());
         let Made {
             map, attributes, ..
         } = {
@@ -308,7 +308,7 @@ impl Operations for DirectoryOperations {
         dentry: Child<'_, Rdaxfs>,
     ) -> Result {
         let change = Changing::new(&[directory.inode(), inode.inode()]);
-        {
+        let changed = {
             let mut operation = directory.super_block().data().mounted.begin();
             let mut maps = Maps::lock([Some(directory.inode()), Some(inode.inode())]);
             let [Some(parent), Some(map)] = maps.states() else {
@@ -318,10 +318,10 @@ impl Operations for DirectoryOperations {
             let now = to_medium(change.now);
             volume
                 .link(&mut operation.workspace, parent, dentry.name(), map, now)
-                .map_err(errno)?;
-            refresh(&directory, &volume.attributes(parent).map_err(errno)?);
-            inode.set_links(inode.links().saturating_add(1));
-        }
+                .map_err(errno)?
+        };
+        refresh(&directory, &changed.directory);
+        refresh(&inode, &changed.inode);
         directory.set_mtime(change.commit());
         dentry.instantiate(inode.inode().into());
         Ok(())
@@ -333,7 +333,7 @@ impl Operations for DirectoryOperations {
         inode: Locked<'_, Rdaxfs>,
     ) -> Result {
         let change = Changing::new(&[directory.inode(), inode.inode()]);
-        {
+        let changed = {
             let mut operation = directory.super_block().data().mounted.begin();
             let mut maps = Maps::lock([Some(directory.inode()), Some(inode.inode())]);
             let [Some(parent), Some(map)] = maps.states() else {
@@ -343,10 +343,10 @@ impl Operations for DirectoryOperations {
             let now = to_medium(change.now);
             volume
                 .unlink(&mut operation.workspace, parent, dentry.name(), map, now)
-                .map_err(errno)?;
-            refresh(&directory, &volume.attributes(parent).map_err(errno)?);
-            inode.set_links(inode.links().saturating_sub(1));
-        }
+                .map_err(errno)?
+        };
+        refresh(&directory, &changed.directory);
+        refresh(&inode, &changed.inode);
         directory.set_mtime(change.commit());
         Ok(())
     }
@@ -357,7 +357,7 @@ impl Operations for DirectoryOperations {
         inode: Locked<'_, Rdaxfs>,
     ) -> Result {
         let change = Changing::new(&[directory.inode(), inode.inode()]);
-        {
+        let changed = {
             let mut operation = directory.super_block().data().mounted.begin();
             let mut maps = Maps::lock([Some(directory.inode()), Some(inode.inode())]);
             let [Some(parent), Some(map)] = maps.states() else {
@@ -367,10 +367,10 @@ impl Operations for DirectoryOperations {
             let now = to_medium(change.now);
             volume
                 .rmdir(&mut operation.workspace, parent, dentry.name(), map, now)
-                .map_err(errno)?;
-            refresh(&directory, &volume.attributes(parent).map_err(errno)?);
-            inode.set_links(0);
-        }
+                .map_err(errno)?
+        };
+        refresh(&directory, &changed.directory);
+        refresh(&inode, &changed.inode);
         directory.set_mtime(change.commit());
         Ok(())
     }
@@ -393,7 +393,7 @@ impl Operations for DirectoryOperations {
             rename.inode,
             other.unwrap_or(rename.inode),
         ]);
-        {
+        let changed = {
             let mut operation = from.super_block().data().mounted.begin();
             let mut maps = Maps::lock([
                 Some(from.inode()),
@@ -408,33 +408,34 @@ impl Operations for DirectoryOperations {
                 Some(to_map) => Directories::Two(from_map, to_map),
                 None => Directories::One(from_map),
             };
-            let volume = operation.volume;
-            volume
+            let names = (rename.old.name(), rename.new.name());
+            let inodes = Renamed {
+                moved,
+                other: other_map,
+                other_is_unused: false,
+                whiteout: None,
+            };
+            let now = to_medium(change.now);
+            operation
+                .volume
                 .rename(
                     &mut operation.workspace,
                     directories,
-                    (rename.old.name(), rename.new.name()),
-                    Renamed {
-                        moved,
-                        other: other_map,
-                        other_is_unused: false,
-                        whiteout: None,
-                    },
+                    names,
+                    inodes,
                     mode,
-                    to_medium(change.now),
+                    now,
                 )
-                .map_err(errno)?;
-            let [Some(from_map), to_map, _, other_map] = maps.states() else {
-                return Err(EIO);
-            };
-            refresh(&from, &volume.attributes(from_map).map_err(errno)?);
-            if let Some(to_map) = to_map {
-                refresh(&to, &volume.attributes(to_map).map_err(errno)?);
-            }
-            if let (RenameTarget::Replace(replaced), Some(map)) = (&rename.target, other_map) {
-                let attributes = volume.attributes(map).map_err(errno)?;
-                replaced.set_links(attributes.links as u32);
-            }
+                .map_err(errno)?
+        };
+        if !changed.renamed {
+            // Both names are the inode's, and stay.
+            return Ok(());
+        }
+        refresh(&from, &changed.from);
+        refresh(&to, &changed.to);
+        if let RenameTarget::Replace(replaced) = &rename.target {
+            refresh(replaced, &changed.other);
         }
         let now = change.commit();
         from.set_mtime(now);

@@ -480,6 +480,12 @@ impl<T: FileSystem> NewInode<T> {
         }
     }
 
+    /// Says that it changes now, and returns when that is: the time of its creation.
+    pub fn set_ctime_current(&mut self) -> Timespec {
+        // SAFETY: By the type invariants it is valid and ours.
+        Timespec::from_raw(unsafe { bindings::inode_set_ctime_current(self.as_ptr()) })
+    }
+
     /// Enters it into the hash by its number and generation, so that whoever looks for it waits.
     ///
     /// May sleep, until another inode of that number and generation has gone.
