@@ -27,6 +27,7 @@ use kernel_ext::{
 use rdaxfs_core::{
     format::{Time, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG},
     inode::{Attributes as CoreAttributes, Changed, MapState, XattrState},
+    Error as CoreError,
 };
 
 use crate::{
@@ -147,7 +148,7 @@ pub(crate) fn get(sb: &SuperBlock<Rdaxfs>, ino: u64) -> Result<ARef<Inode<Rdaxfs
                 .open(ino, Some(generation))
                 .map_err(|error| match error {
                     // A name for an inode that does not exist.
-                    rdaxfs_core::Error::Stale => errno(rdaxfs_core::Error::Corrupt),
+                    CoreError::Stale => errno(CoreError::Corrupt),
                     error => errno(error),
                 });
             let (map, attributes) = found?;
@@ -266,19 +267,21 @@ pub(crate) fn target(inode: &Inode<Rdaxfs>) -> Option<&CStr> {
 pub(crate) fn evict(inode: &Evicted<'_, Rdaxfs>) {
     let sb = inode.super_block();
     let mounted = &sb.data().mounted;
-    if inode.links() > 0 || sb.is_read_only() {
+    if inode.links() > 0 {
         // Nothing is stored here: memory reclaim may be the caller.
         mounted.volume().close(&mut inode.data().map.write());
         return;
     }
     let mut operation = mounted.begin();
     let mut map = inode.data().map.write();
-    if let Err(error) = operation.volume.finish(&mut operation.workspace, &mut map) {
-        pr_err!(
+    match operation.volume.finish(&mut operation.workspace, &mut map) {
+        // A mount for writing does it.
+        Ok(()) | Err(CoreError::ReadOnly) => {}
+        Err(error) => pr_err!(
             "{}: inode {} without a name cannot be freed ({}); the next mount tries again, or fsck.rdaxfs\n",
             sb.id(),
             inode.ino(),
             Reason(error),
-        );
+        ),
     }
 }

@@ -119,13 +119,12 @@ impl FileSystem for Rdaxfs {
     fn root(sb: &SuperBlock<Self>, context: &FsContext<Self>) -> Result<ARef<Inode<Self>>> {
         let volume = sb.data().mounted.volume();
         if !sb.is_read_only() && volume.superblock().state.get() != STATE_CLEAN {
-            finish_all(sb).map_err(|error| {
+            finish_all(sb).inspect_err(|error| {
                 context.error(fmt!(
-                    "{}: what was left to do before the last crash cannot be done ({}); run fsck.rdaxfs",
+                    "{}: what was left to do before the last crash cannot be done ({:?}); run fsck.rdaxfs",
                     sb.id(),
-                    Reason(error),
+                    error,
                 ));
-                errno(error)
             })?;
         }
         let root = inode::get(sb, volume.root()).inspect_err(|error| {
@@ -336,16 +335,35 @@ fn mount(
     Ok(MountedVolume::new(volume, workspaces))
 }
 
-/// Finishes what was left to do when the volume was last used, before anybody sees it.
-fn finish_all(sb: &SuperBlock<Rdaxfs>) -> rdaxfs_core::Result {
-    let mut operation = sb.data().mounted.begin();
-    let volume = operation.volume;
+/// Finishes what was left to do when the volume was last used.
+fn finish_all(sb: &SuperBlock<Rdaxfs>) -> Result {
+    let volume = sb.data().mounted.volume();
     for group in 0..volume.groups() {
-        while let Some(ino) = volume.first_unfinished(group)? {
-            let (mut map, _) = volume.open(ino, None)?;
-            volume.finish(&mut operation.workspace, &mut map)?;
+        let mut last = None;
+        while let Some(ino) = volume.first_unfinished(group).map_err(errno)? {
+            if last.replace(ino) == Some(ino) {
+                // What is wrong with it has been said.
+                return Err(errno(CoreError::Corrupt));
+            }
+            finish(sb, ino)?;
         }
     }
+    Ok(())
+}
+
+/// Finishes what was left to do for an inode.
+fn finish(sb: &SuperBlock<Rdaxfs>, ino: u64) -> Result {
+    let inode = inode::get(sb, ino)?;
+    if inode.links() > 0 {
+        let mut operation = sb.data().mounted.begin();
+        let mut map = inode.data().map.write();
+        operation
+            .volume
+            .finish(&mut operation.workspace, &mut map)
+            .map_err(errno)?;
+    }
+    // One without a name is freed when it leaves memory, which it does now.
+    drop(inode);
     Ok(())
 }
 

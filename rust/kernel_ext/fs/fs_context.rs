@@ -62,6 +62,13 @@ impl<T: FileSystem> FsContext<T> {
         self.sb_flags() & bindings::SB_RDONLY != 0
     }
 
+    /// Whether a change of a mount makes it read-only (`true`) or writable; [`None`] if it stays as it is.
+    pub fn changes_read_only(&self) -> Option<bool> {
+        // SAFETY: By the type invariant the context is valid, and nobody changes it.
+        let mask = unsafe { (*self.context.get()).sb_flags_mask };
+        (mask & bindings::SB_RDONLY != 0).then(|| self.is_read_only())
+    }
+
     /// Whether it is the change of a mount.
     pub fn is_reconfiguration(&self) -> bool {
         // SAFETY: By the type invariant the context is valid.
