@@ -373,3 +373,39 @@ def a_busy_volume_stays(t):
             check.true(done.returncode != 0 and "busy" in done.stderr, done.stderr)
             check.true(driver.is_loaded(), "the driver")
             sleeper.kill()
+
+
+def damage_inode(disk, ino):
+    """Another checksum, so that it is judged to be damaged when it comes into memory."""
+    block, slot = divmod(ino, 16)
+    with disk.open() as io:
+        data = bytearray(io.read(block * BLOCK, BLOCK))
+        data[slot * 256 + 4] ^= 1
+        io.write(block * BLOCK, bytes(data))
+
+
+@case()
+def damage_leads_to_what_errors_says(t):
+    t.expect_log("something is damaged; run fsck.rdaxfs")
+    t.expect_log("read-only from now on")
+    with Volume(t.disk.node) as volume:
+        (volume.directory / "damaged").mkdir()
+        ino = os.stat(volume.directory / "damaged").st_ino
+    damage_inode(t.disk, ino)
+    for option, is_writable in (("errors=continue", True), ("errors=remount-ro", False)):
+        volume = Volume(t.disk.node, option, make=False)
+        for _ in range(20):
+            with check.fails(errno.EUCLEAN):
+                os.stat(volume.directory / "damaged")
+        check.true("damaged" in os.listdir(volume.directory), "the name")
+        if is_writable:
+            (volume.directory / "more").mkdir()
+        else:
+            with check.fails(errno.EROFS):
+                (volume.directory / "no-more").mkdir()
+            words = shell.run("findmnt", "-n", "-o", "FS-OPTIONS", volume.directory)
+            check.true("ro" in words.strip().split(","), words)
+        volume.unmount()
+    said = rdaxfs.run("fsck", "-f", "-n", t.disk.node, status=4)
+    check.true("inode" in said, said)
+    t.disk.wipe_ends()

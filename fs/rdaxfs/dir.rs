@@ -11,7 +11,7 @@ use kernel_ext::fs::{
 };
 use rdaxfs_core::format::MAX_KEY;
 
-use crate::{error::errno, super_block::Rdaxfs};
+use crate::{error::met, super_block::Rdaxfs};
 
 /// The operations on open directories.
 pub(crate) struct Directory;
@@ -34,9 +34,9 @@ impl Operations for Directory {
                 let map = directory.data().map.read();
                 mounted.volume().entries(&mut workspace, &map, from)
             };
-            let mut entries = entries.map_err(errno)?;
+            let mut entries = entries.map_err(|error| met(directory, error))?;
             for entry in &mut entries {
-                let entry = entry.map_err(errno)?;
+                let entry = entry.map_err(|error| met(directory, error))?;
                 if !emitter.emit(entry.cookie, entry.name, entry.ino, entry.kind) {
                     return Ok(());
                 }

@@ -3,11 +3,28 @@
 //! The core's errors as the kernel's.
 
 use kernel::prelude::*;
+use kernel_ext::fs::{Inode, SuperBlock};
 use rdaxfs_core::Error as CoreError;
+
+use crate::super_block::Rdaxfs;
 
 /// The errno of an error of the core.
 pub(crate) fn errno(error: CoreError) -> Error {
     Error::from_errno(-error.errno())
+}
+
+/// The errno of an error that an operation on an inode has met. Where something is damaged, the user gets
+/// what `errors=` asks for. No lock of a group or a journal slot is held.
+pub(crate) fn met(inode: &Inode<Rdaxfs>, error: CoreError) -> Error {
+    met_at(inode.super_block(), inode.ino(), error)
+}
+
+/// As [`met`], for an inode that is not in memory.
+pub(crate) fn met_at(sb: &SuperBlock<Rdaxfs>, ino: u64, error: CoreError) -> Error {
+    if error == CoreError::Corrupt {
+        sb.data().found_damage(sb, ino);
+    }
+    errno(error)
 }
 
 /// The error of the core that a medium's access stands for.

@@ -35,7 +35,7 @@ use crate::{
     attr::AttributeOperations,
     buffered,
     dir::Directory,
-    error::{errno, Reason},
+    error::{errno, met, met_at, Reason},
     file::Regular,
     flags::{dax_flag, vfs_flags},
     iomap,
@@ -139,7 +139,9 @@ fn operations(mode: u16, is_dax: bool) -> Ops<Rdaxfs> {
 pub(crate) fn get(sb: &SuperBlock<Rdaxfs>, ino: u64) -> Result<ARef<Inode<Rdaxfs>>> {
     let volume = sb.data().mounted.volume();
     // Somebody who has the inode may be changing it: its checksum cannot be judged yet.
-    let generation = volume.generation(ino).map_err(errno)?;
+    let generation = volume
+        .generation(ino)
+        .map_err(|error| met_at(sb, ino, error))?;
     match sb.inode(ino, generation)? {
         Found::Cached(inode) => Ok(inode),
         Found::New(new) => {
@@ -148,8 +150,8 @@ pub(crate) fn get(sb: &SuperBlock<Rdaxfs>, ino: u64) -> Result<ARef<Inode<Rdaxfs
                 .open(ino, Some(generation))
                 .map_err(|error| match error {
                     // A name for an inode that does not exist.
-                    CoreError::Stale => errno(CoreError::Corrupt),
-                    error => errno(error),
+                    CoreError::Stale => met_at(sb, ino, CoreError::Corrupt),
+                    error => met_at(sb, ino, error),
                 });
             let (map, attributes) = found?;
             let target = symlink::read(volume, &map, &attributes)?;
@@ -277,11 +279,14 @@ pub(crate) fn evict(inode: &Evicted<'_, Rdaxfs>) {
     match operation.volume.finish(&mut operation.workspace, &mut map) {
         // A mount for writing does it.
         Ok(()) | Err(CoreError::ReadOnly) => {}
-        Err(error) => pr_err!(
-            "{}: inode {} without a name cannot be freed ({}); the next mount tries again, or fsck.rdaxfs\n",
-            sb.id(),
-            inode.ino(),
-            Reason(error),
-        ),
+        Err(error) => {
+            let _ = met(inode, error);
+            pr_err!(
+                "{}: inode {} without a name cannot be freed ({}); the next mount tries again, or fsck.rdaxfs\n",
+                sb.id(),
+                inode.ino(),
+                Reason(error),
+            );
+        }
     }
 }

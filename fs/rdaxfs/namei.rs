@@ -27,7 +27,7 @@ use rdaxfs_core::{
 
 use crate::{
     attr::AttributeOperations,
-    error::errno,
+    error::met,
     inode::{self, refresh},
     maps::Maps,
     new::Template,
@@ -88,7 +88,7 @@ fn make(
             to_medium(change.now),
             &mut |ino, generation| announce(&mut new, ino, generation),
         )
-        .map_err(errno)?
+        .map_err(|error| met(&directory, error))?
     };
     refresh(&directory, &changed);
     change.commit();
@@ -171,7 +171,7 @@ impl Operations for DirectoryOperations {
         let inode = match found {
             Ok(target) => Some(inode::get(sb, target.ino)?),
             Err(CoreError::NoEntry) => None,
-            Err(error) => return Err(errno(error)),
+            Err(error) => return Err(met(directory, error)),
         };
         dentry.splice(inode)
     }
@@ -295,7 +295,7 @@ impl Operations for DirectoryOperations {
                     now,
                     &mut |ino, generation| announce(&mut new, ino, generation),
                 )
-                .map_err(errno)?
+                .map_err(|error| met(directory, error))?
         };
         let inode = inode::init(new, sb, map, &attributes, None);
         template.cache_acls(&inode);
@@ -318,7 +318,7 @@ impl Operations for DirectoryOperations {
             let now = to_medium(change.now);
             volume
                 .link(&mut operation.workspace, parent, dentry.name(), map, now)
-                .map_err(errno)?
+                .map_err(|error| met(&directory, error))?
         };
         refresh(&directory, &changed.directory);
         refresh(&inode, &changed.inode);
@@ -343,7 +343,7 @@ impl Operations for DirectoryOperations {
             let now = to_medium(change.now);
             volume
                 .unlink(&mut operation.workspace, parent, dentry.name(), map, now)
-                .map_err(errno)?
+                .map_err(|error| met(&directory, error))?
         };
         refresh(&directory, &changed.directory);
         refresh(&inode, &changed.inode);
@@ -367,7 +367,7 @@ impl Operations for DirectoryOperations {
             let now = to_medium(change.now);
             volume
                 .rmdir(&mut operation.workspace, parent, dentry.name(), map, now)
-                .map_err(errno)?
+                .map_err(|error| met(&directory, error))?
         };
         refresh(&directory, &changed.directory);
         refresh(&inode, &changed.inode);
@@ -426,7 +426,7 @@ impl Operations for DirectoryOperations {
                     mode,
                     now,
                 )
-                .map_err(errno)?
+                .map_err(|error| met(&from, error))?
         };
         if !changed.renamed {
             // Both names are the inode's, and stay.

@@ -2,21 +2,26 @@
 
 //! Mounting, unmounting, and what concerns the volume as a whole.
 
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
 use kernel::{
     prelude::*,
     seq_file::SeqFile,
     str::CStr,
     sync::{aref::ARef, new_mutex, Mutex},
 };
-use kernel_ext::fs::{
-    dax::{DaxDevice, Mapping},
-    file_system::flags,
-    fs_parser::{Parameters, Value},
-    inode::Evicted,
-    statfs::Statfs,
-    super_block::{NewSuperBlock, Operations},
-    uuid::{Uuid, UuidClaim},
-    FileSystem, FsContext, Inode, SuperBlock, Timespec,
+use kernel_ext::{
+    fs::{
+        dax::{DaxDevice, Mapping},
+        file_system::flags,
+        fs_parser::{Parameters, Value},
+        inode::Evicted,
+        statfs::Statfs,
+        super_block::{NewSuperBlock, Operations},
+        uuid::{Uuid, UuidClaim},
+        FileSystem, FsContext, Inode, SuperBlock, Timespec,
+    },
+    panic::panic,
 };
 use rdaxfs_core::{
     format::{
@@ -31,7 +36,7 @@ use crate::{
     error::{errno, Reason},
     export::Export,
     inode::{self, InodeData},
-    options::{self, Options},
+    options::{self, Errors, Options},
     platform::{Medium, Platform},
     time::to_medium,
     volume::MountedVolume,
@@ -51,6 +56,8 @@ pub(crate) struct SuperData {
     pub(crate) mounted: MountedVolume,
     #[pin]
     options: Mutex<Options>,
+    /// How often something damaged was found.
+    damages: AtomicU32,
     // Other volumes of the UUID cannot be mounted until this goes.
     _uuid: Option<UuidClaim>,
 }
@@ -59,6 +66,33 @@ impl SuperData {
     /// The options of the mount.
     pub(crate) fn options(&self) -> Options {
         *self.options.lock()
+    }
+
+    /// Something of an inode, or the inode itself, is damaged: does what `errors=` says.
+    pub(crate) fn found_damage(&self, sb: &SuperBlock<Rdaxfs>, ino: u64) {
+        /// What a loop over a damaged tree says in the log.
+        const SAID: u32 = 10;
+
+        if self.damages.fetch_add(1, Relaxed) < SAID {
+            pr_err!(
+                "{}: inode {}: something is damaged; run fsck.rdaxfs\n",
+                sb.id(),
+                ino,
+            );
+        }
+        match self.options().errors {
+            Errors::Continue => {}
+            Errors::RemountReadOnly if sb.is_read_only() => {}
+            Errors::RemountReadOnly => {
+                pr_err!("{}: read-only from now on\n", sb.id());
+                sb.set_read_only();
+            }
+            Errors::Panic => panic(fmt!(
+                "rdaxfs: {}: inode {}: something is damaged, and errors=panic",
+                sb.id(),
+                ino,
+            )),
+        }
     }
 }
 
@@ -110,6 +144,7 @@ impl FileSystem for Rdaxfs {
             try_pin_init!(SuperData {
                 mounted: volume,
                 options <- new_mutex!(*options),
+                damages: AtomicU32::new(0),
                 _uuid: claim,
             }? Error),
             GFP_KERNEL,

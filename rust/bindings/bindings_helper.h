@@ -36,6 +36,7 @@
 #include <linux/numa.h>
 #include <linux/page-flags.h>
 #include <linux/pagemap.h>
+#include <linux/panic.h>
 #include <linux/part_stat.h>
 #include <linux/platform_device.h>
 #include <linux/posix_acl.h>

@@ -20,6 +20,7 @@
 //! | [`module`] | `include/linux/module.h` |
 //! | [`mod@module_param`] | `include/linux/moduleparam.h` |
 //! | [`numa`] | `include/linux/numa.h` |
+//! | [`mod@panic`] | `include/linux/panic.h` |
 //! | [`platform`] | `include/linux/platform_device.h` |
 //! | [`pmem`] | `include/linux/libnvdimm.h`, `include/linux/uaccess.h` |
 //! | [`resource`] | `include/linux/ioport.h` |
@@ -46,6 +47,7 @@ pub mod memremap;
 pub mod module;
 pub mod module_param;
 pub mod numa;
+pub mod panic;
 mod percpu;
 pub mod platform;
 pub mod pmem;

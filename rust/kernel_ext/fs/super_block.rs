@@ -142,6 +142,17 @@ impl<T: FileSystem> SuperBlock<T> {
         unsafe { ptr::read_volatile(&raw const (*self.as_ptr()).s_flags) & LAZYTIME != 0 }
     }
 
+    /// Makes the mount read-only because of an error, whoever has files open for writing: nobody gets
+    /// write access any more.
+    pub fn set_read_only(&self) {
+        // SAFETY: By the type invariant it is valid; the word may change at any time. Whoever changes
+        // another flag at once may undo this: so it is with an error of any file system.
+        unsafe {
+            let flags = &raw mut (*self.as_ptr()).s_flags;
+            flags.write_volatile(flags.read_volatile() | READ_ONLY);
+        }
+    }
+
     /// The name of the device, for messages.
     pub fn id(&self) -> &CStr {
         // SAFETY: By the type invariant it is valid; the name ends with a NUL and does not change
