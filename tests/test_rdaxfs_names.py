@@ -13,7 +13,7 @@ from harness.cases import case
 from harness.rdaxfs import Volume
 
 AT_FDCWD = -100
-NOREPLACE, EXCHANGE = 1, 2
+NOREPLACE, EXCHANGE, WHITEOUT = 1, 2, 4
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -79,10 +79,11 @@ def random_operation(chance, names):
         "rename": lambda root: os.rename(f"{root}/{one}", f"{root}/{other}"),
         "rename, noreplace": lambda root: renameat2(f"{root}/{one}", f"{root}/{other}", NOREPLACE),
         "exchange": lambda root: renameat2(f"{root}/{one}", f"{root}/{other}", EXCHANGE),
+        "whiteout": lambda root: renameat2(f"{root}/{one}", f"{root}/{other}", WHITEOUT),
         "lstat": lambda root: stat.S_IFMT(os.lstat(f"{root}/{one}").st_mode),
         "readlink": lambda root: os.readlink(f"{root}/{one}"),
     }
-    weights = [6, 4, 1, 1, 3, 2, 5, 6, 4, 8, 3, 4, 3, 2]
+    weights = [6, 4, 1, 1, 3, 2, 5, 6, 4, 8, 3, 4, 2, 3, 2]
     word = chance.choices(list(operations), weights)[0]
     return f"{word} {one} {other}", operations[word]
 
@@ -272,3 +273,32 @@ def many_at_once(t):
         before = Twins(root).tree(root)
         volume.again()
         check.equal(Twins(root).tree(root), before, "the tree, mounted again")
+
+
+@case()
+def overlayfs_has_it_as_upper(t):
+    """What is removed from the lower one leaves a whiteout, what is renamed a redirection."""
+    with Volume(t.disk.node) as volume:
+        lower, merged = "/tmp/rdaxfs-lower", "/mnt/rdaxfs-merged"
+        upper, work = volume.directory / "upper", volume.directory / "work"
+        for folder in (lower, f"{lower}/d", merged, upper, work):
+            os.makedirs(folder, exist_ok=True)
+        for name in ("kept", "removed", "renamed", "d/inner"):
+            with open(f"{lower}/{name}", "w", encoding="ascii") as file:
+                file.write(name)
+        options = f"lowerdir={lower},upperdir={upper},workdir={work},redirect_dir=on"
+        shell.run("mount", "-t", "overlay", "-o", options, "overlay", merged)
+        try:
+            os.unlink(f"{merged}/removed")
+            os.rename(f"{merged}/renamed", f"{merged}/moved")
+            os.rename(f"{merged}/d", f"{merged}/e")
+            os.mkdir(f"{merged}/d")
+            check.equal(set(os.listdir(merged)), {"kept", "moved", "d", "e"}, "what is there")
+            check.equal((os.listdir(f"{merged}/d"), os.listdir(f"{merged}/e")), ([], ["inner"]), "the folders")
+            check.equal(shell.read_text(f"{merged}/moved"), "renamed", "the copied file")
+            for name in ("removed", "renamed"):
+                found = os.lstat(upper / name)
+                check.true(stat.S_ISCHR(found.st_mode) and found.st_rdev == 0, f"whiteout of {name}")
+        finally:
+            shell.run("umount", merged)
+            shell.run("rm", "-rf", lower)

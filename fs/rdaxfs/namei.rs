@@ -17,7 +17,7 @@ use kernel_ext::fs::{
     Inode, MntIdmap, Timespec,
 };
 use rdaxfs_core::{
-    format::{Time, S_IFDIR, S_IFLNK, S_IFREG},
+    format::{Time, S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG},
     inode::{Attributes, MapState},
     name::{Directories, Made, NewInode as CoreNewInode, RenameMode, Renamed},
     volume::Volume,
@@ -97,6 +97,17 @@ fn make(
     template.cache_acls(&inode);
     dentry.instantiate_new(inode);
     Ok(())
+}
+
+/// What a rename leaves under the old name: a device of number 0, which overlayfs takes for no file.
+fn whiteout(
+    idmap: &MntIdmap,
+    directory: &Inode<Rdaxfs>,
+    old: &Child<'_, Rdaxfs>,
+) -> Result<Template> {
+    // It is not in memory before somebody looks it up: this one is only asked whose it would be.
+    let mut new = NewInode::new(directory.super_block())?;
+    Template::new(&mut new, idmap, directory, Some(old), S_IFCHR, (0, 0))
 }
 
 /// Enters a new inode into the hash, so that whoever looks for it waits: it can be opened by its number once the
@@ -375,10 +386,7 @@ impl Operations for DirectoryOperations {
         Ok(())
     }
 
-    fn rename(_idmap: &MntIdmap, rename: Rename<'_, Rdaxfs>) -> Result {
-        if rename.whiteout {
-            return Err(EINVAL);
-        }
+    fn rename(idmap: &MntIdmap, rename: Rename<'_, Rdaxfs>) -> Result {
         let (other, mode) = match &rename.target {
             // The VFS has seen that there is nothing to replace.
             RenameTarget::Nothing => (None, RenameMode::NoReplace),
@@ -387,6 +395,13 @@ impl Operations for DirectoryOperations {
         };
         let (from, to) = (rename.old_directory, rename.new_directory);
         let is_one = from.ino() == to.ino();
+        let template = match rename.whiteout {
+            true => Some(whiteout(idmap, &from, &rename.old)?),
+            false => None,
+        };
+        let xattrs = template.as_ref().map(Template::xattrs).transpose()?;
+        let xattrs = xattrs.unwrap_or_else(KVec::new);
+        let whiteout = template.as_ref().map(|template| template.to_core(&xattrs));
         let change = Changing::new(&[
             from.inode(),
             to.inode(),
@@ -413,7 +428,7 @@ impl Operations for DirectoryOperations {
                 moved,
                 other: other_map,
                 other_is_unused: false,
-                whiteout: None,
+                whiteout: whiteout.as_ref(),
             };
             let now = to_medium(change.now);
             operation
