@@ -7,7 +7,7 @@ import random
 import signal
 import time
 
-from harness import check, driver, memory, shell
+from harness import check, driver, memory, rdaxfs, shell
 from harness.cases import FILE_SYSTEMS, case
 from harness.target import FileSystem
 
@@ -222,3 +222,37 @@ def unbind_while_mounted_and_idle(t):
     bind(name)
     with FileSystem(t.case.target, t.disk.node, make=False):
         pass
+
+
+@case(guests=("removal",), limit=300)
+def unbind_under_a_volume_of_rdaxfs(t):
+    """The driver does not wait for the unmount; what is done on the mount fails; and the volume is there when
+    the device comes back."""
+    t.expect_log("the device has gone")
+    for pattern in COMPLAINTS:
+        t.allow_log(pattern)
+    disk = t.disks[0]
+    name = device_of(disk)
+    volume = rdaxfs.Volume(disk.node)
+    for number in range(50):
+        (volume.directory / f"before-{number}").mkdir()
+    held = os.open(volume.directory / "before-7", os.O_RDONLY | os.O_DIRECTORY)
+    started = time.monotonic()
+    unbind(name)
+    check.true(time.monotonic() - started < 60, "the driver waited")
+    for operation in (
+        lambda: (volume.directory / "after").mkdir(),
+        lambda: os.stat(volume.directory / "never-looked-up"),
+        lambda: os.rmdir(volume.directory / "before-3"),
+        lambda: os.listdir(held),
+    ):
+        with check.fails(errno.EIO):
+            operation()
+    os.close(held)
+    volume.unmount()
+    bind(name)
+    again = rdaxfs.Volume(disk.node, make=False)
+    check.equal(len(os.listdir(again.directory)), 50, "what was made before")
+    again.unmount()
+    again.check()
+    disk.wipe_ends()

@@ -417,6 +417,10 @@ fn totals(volume: &Volume<Platform>) -> rdaxfs_core::Result<(u64, u64)> {
 /// Ends the use of a volume: it is clean.
 fn end(data: &SuperData) {
     let volume = data.mounted.volume();
+    if !volume.platform().mapping().is_alive() {
+        // The next mount replays the journal.
+        return;
+    }
     match totals(volume) {
         Ok((free, inodes)) => volume.end(free, inodes),
         Err(error) => pr_err!(
@@ -436,6 +440,18 @@ impl Operations for Rdaxfs {
 
     fn put_super(sb: &SuperBlock<Self>) {
         end(sb.data());
+        // Who reads the device through its page cache must not find there what it read while the volume was
+        // mounted. What cannot be written back is not the volume's.
+        let _ = sb.block_device().sync_and_invalidate();
+    }
+
+    fn shutdown(sb: &SuperBlock<Self>) {
+        pr_err!(
+            "{}: the device has gone: everything fails from now on\n",
+            sb.id()
+        );
+        // The driver waits for this before it unmaps the memory.
+        sb.data().mounted.volume().platform().mapping().revoke();
     }
 
     fn statfs(sb: &SuperBlock<Self>) -> Result<Statfs> {

@@ -219,6 +219,11 @@ impl Mapping {
         self.len == 0
     }
 
+    /// Whether it has not been revoked.
+    pub fn is_alive(&self) -> bool {
+        self.is_alive.load(Ordering::Relaxed)
+    }
+
     /// The device.
     pub fn dax_device(&self) -> &DaxDevice {
         &self.dax
