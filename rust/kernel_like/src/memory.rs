@@ -32,6 +32,7 @@ impl Memory {
     }
 
     /// The address of a range, which lies within.
+    #[inline(always)]
     fn at(&self, offset: u64, len: usize) -> Result<*mut u8> {
         let whole = self.words.len() as u64 * 8;
         match offset.checked_add(len as u64) {

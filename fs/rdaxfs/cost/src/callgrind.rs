@@ -40,19 +40,28 @@ impl Callgrind {
     ///
     /// If it fails, or callgrind's files do not fit what it said.
     pub fn parts(&self, scenario: &[&str]) -> Result<Vec<(Part, u64)>> {
-        let only = format!("--toggle-collect={COUNTED}");
-        let each = format!("--dump-after={COUNTED}");
         let own = std::env::current_exe()?;
         let mut arguments = vec![Path::new("scenario")];
         arguments.extend(scenario.iter().map(Path::new));
-        let said = self.run(&["--collect-atstart=no", &only, &each], &own, &arguments)?;
+        self.parts_of(&own, &arguments)
+    }
+
+    /// Runs another program that says what it counts, and returns the instructions of each of its parts.
+    ///
+    /// # Errors
+    ///
+    /// As [`parts`](Self::parts).
+    pub fn parts_of(&self, program: &Path, arguments: &[&Path]) -> Result<Vec<(Part, u64)>> {
+        let only = format!("--toggle-collect={COUNTED}");
+        let each = format!("--dump-after={COUNTED}");
+        let said = self.run(&["--collect-atstart=no", &only, &each], program, arguments)?;
         let parts: Option<Vec<Part>> = said.lines().map(part).collect();
-        let parts = parts.with_context(|| format!("{scenario:?} said: {said}"))?;
+        let parts = parts.with_context(|| format!("{arguments:?} said: {said}"))?;
         let found = (1..=parts.len()).map(|number| total(&self.file(Some(number))));
         let found: Result<Vec<u64>> = found.collect();
         ensure!(
             !self.file(Some(parts.len() + 1)).exists(),
-            "{scenario:?} has parts without names"
+            "{arguments:?} has parts without names"
         );
         Ok(parts.into_iter().zip(found?).collect())
     }

@@ -32,6 +32,9 @@ enum Command {
         /// The program mkfs.rdaxfs.
         #[arg(long)]
         mkfs: PathBuf,
+        /// The program rdaxfs_kernel_cost.
+        #[arg(long)]
+        kernel_cost: PathBuf,
         /// The folder for results.txt and results.json.
         #[arg(long)]
         results: Option<PathBuf>,
@@ -66,17 +69,18 @@ fn main() -> ExitCode {
 
 /// Returns whether all limits are kept.
 fn run(command: Command) -> Result<bool> {
-    let (work, mkfs, results, title, only) = match command {
+    let (work, mkfs, kernel_cost, results, title, only) = match command {
         Command::Scenario { words } => return scenario::run(&words).map(|()| true),
         Command::Measure {
             work,
             mkfs,
+            kernel_cost,
             results,
             title,
             only,
-        } => (work, mkfs, results, title, only),
+        } => (work, mkfs, kernel_cost, results, title, only),
     };
-    let mut measure = Measure::new(&work, &mkfs)?;
+    let mut measure = Measure::new(&work, &mkfs, &kernel_cost)?;
     for section in Section::value_variants() {
         if only.is_empty() || only.contains(section) {
             eprintln!("rdaxfs_cost: {section:?}");

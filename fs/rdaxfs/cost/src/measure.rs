@@ -31,6 +31,21 @@ fn time_of_children() -> Result<f64> {
     Ok(ticks.iter().sum::<f64>() / TICKS)
 }
 
+/// How many instructions operations may cost in the kernel, the core's alone.
+const KERNEL_LIMITS: &[(&str, f64)] = &[
+    ("create", 4800.0),
+    ("symlink of 40 bytes", 4800.0),
+    ("create with a security label", 6500.0),
+    ("mkdir", 5000.0),
+    ("unlink that frees an empty file", 3500.0),
+    ("rename in a directory", 5000.0),
+    ("rename that frees an empty file", 7000.0),
+    ("link", 3900.0),
+    ("rmdir that frees it", 4000.0),
+    ("lookup", 1600.0),
+    ("setxattr, the first", 4500.0),
+];
+
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Section {
@@ -54,21 +69,23 @@ pub enum Section {
 pub struct Measure {
     work: PathBuf,
     mkfs: PathBuf,
+    kernel_cost: PathBuf,
     callgrind: Callgrind,
     /// What has been found.
     pub report: Report,
 }
 
 impl Measure {
-    /// Its files go to `work`; `mkfs` is the program.
+    /// Its files go to `work`; `mkfs` and `kernel_cost` are the programs.
     ///
     /// # Errors
     ///
     /// Those of [`Callgrind::new`].
-    pub fn new(work: &Path, mkfs: &Path) -> Result<Self> {
+    pub fn new(work: &Path, mkfs: &Path, kernel_cost: &Path) -> Result<Self> {
         Ok(Self {
             work: work.to_path_buf(),
             mkfs: mkfs.to_path_buf(),
+            kernel_cost: kernel_cost.to_path_buf(),
             callgrind: Callgrind::new(&work.join("callgrind"))?,
             report: Report::default(),
         })
@@ -96,14 +113,29 @@ impl Measure {
         let mut meter = MediumMeter::new(counters);
         operations::run(medium, &mut meter);
         let instructions = self.callgrind.parts(&["operations"])?;
-        ensure!(meter.found.len() == instructions.len(), "parts are missing");
-        for ((part, counts), (same, instructions)) in meter.found.into_iter().zip(instructions) {
-            ensure!(part == same, "{part:?} is not {same:?}");
+        let kernel = self.callgrind.parts_of(&self.kernel_cost, &[])?;
+        for found in [&instructions, &kernel] {
+            let parts = found.iter().map(|(part, _)| part);
+            let same = meter.found.iter().map(|(part, _)| part).eq(parts);
+            ensure!(same, "{found:?} are other parts");
+        }
+        let found = meter.found.into_iter().zip(instructions).zip(kernel);
+        for (((part, counts), (_, instructions)), (_, kernel)) in found {
+            for (name, limit) in KERNEL_LIMITS {
+                if *name == part.name {
+                    let what = format!("instructions in the kernel, {name}");
+                    let each = kernel as f64 / part.times as f64;
+                    self.report
+                        .criteria
+                        .push(Criterion::at_most(&what, each, *limit, ""));
+                }
+            }
             self.report.operations.push(Row {
                 name: part.name,
                 times: part.times,
                 counts,
                 instructions,
+                kernel,
             });
         }
         Ok(())

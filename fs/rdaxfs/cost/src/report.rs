@@ -19,6 +19,8 @@ pub struct Row {
     pub counts: Counts,
     /// The instructions, all times together.
     pub instructions: u64,
+    /// Those as the kernel would have them, likewise.
+    pub kernel: u64,
 }
 
 /// A limit and what was found.
@@ -99,8 +101,14 @@ impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         if !self.operations.is_empty() {
             let head = format!(
-                "{:40}{:>8}{:>8}{:>14}{:>9}{:>14}",
-                "for each operation", "fences", "lines", "bytes past", "reads", "instructions"
+                "{:40}{:>8}{:>8}{:>14}{:>9}{:>14}{:>14}",
+                "for each operation",
+                "fences",
+                "lines",
+                "bytes past",
+                "reads",
+                "instructions",
+                "in the kernel"
             );
             writeln!(f, "{head}\n{}", "-".repeat(head.len()))?;
         }
@@ -108,13 +116,14 @@ impl Display for Report {
             let each = |count: u64| count as f64 / row.times as f64;
             writeln!(
                 f,
-                "{:40}{:8.2}{:8.2}{:>14}{:9.1}{:>14}",
+                "{:40}{:8.2}{:8.2}{:>14}{:9.1}{:>14}{:>14}",
                 row.name,
                 each(row.counts.fences),
                 each(row.counts.lines),
                 grouped(each(row.counts.past_cache)),
                 each(row.counts.reads),
                 grouped(each(row.instructions)),
+                grouped(each(row.kernel)),
             )?;
         }
         writeln!(f)?;

@@ -43,14 +43,30 @@ pub fn check_name(name: &[u8]) -> Result {
     if name.len() > MAX_NAME {
         return Err(Error::NameTooLong);
     }
-    let bad = name.is_empty()
-        || name == b"."
-        || name == b".."
-        || name.iter().any(|&byte| byte == b'/' || byte == 0);
+    let bad = name.is_empty() || name == b"." || name == b".." || has_bad_byte(name);
     if bad {
         return Err(Error::Invalid);
     }
     Ok(())
+}
+
+/// Whether a name has "/" or NUL, eight bytes at a time.
+fn has_bad_byte(name: &[u8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const TOPS: u64 = 0x8080_8080_8080_8080;
+    const SLASHES: u64 = ONES * b'/' as u64;
+    /// Not 0 if a byte of the word is.
+    const fn zeros(word: u64) -> u64 {
+        word.wrapping_sub(ONES) & !word & TOPS
+    }
+    let mut words = name.chunks_exact(size_of::<u64>());
+    let mut bad = 0;
+    for word in &mut words {
+        let word = u64::from_le_bytes(word.first_chunk().copied().unwrap_or_default());
+        bad |= zeros(word) | zeros(word ^ SLASHES);
+    }
+    let mut rest = words.remainder().iter();
+    bad != 0 || rest.any(|&byte| byte == b'/' || byte == 0)
 }
 
 /// An entry that has been found, and where.
@@ -81,4 +97,27 @@ pub(super) enum Place {
     Inline(usize),
     /// In the leaf at a block, from that line on.
     Leaf(u64, u32),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec;
+
+    use super::*;
+
+    #[test]
+    fn a_bad_byte_is_seen_wherever_it_is() {
+        for len in 1..40 {
+            for at in 0..len {
+                for other in [1, 0x2e, 0x30, 0x7f, 0x80, 0xaf, 0xff] {
+                    let mut name = vec![other; len];
+                    assert!(!has_bad_byte(&name));
+                    for bad in [0, b'/'] {
+                        name[at] = bad;
+                        assert!(has_bad_byte(&name), "{bad} at {at} of {len}");
+                    }
+                }
+            }
+        }
+    }
 }

@@ -52,7 +52,10 @@ pub(super) struct Image<'b> {
 
 impl<'b> Image<'b> {
     pub(super) fn new(bytes: &'b mut [u8; BLOCK_BYTES]) -> Self {
-        bytes.fill(0);
+        // The lines of entries are written as a whole.
+        if let Some(head) = bytes.get_mut(..FIRST_LINE * LINE) {
+            head.fill(0);
+        }
         Self {
             bytes,
             lines: Lines::default(),
@@ -77,14 +80,15 @@ impl<'b> Image<'b> {
         Ok(())
     }
 
-    /// Puts the header in, whose `word` and `more` are set here.
-    pub(super) fn finish(self, mut header: NodeHeader) -> &'b [u8; BLOCK_BYTES] {
+    /// Puts the header in, whose `word` and `more` are set here. Returns the lines that are in use: nobody reads
+    /// the others.
+    pub(super) fn finish(self, mut header: NodeHeader) -> &'b [u8] {
         header.word.set(self.lines.starts);
         header.more.set(self.lines.more);
         if let Some(place) = self.bytes.get_mut(..NODE_HEADER) {
             place.copy_from_slice(header.as_bytes());
         }
-        self.bytes
+        self.bytes.get(..self.next * LINE).unwrap_or(&[])
     }
 
     /// Which lines are in use.
@@ -101,13 +105,24 @@ pub(super) fn copy_leaf(
 ) -> Result<Lines> {
     let mut left = leaf.lines.used();
     while left != 0 {
+        // Adjacent lines at once.
         let line = left.trailing_zeros();
-        left &= left - 1;
+        let count = (left >> line).trailing_ones();
+        left &= !run(line, count);
         let at = line as usize * LINE;
-        let into = bytes.get_mut(at..at + LINE).ok_or(Error::Corrupt)?;
+        let end = at + count as usize * LINE;
+        let into = bytes.get_mut(at..end).ok_or(Error::Corrupt)?;
         source.read(line_offset(leaf.block, line), into)?;
     }
     Ok(leaf.lines)
+}
+
+/// A mask of so many lines from `line` on, of which there are 64.
+const fn run(line: u32, count: u32) -> u64 {
+    match 1_u64.checked_shl(count) {
+        Some(end) => (end - 1) << (line % u64::BITS),
+        None => u64::MAX,
+    }
 }
 
 /// The entry that starts at a line of an image. Its length is judged here, its key by [`sort`].

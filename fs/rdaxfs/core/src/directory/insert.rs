@@ -18,7 +18,7 @@ use crate::inode::{inode_word, Changed};
 use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::source::Source;
-use crate::tree::{descend, NodeBlocks, Scratch, Tree};
+use crate::tree::{descend, NodeBlocks, Path, Scratch, Tree};
 use crate::{Error, Result};
 
 /// What an insertion did to the tree.
@@ -74,22 +74,35 @@ pub(crate) fn insert<P: Platform>(
         Some(last) if last < last_key(name.key) => entry.key = last + 1,
         Some(_) => entry.key = free_key(tx, scratch, directory, root, name)?,
     }
-    let (path, mut leaf) = match search.leaf {
-        Some((path, leaf)) if path.low <= entry.key && entry.key < path.end => (path, leaf),
-        _ => {
-            let path = descend(tx, tx.volume(), directory, root, entry.key)?;
-            let leaf = Leaf::read(tx, tx.volume(), directory, &path)?;
-            (path, leaf)
+    let known = &search.path;
+    if let Some(leaf) = &search.leaf {
+        if known.low <= entry.key && entry.key < known.end {
+            return add(tx, scratch, blocks, (directory, known, leaf), &entry);
         }
-    };
+    }
+    let mut path = Path::default();
+    descend(tx, tx.volume(), directory, root, entry.key, &mut path)?;
+    let leaf = Leaf::read(tx, tx.volume(), directory, &path)?;
+    add(tx, scratch, blocks, (directory, &path, &leaf), &entry)
+}
+
+/// Adds an entry to a leaf of a tree, which has the entry's key.
+fn add<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    scratch: &mut Scratch<'_>,
+    blocks: &mut NodeBlocks,
+    (directory, path, leaf): (&Tree, &Path, &Leaf),
+    entry: &Entry<'_>,
+) -> Result<Inserted> {
     // What was removed in this transaction is reachable until it is committed.
-    leaf.lines = lines_of(tx, leaf.block)?;
-    let taken = leaf.lines.used() | lines_of(tx.volume(), leaf.block)?.used();
+    let lines = lines_of(tx, leaf.block)?;
+    let taken = lines.used() | lines_of(tx.volume(), leaf.block)?.used();
     if let Some(line) = Lines::room(taken, entry_lines(entry.name.len())) {
-        put(tx, &leaf, line, &entry)?;
+        put(tx, (leaf.block, lines), line, entry)?;
         return Ok(Inserted::InPlace);
     }
-    rewrite(tx, scratch, blocks, (directory, &path), &leaf, &entry)?;
+    let leaf = Leaf { lines, ..*leaf };
+    rewrite(tx, scratch, blocks, (directory, path), &leaf, entry)?;
     Ok(Inserted::Rewritten)
 }
 
@@ -113,30 +126,35 @@ fn convert<P: Platform>(
 /// Writes an entry to free lines of a leaf.
 fn put<P: Platform>(
     tx: &mut Transaction<'_, P>,
-    leaf: &Leaf,
+    (block, lines): (u64, Lines),
     line: u32,
     entry: &Entry<'_>,
 ) -> Result {
-    let mut bytes = [0; entry_lines(MAX_NAME) * LINE];
-    let offset = line_offset(leaf.block, line);
-    // Poison is met here, not by the store.
+    let offset = line_offset(block, line);
     let count = entry_lines(entry.name.len());
-    for (piece, at) in bytes
-        .chunks_mut(LINE)
-        .zip((offset..).step_by(LINE))
-        .take(count)
-    {
-        tx.volume().read(at, piece)?;
+    // Poison is met here, not by the store.
+    tx.volume().check_poison(offset, (count * LINE) as u64)?;
+    if count == 1 {
+        let mut bytes = [0; LINE];
+        entry.write(&mut bytes)?;
+        tx.fresh(offset, &bytes)?;
+    } else {
+        put_long(tx, offset, entry)?;
     }
-    let len = entry.write(&mut bytes)?;
-    tx.fresh(offset, bytes.get(..len).unwrap_or(&[]))?;
-
-    let prints = block_offset(leaf.block) + FINGERPRINTS as u64 + u64::from(line & !7);
+    let prints = block_offset(block) + FINGERPRINTS as u64 + u64::from(line & !7);
     let shift = (line & 7) * 8;
     let others = tx.word(prints)? & !(0xff << shift);
     let print = u64::from(fingerprint(entry.key)) << shift;
     tx.set(prints, others | print)?;
-    set_lines(tx, leaf.block, leaf.lines.with(line, count))
+    set_lines(tx, block, lines.with(line, count))
+}
+
+/// Writes an entry of more than one line: apart, because of its place on the stack.
+#[inline(never)]
+fn put_long<P: Platform>(tx: &mut Transaction<'_, P>, offset: u64, entry: &Entry<'_>) -> Result {
+    let mut bytes = [0; entry_lines(MAX_NAME) * LINE];
+    let len = entry.write(&mut bytes)?;
+    tx.fresh(offset, bytes.get(..len).unwrap_or(&[]))
 }
 
 /// The lowest key that no name with a hash has: the last one is taken.
@@ -151,8 +169,9 @@ fn free_key<P: Platform>(
     let (taken, copy) = (&mut *scratch.node, &mut *scratch.other);
     taken.fill(0);
     let mut key = name.key;
+    let mut path = Path::default();
     while name.has(key) {
-        let path = descend(tx, tx.volume(), directory, root, key)?;
+        descend(tx, tx.volume(), directory, root, key, &mut path)?;
         let leaf = Leaf::read(tx, tx.volume(), directory, &path)?;
         let lines = copy_leaf(tx, &leaf, copy)?;
         for &line in sort(copy, lines, leaf.keys, name.key)?.as_slice() {
@@ -176,7 +195,7 @@ fn free_key<P: Platform>(
 /// Comes last in a transaction.
 pub(crate) fn settle<P: Platform>(
     tx: &mut Transaction<'_, P>,
-    blocks: NodeBlocks,
+    blocks: &NodeBlocks,
     directory: &Tree,
     changed: &mut Changed,
 ) -> Result {

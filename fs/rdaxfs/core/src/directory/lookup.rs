@@ -32,8 +32,9 @@ impl<P: Platform> Volume<P> {
     /// [`Error::Corrupt`], [`Error::Io`].
     pub fn lookup(&self, directory: &MapState, name: &[u8]) -> Result<Target> {
         let name = Name::new(self, name)?;
-        let search = search(self, &directory_of(directory), &name)?;
-        let found = search.found.ok_or(Error::NoEntry)?;
+        let mut place = Search::default();
+        search(self, &directory_of(directory), &name, &mut place)?;
+        let found = place.found.ok_or(Error::NoEntry)?;
         Ok(Target {
             ino: found.ino(),
             kind: found.kind(),
@@ -47,9 +48,11 @@ pub(crate) struct Search {
     pub(crate) found: Option<Found>,
     /// The largest key of a name with the same hash; of all of them if the name is not among them.
     pub(super) last: Option<u64>,
-    /// The last leaf that was looked at, and the way to it. They are what they were until the tree is
-    /// changed; which lines of the leaf are in use may have changed since.
-    pub(super) leaf: Option<(Path, Leaf)>,
+    /// The last leaf that was looked at. It and the way to it are what they were until the tree is changed;
+    /// which lines of the leaf are in use may have changed since.
+    pub(super) leaf: Option<Leaf>,
+    /// The way to that leaf.
+    pub(super) path: Path,
 }
 
 impl Search {
@@ -59,34 +62,34 @@ impl Search {
     }
 }
 
-/// Looks for a name in a directory as it is on the medium.
+/// Looks for a name in a directory as it is on the medium; `search` is a new one, and is of no use when that
+/// fails.
 pub(crate) fn search<P: Platform>(
     volume: &Volume<P>,
     directory: &Tree,
     name: &Name<'_>,
-) -> Result<Search> {
-    let mut search = Search::default();
+    search: &mut Search,
+) -> Result {
     let root = match contents(volume, directory)? {
-        Contents::Empty => return Ok(search),
+        Contents::Empty => return Ok(()),
         Contents::Inline(len) => {
-            inline::Entries::read(volume, directory, len)?.find(volume, name, &mut search)?;
-            return Ok(search);
+            return inline::Entries::read(volume, directory, len)?.find(volume, name, search);
         }
         Contents::Tree(block, level) => (block, level),
     };
     let mut key = name.key;
     loop {
-        let path = descend(volume, volume, directory, root, key)?;
-        let leaf = Leaf::read(volume, volume, directory, &path)?;
-        leaf.find(volume, name, &mut search)?;
+        descend(volume, volume, directory, root, key, &mut search.path)?;
+        let leaf = Leaf::read(volume, volume, directory, &search.path)?;
+        leaf.find(volume, name, search)?;
         // The names with one hash may be in several leaves.
-        if search.found.is_some() || path.end > last_key(name.key) {
-            search.leaf = Some((path, leaf));
-            return Ok(search);
+        if search.found.is_some() || search.path.end > last_key(name.key) {
+            search.leaf = Some(leaf);
+            return Ok(());
         }
-        if path.end <= key {
+        if search.path.end <= key {
             return Err(Error::Corrupt);
         }
-        key = path.end;
+        key = search.path.end;
     }
 }

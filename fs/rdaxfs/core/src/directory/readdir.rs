@@ -12,7 +12,7 @@ use super::{check_name, contents, directory_of, inline, Contents};
 use crate::format::{target_ino, target_kind, BLOCK_BYTES, MAX_KEY, MIN_KEY};
 use crate::inode::MapState;
 use crate::platform::Platform;
-use crate::tree::descend;
+use crate::tree::{descend, Path};
 use crate::volume::Volume;
 use crate::workspace::Workspace;
 use crate::{Error, Result};
@@ -92,7 +92,8 @@ impl<P: Platform> Volume<P> {
                 (image.lines(), ALL_KEYS)
             }
             Contents::Tree(block, level) => {
-                let path = descend(self, self, &directory, (block, level), from)?;
+                let mut path = Path::default();
+                descend(self, self, &directory, (block, level), from, &mut path)?;
                 let leaf = Leaf::read(self, self, &directory, &path)?;
                 (copy_leaf(self, &leaf, bytes)?, leaf.keys)
             }

@@ -56,7 +56,7 @@ pub(crate) fn set_target<P: Platform>(
 }
 
 /// Takes the leaf that an entry was removed from out of the tree if it is empty now. The transaction
-/// changes the tree in no other way. Returns the blocks left behind, to be [`settle`]d.
+/// changes the tree in no other way, and allocates nothing after this.
 ///
 /// Without a block for the copy of an inner node the leaf stays: removing a name does not fail for
 /// that, and an empty leaf does no harm.
@@ -65,16 +65,18 @@ pub(crate) fn drop_empty_leaf<P: Platform>(
     scratch: &mut Scratch<'_>,
     directory: &Tree,
     removed: &Found,
-) -> Result<NodeBlocks> {
-    let mut blocks = NodeBlocks::new(directory.ino, true);
+    changed: &mut Changed,
+) -> Result {
     match removed.place {
         Place::Leaf(block, _) if lines_of(tx, block)?.used() == 0 => {}
-        _ => return Ok(blocks),
+        _ => return Ok(()),
     }
-    let (path, _) = leaf_of(tx, directory, removed.key)?;
+    let mut blocks = NodeBlocks::new(directory.ino, true);
+    let mut path = Path::default();
+    leaf_of(tx, directory, removed.key, &mut path)?;
     match tree::remove(tx, scratch, &mut blocks, (directory, &path)) {
-        Ok(()) => Ok(blocks),
-        Err(Error::NoSpace) => Ok(NodeBlocks::new(directory.ino, true)),
+        Ok(()) => settle(tx, &blocks, directory, changed),
+        Err(Error::NoSpace) => Ok(()),
         Err(error) => Err(error),
     }
 }
@@ -93,13 +95,13 @@ fn leaf_of<P: Platform>(
     tx: &Transaction<'_, P>,
     directory: &Tree,
     key: u64,
-) -> Result<(Path, Leaf)> {
+    path: &mut Path,
+) -> Result<Leaf> {
     let Contents::Tree(block, level) = contents(tx, directory)? else {
         return Err(Error::Corrupt);
     };
-    let path = descend(tx, tx.volume(), directory, (block, level), key)?;
-    let leaf = Leaf::read(tx, tx.volume(), directory, &path)?;
-    Ok((path, leaf))
+    descend(tx, tx.volume(), directory, (block, level), key, path)?;
+    Leaf::read(tx, tx.volume(), directory, path)
 }
 
 impl<P: Platform> Volume<P> {
@@ -135,14 +137,15 @@ impl<P: Platform> Volume<P> {
             other: &mut workspace.other,
         };
         let changed = tx.attempt(|tx| {
-            let (path, leaf) = leaf_of(tx, &directory, 0)?;
+            let mut path = Path::default();
+            let leaf = leaf_of(tx, &directory, 0, &mut path)?;
             if leaf.lines.used() != 0 {
                 return Err(Error::NotEmpty);
             }
             let mut blocks = NodeBlocks::new(directory.ino, true);
             tree::remove(tx, &mut scratch, &mut blocks, (&directory, &path))?;
             let mut changed = Changed::default();
-            settle(tx, blocks, &directory, &mut changed)?;
+            settle(tx, &blocks, &directory, &mut changed)?;
             Ok(changed)
         })?;
         tx.commit()?;

@@ -11,7 +11,7 @@ use crate::format::{
 use crate::inode::inode_word;
 use crate::platform::Platform;
 use crate::source::Source;
-use crate::tree::{descend, read_header, Tree};
+use crate::tree::{descend, read_header, Path, Tree};
 use crate::volume::Volume;
 use crate::{Error, Result};
 
@@ -70,7 +70,8 @@ fn home_of<P: Platform>(volume: &Volume<P>, tree: &Tree, page: u64) -> Result<Cu
         Root::Empty => Ok(inline(0)),
         Root::Extents(count) => Ok(inline(usize::from(count))),
         Root::ExtentTree { block, level } => {
-            let path = descend(volume, volume, tree, (block, level), page)?;
+            let mut path = Path::default();
+            descend(volume, volume, tree, (block, level), page, &mut path)?;
             read_header(volume, volume, tree, &path.place())?;
             let order = block_offset(path.leaf) + EXTENT_ORDER as u64;
             let count = (volume.word(order)? & 0xff) as usize;

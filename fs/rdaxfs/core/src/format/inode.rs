@@ -65,6 +65,24 @@ pub struct InodeChunk {
     pub reserved: [U64; 27],
 }
 
+/// The first line of an [`InodeChunk`]: all of it that means something.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct ChunkHead {
+    /// As [`InodeChunk::magic`].
+    pub magic: U32,
+    /// As [`InodeChunk::crc`].
+    pub crc: U32,
+    /// As [`InodeChunk::block`].
+    pub block: U64,
+    /// As [`InodeChunk::used`].
+    pub used: U64,
+    /// As [`InodeChunk::next`].
+    pub next: U64,
+    /// As [`InodeChunk::prev`].
+    pub prev: U64,
+}
+
 /// An inode. `magic` to `btime` change together with `crc`; the rest are words of their own. What an
 /// append changes is in one line: `size` to the first extent of `inline`.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]

@@ -11,8 +11,8 @@ use zerocopy::IntoBytes;
 use super::open::read_chunk;
 use crate::alloc::{allocate, free_run, group_with_room, header_word, Request};
 use crate::format::{
-    block_offset, group_of, inode_block, inode_number, inode_offset, inode_slot, GroupHeader,
-    InodeChunk, CHUNK_FULL, INODE_CHUNK_MAGIC, INODE_SIZE,
+    block_offset, group_of, inode_block, inode_number, inode_offset, inode_slot, ChunkHead,
+    GroupHeader, InodeChunk, CHUNK_FULL, INODE_CHUNK_MAGIC, INODE_SIZE,
 };
 use crate::journal::Transaction;
 use crate::platform::Platform;
@@ -154,7 +154,7 @@ fn unlist<P: Platform>(
     tx: &mut Transaction<'_, P>,
     group: u32,
     block: u64,
-    chunk: &InodeChunk,
+    chunk: &ChunkHead,
 ) -> Result {
     let (next, prev) = (chunk.next.get(), chunk.prev.get());
     if next != 0 {
@@ -176,7 +176,7 @@ fn unlist<P: Platform>(
 }
 
 /// A chunk of the group's list.
-fn read_listed<P: Platform>(tx: &Transaction<'_, P>, group: u32, block: u64) -> Result<InodeChunk> {
+fn read_listed<P: Platform>(tx: &Transaction<'_, P>, group: u32, block: u64) -> Result<ChunkHead> {
     if group_of(block) != group {
         return Err(Error::Corrupt);
     }

@@ -9,7 +9,7 @@ use zerocopy::IntoBytes;
 use super::{Attributes, MapState};
 use crate::alloc::is_metadata;
 use crate::format::{
-    block_offset, inode_block, inode_offset, inode_slot, Inode, InodeChunk, CHUNK_FULL,
+    block_offset, inode_block, inode_offset, inode_slot, ChunkHead, Inode, CHUNK_FULL,
     INODE_CHUNK_MAGIC, INODE_CRC, INODE_MAGIC,
 };
 use crate::platform::Platform;
@@ -98,11 +98,9 @@ pub(super) fn read_chunk<P: Platform>(
     volume: &Volume<P>,
     source: &impl Source,
     block: u64,
-) -> Result<InodeChunk> {
+) -> Result<ChunkHead> {
     volume.check_block(block)?;
-    let mut chunk: InodeChunk = zerocopy::FromZeros::new_zeroed();
-    let head = chunk.as_mut_bytes().get_mut(..64).unwrap_or(&mut []);
-    source.read(block_offset(block), head)?;
+    let chunk: ChunkHead = source.get(block_offset(block))?;
     let good = chunk.magic.get() == INODE_CHUNK_MAGIC
         && chunk.block.get() == block
         && chunk.crc.get() == volume.platform().crc32c(0, chunk.block.as_bytes())

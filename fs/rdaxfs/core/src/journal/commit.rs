@@ -23,7 +23,13 @@ impl<'t, P: Platform> Transaction<'t, P> {
     /// # Errors
     ///
     /// [`Error::Io`](crate::Error::Io) when the record cannot be written; nothing has changed then.
-    pub(crate) fn commit(self) -> Result {
+    #[inline(always)]
+    pub(crate) fn commit(mut self) -> Result {
+        // A transaction is some hundred bytes: the stages borrow it.
+        self.make_durable()
+    }
+
+    fn make_durable(&mut self) -> Result {
         if self.log.has_no_store() {
             if self.bulk || self.data {
                 self.volume.stores().fence();
@@ -67,7 +73,7 @@ impl<'t, P: Platform> Transaction<'t, P> {
     }
 
     /// What has to be durable before a single word may be stored without a record.
-    fn fence_before_store(self) -> Ready<'t, P> {
+    fn fence_before_store(&mut self) -> Ready<'_, 't, P> {
         let marks = self.flush_marks(None);
         if marks || self.bulk {
             self.volume.stores().fence();
@@ -76,7 +82,7 @@ impl<'t, P: Platform> Transaction<'t, P> {
     }
 
     /// Writes the record, past the cache.
-    fn write_record(self) -> Result<Written<'t, P>> {
+    fn write_record(&mut self) -> Result<Written<'_, 't, P>> {
         let (platform, medium) = (self.volume.platform(), self.volume.stores());
         let slot = platform.lock_slot();
         self.volume.use_slot(slot.slot());
@@ -111,10 +117,10 @@ impl<'t, P: Platform> Transaction<'t, P> {
 }
 
 /// A transaction of one word that nothing stands before any more.
-struct Ready<'t, P: Platform>(Transaction<'t, P>);
+struct Ready<'a, 't, P: Platform>(&'a mut Transaction<'t, P>);
 
-impl<'t, P: Platform> Ready<'t, P> {
-    fn store(self, offset: u64, value: u64) -> Flushed<'t, P> {
+impl<'a, 't, P: Platform> Ready<'a, 't, P> {
+    fn store(self, offset: u64, value: u64) -> Flushed<'a, 't, P> {
         let medium = self.0.volume.stores();
         medium.store_u64(offset, value);
         medium.flush(offset, 8);
@@ -123,43 +129,43 @@ impl<'t, P: Platform> Ready<'t, P> {
 }
 
 /// The word is on its way to the medium.
-struct Flushed<'t, P: Platform>(Transaction<'t, P>);
+struct Flushed<'a, 't, P: Platform>(&'a mut Transaction<'t, P>);
 
-impl<'t, P: Platform> Flushed<'t, P> {
-    fn fence(self) -> Stored<'t, P> {
+impl<'a, 't, P: Platform> Flushed<'a, 't, P> {
+    fn fence(self) -> Stored<'a, 't, P> {
         self.0.volume.stores().fence();
         Stored(self.0)
     }
 }
 
 /// The word is durable.
-struct Stored<'t, P: Platform>(Transaction<'t, P>);
+struct Stored<'a, 't, P: Platform>(&'a mut Transaction<'t, P>);
 
-impl<P: Platform> Stored<'_, P> {
-    fn done(mut self) {
+impl<P: Platform> Stored<'_, '_, P> {
+    fn done(self) {
         self.0.stamp(None);
     }
 }
 
 /// A record that may be durable or not.
-struct Written<'t, P: Platform> {
-    transaction: Transaction<'t, P>,
+struct Written<'a, 't, P: Platform> {
+    transaction: &'a mut Transaction<'t, P>,
     slot: P::Slot<'t>,
 }
 
-impl<'t, P: Platform> Written<'t, P> {
-    fn fence(self) -> Committed<'t, P> {
+impl<'a, 't, P: Platform> Written<'a, 't, P> {
+    fn fence(self) -> Committed<'a, 't, P> {
         self.transaction.volume.stores().fence();
         Committed(self)
     }
 }
 
 /// A record that is durable.
-struct Committed<'t, P: Platform>(Written<'t, P>);
+struct Committed<'a, 't, P: Platform>(Written<'a, 't, P>);
 
-impl<'t, P: Platform> Committed<'t, P> {
+impl<'a, 't, P: Platform> Committed<'a, 't, P> {
     /// Stores the words in place and starts them on their way to the medium.
-    fn store_words(self) -> InPlace<'t, P> {
+    fn store_words(self) -> InPlace<'a, 't, P> {
         let medium = self.0.transaction.volume.stores();
         let log = &self.0.transaction.log;
         for (offset, value) in log.stores() {
@@ -179,26 +185,23 @@ impl<'t, P: Platform> Committed<'t, P> {
 }
 
 /// Words that may be durable or not, and a record that says what they are to be.
-struct InPlace<'t, P: Platform>(Written<'t, P>);
+struct InPlace<'a, 't, P: Platform>(Written<'a, 't, P>);
 
-impl<'t, P: Platform> InPlace<'t, P> {
-    fn fence(self) -> Applied<'t, P> {
+impl<'a, 't, P: Platform> InPlace<'a, 't, P> {
+    fn fence(self) -> Applied<'a, 't, P> {
         self.0.transaction.volume.stores().fence();
         Applied(self.0)
     }
 }
 
 /// Words that are durable.
-struct Applied<'t, P: Platform>(Written<'t, P>);
+struct Applied<'a, 't, P: Platform>(Written<'a, 't, P>);
 
-impl<P: Platform> Applied<'_, P> {
+impl<P: Platform> Applied<'_, '_, P> {
     /// Marks the record as done and lets go of the locks. Whoever changes the words next sees to it
     /// that the mark is durable.
     fn retire(self) {
-        let Written {
-            mut transaction,
-            slot,
-        } = self.0;
+        let Written { transaction, slot } = self.0;
         let volume = transaction.volume;
         volume
             .stores()

@@ -6,6 +6,7 @@ use zerocopy::little_endian::U64;
 use zerocopy::IntoBytes as _;
 use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use super::filter::Filter;
 use crate::format::{
     RecordEntry, RecordHeader, ENTRY_CHECK, MAX_CHECKED, MAX_ENTRIES, RECORD_ENTRY, RECORD_HEADER,
 };
@@ -106,37 +107,45 @@ impl Log {
             .map(|raw| raw.value.get())
     }
 
-    /// Lists a word, in place of an earlier value.
+    /// Lists a word and its value; if it is `listed`, in place of an earlier one.
     ///
     /// Not one of the bytes that the record vouches for: once it was in place, a second recovery would take the
     /// record for one that is not whole.
-    pub(super) fn set(&mut self, offset: u64, value: u64) -> Result {
-        if self.entries().any(|entry| entry.overlaps(offset, 8)) {
+    pub(super) fn set(
+        &mut self,
+        filter: &mut Filter,
+        (offset, value): (u64, u64),
+        listed: bool,
+    ) -> Result {
+        if filter.may_check(offset) && self.entries().any(|entry| entry.overlaps(offset, 8)) {
             return Err(Error::Invalid);
         }
-        let count = self.count();
-        let known = self.entries.get_mut(..count).unwrap_or(&mut []);
-        if let Some(raw) = known.iter_mut().find(|raw| raw.offset.get() == offset) {
-            raw.value.set(value);
+        if listed {
+            let count = self.count();
+            let known = self.entries.get_mut(..count).unwrap_or(&mut []);
+            let raw = known.iter_mut().find(|raw| raw.offset.get() == offset);
+            raw.ok_or(Error::Invalid)?.value.set(value);
             return Ok(());
         }
+        filter.store(offset);
         self.push(offset, value)
     }
 
     /// Lists bytes whose checksum continues the last entry's, if they follow on it.
-    pub(super) fn check(&mut self, digest: &impl Digest, offset: u64, bytes: &[u8]) -> Result {
+    pub(super) fn check(
+        &mut self,
+        digest: &impl Digest,
+        filter: &mut Filter,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result {
         let len = bytes.len() as u64;
-        if self
-            .stores()
-            .any(|(word, _)| word >= offset && word - offset < len)
-        {
+        let within = |(word, _)| word >= offset && word - offset < len;
+        if filter.may_store(offset, len) && self.stores().any(within) {
             return Err(Error::Invalid);
         }
-        let checked = self
-            .entries()
-            .map(Entry::checked)
-            .fold(len, u64::saturating_add);
-        if checked > MAX_CHECKED {
+        filter.check(offset, len);
+        if filter.checked > MAX_CHECKED {
             return Err(Error::TooBig);
         }
         let last = self

@@ -10,35 +10,35 @@ use crate::volume::Volume;
 use crate::Result;
 
 #[cfg(misuse = "words before the record's fence")]
-fn words_early<P: Platform>(tx: Transaction<'_, P>) -> Result {
+fn words_early<P: Platform>(mut tx: Transaction<'_, P>) -> Result {
     tx.write_record()?.store_words().fence().retire();
     Ok(())
 }
 
 #[cfg(misuse = "a mark before the words' fence")]
-fn mark_early<P: Platform>(tx: Transaction<'_, P>) -> Result {
+fn mark_early<P: Platform>(mut tx: Transaction<'_, P>) -> Result {
     tx.write_record()?.fence().store_words().retire();
     Ok(())
 }
 
 #[cfg(misuse = "twins")]
-fn in_order<P: Platform>(tx: Transaction<'_, P>) -> Result {
+fn in_order<P: Platform>(mut tx: Transaction<'_, P>) -> Result {
     tx.write_record()?.fence().store_words().fence().retire();
     Ok(())
 }
 
 #[cfg(misuse = "a word without what has to be before it")]
-fn word_early<P: Platform>(tx: Transaction<'_, P>) {
+fn word_early<P: Platform>(mut tx: Transaction<'_, P>) {
     tx.store(8, 1).fence().done();
 }
 
 #[cfg(misuse = "a word that is not fenced")]
-fn word_unfenced<P: Platform>(tx: Transaction<'_, P>) {
+fn word_unfenced<P: Platform>(mut tx: Transaction<'_, P>) {
     tx.fence_before_store().store(8, 1).done();
 }
 
 #[cfg(misuse = "twins")]
-fn word<P: Platform>(tx: Transaction<'_, P>) {
+fn word<P: Platform>(mut tx: Transaction<'_, P>) {
     tx.fence_before_store().store(8, 1).fence().done();
 }
 

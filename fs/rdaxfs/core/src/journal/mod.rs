@@ -90,6 +90,7 @@
 
 mod commit;
 mod data;
+mod filter;
 mod log;
 mod permit;
 mod replay;

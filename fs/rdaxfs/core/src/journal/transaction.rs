@@ -4,6 +4,7 @@
 
 use core::ops::DerefMut;
 
+use super::filter::Filter;
 use super::log::Entry;
 use super::{Log, Stamp};
 use crate::alloc::GroupState;
@@ -29,6 +30,8 @@ pub(crate) const MAX_STAMPS: usize = 6;
 pub struct Transaction<'t, P: Platform> {
     pub(super) volume: &'t Volume<P>,
     pub(super) log: &'t mut Log,
+    /// What the list may have.
+    filter: Filter,
     /// Groups, each with its number.
     pub(super) groups: [Option<(u32, P::Group<'t>)>; MAX_GROUPS],
     pub(super) stamps: [Option<&'t mut Stamp>; MAX_STAMPS],
@@ -44,11 +47,13 @@ pub struct Transaction<'t, P: Platform> {
 
 impl<'t, P: Platform> Transaction<'t, P> {
     /// A transaction without changes.
+    #[inline(always)]
     pub(crate) fn new(volume: &'t Volume<P>, log: &'t mut Log) -> Self {
         log.reset();
         Self {
             volume,
             log,
+            filter: Filter::default(),
             groups: [const { None }; MAX_GROUPS],
             stamps: [const { None }; MAX_STAMPS],
             bulk: false,
@@ -89,6 +94,7 @@ impl<'t, P: Platform> Transaction<'t, P> {
         self.forget_groups();
         self.groups = [const { None }; MAX_GROUPS];
         self.log.reset();
+        self.filter = Filter::default();
         self.bulk = false;
         let platform = self.volume.platform();
         let wanted = wanted.into_iter().filter(|&group| group != u32::MAX);
@@ -193,10 +199,11 @@ impl<'t, P: Platform> Transaction<'t, P> {
     /// Changes a word. Its old value is read first: a poisoned line is an error here, not a machine
     /// check later.
     pub(crate) fn set(&mut self, offset: u64, value: u64) -> Result {
-        if self.log.word(offset).is_none() && self.volume.word(offset)? == value {
+        let listed = self.filter.may_store_word(offset) && self.log.word(offset).is_some();
+        if !listed && self.volume.word(offset)? == value {
             return Ok(());
         }
-        self.log.set(offset, value)
+        self.log.set(&mut self.filter, (offset, value), listed)
     }
 
     /// Takes changed words off the list that are in blocks which the transaction frees. Whoever takes
@@ -223,7 +230,8 @@ impl<'t, P: Platform> Transaction<'t, P> {
     pub(crate) fn fresh(&mut self, offset: u64, bytes: &[u8]) -> Result {
         self.volume.check_range(offset, bytes.len() as u64)?;
         self.volume.stores().copy_nt(offset, bytes)?;
-        self.log.check(self.volume.platform(), offset, bytes)
+        let platform = self.volume.platform();
+        self.log.check(platform, &mut self.filter, offset, bytes)
     }
 
     /// Writes bytes to where nothing that is reachable points, with a fence of their own.
@@ -252,6 +260,9 @@ impl<P: Platform> Drop for Transaction<'_, P> {
 impl<P: Platform> Source for Transaction<'_, P> {
     fn read(&self, offset: u64, into: &mut [u8]) -> Result {
         self.volume.read(offset, into)?;
+        if !self.filter.may_store(offset, into.len() as u64) {
+            return Ok(());
+        }
         let end = offset.saturating_add(into.len() as u64);
         for entry in self.log.entries() {
             let Entry::Store { offset: at, value } = entry else {
@@ -274,9 +285,11 @@ impl<P: Platform> Source for Transaction<'_, P> {
     }
 
     fn word(&self, offset: u64) -> Result<u64> {
-        match self.log.word(offset) {
-            Some(value) => Ok(value),
-            None => self.volume.word(offset),
+        if self.filter.may_store_word(offset) {
+            if let Some(value) = self.log.word(offset) {
+                return Ok(value);
+            }
         }
+        self.volume.word(offset)
     }
 }

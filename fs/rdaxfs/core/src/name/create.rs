@@ -2,10 +2,13 @@
 
 //! New files, directories and special files.
 
+use zerocopy::FromZeros;
+
 use super::changes::Made;
 use super::entry::NewEntry;
 use super::new::{group_for, write, NewInode};
 use super::words::add_links;
+use crate::directory::Search;
 use crate::format::{
     entry_type, Inode, Time, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFREG, S_IFSOCK,
 };
@@ -93,7 +96,8 @@ impl<P: Platform> Volume<P> {
         mut contents: impl FnMut(&mut Transaction<'_, P>, &mut Inode) -> Result<Changed>,
     ) -> Result<Made> {
         new.check()?;
-        let entry = NewEntry::find(self, map, name, false)?;
+        let mut place = Search::default();
+        let entry = NewEntry::find(self, map, name, false, &mut place)?;
         let group = group_for(self, map.ino, new.kind());
         let mut scratch = Scratch {
             node: &mut workspace.node,
@@ -103,13 +107,14 @@ impl<P: Platform> Volume<P> {
         let mut tx = Transaction::new(self, &mut workspace.log);
         tx.join(&mut map.stamp)?;
         tx.join(&mut stamp)?;
-        let (inode, changed) = tx.attempt(|tx| {
-            let mut inode = new.start(tx, group, now)?;
+        let mut inode = Inode::new_zeroed();
+        let changed = tx.attempt(|tx| {
+            new.start(tx, group, now, &mut inode)?;
             let mut changed = contents(tx, &mut inode)?;
             write(tx, &mut inode)?;
             let target = (inode.ino.get(), entry_type(new.mode));
             entry.add(tx, &mut scratch, target, now, &mut changed)?;
-            Ok((inode, changed))
+            Ok(changed)
         })?;
         announce(inode.ino.get(), inode.generation.get())?;
         tx.commit()?;
@@ -140,14 +145,14 @@ impl<P: Platform> Volume<P> {
         let mut stamp = Stamp::new();
         let mut tx = Transaction::new(self, &mut workspace.log);
         tx.join(&mut stamp)?;
-        let inode = tx.attempt(|tx| {
-            let mut inode = new.start(tx, group, now)?;
+        let mut inode = Inode::new_zeroed();
+        tx.attempt(|tx| {
+            new.start(tx, group, now, &mut inode)?;
             let (next, prev) = add_new_orphan(tx, inode.ino.get())?;
             inode.links.set(0);
             inode.orphan_next.set(next);
             inode.orphan_prev.set(prev);
-            write(tx, &mut inode)?;
-            Ok(inode)
+            write(tx, &mut inode)
         })?;
         announce(inode.ino.get(), inode.generation.get())?;
         tx.commit()?;

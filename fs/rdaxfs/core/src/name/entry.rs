@@ -17,30 +17,31 @@ pub(super) struct NewEntry<'e> {
     pub(super) directory: Tree,
     pub(super) name: Name<'e>,
     /// Where it goes.
-    pub(super) search: Search,
+    pub(super) search: &'e Search,
     /// The last blocks of a group may be taken for it.
     pub(super) reserve: bool,
 }
 
 impl<'e> NewEntry<'e> {
-    /// An entry for a name that the directory does not have.
+    /// An entry for a name that the directory does not have; `search` is a new one.
     pub(super) fn find<P: Platform>(
         volume: &Volume<P>,
         map: &MapState,
         name: &'e [u8],
         reserve: bool,
+        place: &'e mut Search,
     ) -> Result<Self> {
         volume.check_writable()?;
         check_directory(volume, map)?;
         let (name, directory) = (Name::new(volume, name)?, directory_of(map));
-        let search = search(volume, &directory, &name)?;
-        if search.found.is_some() {
+        search(volume, &directory, &name, place)?;
+        if place.found.is_some() {
             return Err(Error::Exists);
         }
         Ok(Self {
             directory,
             name,
-            search,
+            search: place,
             reserve,
         })
     }
@@ -60,10 +61,10 @@ impl<'e> NewEntry<'e> {
             scratch,
             &mut blocks,
             &self.directory,
-            (&self.name, &self.search),
+            (&self.name, self.search),
             target,
         )?;
         modified(tx, self.directory.ino, now)?;
-        settle(tx, blocks, &self.directory, changed)
+        settle(tx, &blocks, &self.directory, changed)
     }
 }

@@ -8,9 +8,9 @@ use super::changes::Changes;
 use super::entry::NewEntry;
 use super::last::Last;
 use super::words::{
-    add_links, changed, check_directory, drop_name, is_directory, links, modified, set_links,
+    add_links, changed, check_directory, drop_name, is_directory, links, mode, modified, set_links,
 };
-use crate::directory::{directory_of, drop_empty_leaf, remove, search, settle, Found, Name};
+use crate::directory::{directory_of, drop_empty_leaf, remove, search, Found, Name, Search};
 use crate::format::{entry_type, Inode, Time};
 use crate::inode::{inode_word, intent_of, is_listed, remove_orphan, Changed, MapState};
 use crate::journal::Transaction;
@@ -129,9 +129,10 @@ impl<P: Platform> Volume<P> {
         reserve: bool,
         mut counted: impl FnMut(&mut Transaction<'_, P>, u64, &mut Changes) -> Result,
     ) -> Result<Changes> {
-        let entry = NewEntry::find(self, map, name, reserve)?;
+        let mut place = Search::default();
+        let entry = NewEntry::find(self, map, name, reserve, &mut place)?;
         let ino = inode.ino;
-        let target = (ino, entry_type(self.attributes(inode)?.mode));
+        let target = (ino, entry_type(mode(self, inode)?));
         let mut scratch = Scratch {
             node: &mut workspace.node,
             other: &mut workspace.other,
@@ -269,11 +270,17 @@ impl<P: Platform> Volume<P> {
     }
 
     /// The entry with a name, which must be the inode's.
-    fn found(&self, directory: &MapState, name: &[u8], inode: &MapState) -> Result<Found> {
+    pub(super) fn found(
+        &self,
+        directory: &MapState,
+        name: &[u8],
+        inode: &MapState,
+    ) -> Result<Found> {
         self.check_writable()?;
         let name = Name::new(self, name)?;
-        let search = search(self, &directory_of(directory), &name)?;
-        let found = search.found.ok_or(Error::NoEntry)?;
+        let mut place = Search::default();
+        search(self, &directory_of(directory), &name, &mut place)?;
+        let found = place.found.ok_or(Error::NoEntry)?;
         if found.ino() != inode.ino {
             return Err(Error::Stale);
         }
@@ -310,8 +317,8 @@ impl<P: Platform> Volume<P> {
                 changes.directory.links = Some(add_links(tx, directory.ino, -1)?);
             }
             modified(tx, directory.ino, now)?;
-            let blocks = drop_empty_leaf(tx, &mut scratch, &directory, found)?;
-            settle(tx, blocks, &directory, &mut changes.directory)?;
+            let changed = &mut changes.directory;
+            drop_empty_leaf(tx, &mut scratch, &directory, found, changed)?;
             if let Some(last) = &removed.last {
                 last.free(tx)?;
                 changes.inode.links = Some(0);

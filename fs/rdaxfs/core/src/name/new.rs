@@ -5,7 +5,7 @@
 use core::sync::atomic::Ordering::Relaxed;
 
 use zerocopy::little_endian::U64;
-use zerocopy::{FromZeros, IntoBytes};
+use zerocopy::IntoBytes;
 
 use crate::format::{
     group_of, inode_block, inode_offset, Inode, Root, Time, GROUP_BLOCKS, INODE_CRC, INODE_MAGIC,
@@ -63,17 +63,17 @@ impl NewInode<'_> {
         Ok(())
     }
 
-    /// Takes an inode in a group and writes its attributes. The rest is the caller's to set, before
-    /// it [`write`]s the inode.
+    /// Takes an inode in a group and writes its attributes to `inode`, which is zero, or what an attempt before
+    /// has made of it. The rest is the caller's to set, before it [`write`]s the inode.
     pub(super) fn start<P: Platform>(
         &self,
         tx: &mut Transaction<'_, P>,
         group: u32,
         now: Time,
-    ) -> Result<Inode> {
+        inode: &mut Inode,
+    ) -> Result {
         let (ino, generation) = allocate_inode(tx, group)?;
         let (xattrs, blocks) = write_new(tx, (ino, generation), self.xattrs)?;
-        let mut inode = Inode::new_zeroed();
         inode.magic.set(INODE_MAGIC);
         inode.ino.set(ino);
         inode.generation.set(generation);
@@ -93,7 +93,7 @@ impl NewInode<'_> {
         inode.xattrs.set(xattrs);
         let now = U64::new(now.0);
         (inode.btime, inode.atime, inode.mtime, inode.ctime) = (now, now, now, now);
-        Ok(inode)
+        Ok(())
     }
 }
 

@@ -4,6 +4,8 @@
 
 use core::mem::offset_of;
 
+use zerocopy::FromZeros;
+
 use super::changes::RenameChanges;
 use super::last::Last;
 use super::new::{group_for, write, NewInode};
@@ -97,12 +99,9 @@ impl<P: Platform> Volume<P> {
         };
         check_directory(self, to)?;
         let new_name = Name::new(self, new_name)?;
-        let old = search(self, &directory_of(from), &Name::new(self, old_name)?)?;
-        let old = old.found.ok_or(Error::NoEntry)?;
-        if old.ino() != moved.ino {
-            return Err(Error::Stale);
-        }
-        let new = search(self, &directory_of(to), &new_name)?;
+        let old = self.found(from, old_name, moved)?;
+        let mut new = Search::default();
+        search(self, &directory_of(to), &new_name, &mut new)?;
         match (&new.found, mode) {
             (Some(_), RenameMode::NoReplace) => return Err(Error::Exists),
             (None, RenameMode::Exchange) => return Err(Error::NoEntry),
@@ -122,7 +121,7 @@ impl<P: Platform> Volume<P> {
             from: directory_of(from),
             to: directory_of(to),
             old,
-            new,
+            new: &new,
             moved: Moved::of(self, moved)?,
             other: match &other {
                 Some(other) => Some(Moved::of(self, other)?),
@@ -225,7 +224,7 @@ struct Rename<'r> {
     from: Tree,
     to: Tree,
     old: Found,
-    new: Search,
+    new: &'r Search,
     moved: Moved,
     /// What has the new name.
     other: Option<Moved>,
@@ -256,7 +255,8 @@ impl Rename<'_> {
             renamed: true,
             ..RenameChanges::default()
         };
-        let (made, left) = self.change_entries(tx, scratch, name)?;
+        let mut made = NodeBlocks::new(self.to.ino, false);
+        self.change_entries(tx, scratch, &mut made, name, &mut changes)?;
         self.change_links(tx, &mut changes)?;
         if let Some(replaced) = self.replaced()?.filter(|_| self.last.is_none()) {
             let left = drop_name(tx, replaced.ino, replaced.directory, self.now)?;
@@ -268,13 +268,7 @@ impl Rename<'_> {
         }
         modified(tx, self.from.ino, self.now)?;
         modified(tx, self.to.ino, self.now)?;
-        settle(tx, made, &self.to, &mut changes.to)?;
-        let from = if self.from.ino == self.to.ino {
-            &mut changes.to
-        } else {
-            &mut changes.from
-        };
-        settle(tx, left, &self.from, from)?;
+        settle(tx, &made, &self.to, &mut changes.to)?;
         if let Some(last) = &self.last {
             last.free(tx)?;
             changes.other.links = Some(0);
@@ -283,36 +277,40 @@ impl Rename<'_> {
         Ok(changes)
     }
 
-    /// Returns the blocks that the new and the old name's directory have taken and left.
+    /// The blocks that the new name's directory takes and leaves behind are `made`'s.
     fn change_entries<P: Platform>(
         &self,
         tx: &mut Transaction<'_, P>,
         scratch: &mut Scratch<'_>,
+        made: &mut NodeBlocks,
         name: &Name<'_>,
-    ) -> Result<(NodeBlocks, NodeBlocks)> {
+        changes: &mut RenameChanges,
+    ) -> Result {
         let target = (self.moved.ino, self.old.kind());
-        let mut made = NodeBlocks::new(self.to.ino, false);
         let mut inserted = Inserted::InPlace;
         if let Some(found) = &self.new.found {
             set_target(tx, &self.to, found, target)?;
             if self.exchange {
                 set_target(tx, &self.from, &self.old, (found.ino(), found.kind()))?;
-                return Ok((made, NodeBlocks::new(self.from.ino, true)));
+                return Ok(());
             }
             self.leave(tx)?;
         } else {
             // In this order: in one directory, the inode may have room for one entry only.
             self.leave(tx)?;
-            inserted = insert(tx, scratch, &mut made, &self.to, (name, &self.new), target)?;
+            inserted = insert(tx, scratch, made, &self.to, (name, self.new), target)?;
         }
         // A transaction changes a tree but once. An empty leaf may stay.
         let one = self.from.ino == self.to.ino;
-        let left = if self.whiteout.is_some() || (one && inserted == Inserted::Rewritten) {
-            NodeBlocks::new(self.from.ino, true)
+        if self.whiteout.is_some() || (one && inserted == Inserted::Rewritten) {
+            return Ok(());
+        }
+        let changed = if one {
+            &mut changes.to
         } else {
-            drop_empty_leaf(tx, scratch, &self.from, &self.old)?
+            &mut changes.from
         };
-        Ok((made, left))
+        drop_empty_leaf(tx, scratch, &self.from, &self.old, changed)
     }
 
     /// The old name goes, or becomes that of a whiteout.
@@ -321,7 +319,8 @@ impl Rename<'_> {
             return remove(tx, &self.from, &self.old);
         };
         let group = group_for(tx.volume(), self.from.ino, new.kind());
-        let mut inode = new.start(tx, group, self.now)?;
+        let mut inode = Inode::new_zeroed();
+        new.start(tx, group, self.now, &mut inode)?;
         write(tx, &mut inode)?;
         let target = (inode.ino.get(), entry_type(new.mode));
         set_target(tx, &self.from, &self.old, target)

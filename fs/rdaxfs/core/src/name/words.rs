@@ -25,11 +25,16 @@ pub(super) fn set_links<P: Platform>(tx: &mut Transaction<'_, P>, ino: u64, link
     tx.set(at, word)
 }
 
-/// Whether an inode is a directory.
-pub(super) fn is_directory(source: &impl Source, map: &MapState) -> Result<bool> {
+/// An inode's type and permissions.
+pub(super) fn mode(source: &impl Source, map: &MapState) -> Result<u16> {
     let word = source.word(inode_word(map.ino, offset_of!(Inode, generation)))?;
     let shift = 8 * (offset_of!(Inode, mode) - offset_of!(Inode, generation));
-    Ok((word >> shift) as u16 & S_IFMT == S_IFDIR)
+    Ok((word >> shift) as u16)
+}
+
+/// Whether an inode is a directory.
+pub(super) fn is_directory(source: &impl Source, map: &MapState) -> Result<bool> {
+    Ok(mode(source, map)? & S_IFMT == S_IFDIR)
 }
 
 /// Whether names can be added to a directory.

@@ -17,7 +17,8 @@ pub(crate) struct NodeBlocks {
     group: u32,
     reserve: bool,
     made: u64,
-    retired: [u64; MAX_RETIRED],
+    /// Blocks are numbered below 2³².
+    retired: [u32; MAX_RETIRED],
     count: usize,
 }
 
@@ -52,7 +53,7 @@ impl NodeBlocks {
     /// A block that nothing will point to.
     pub(crate) fn retire(&mut self, block: u64) -> Result {
         let place = self.retired.get_mut(self.count).ok_or(Error::Invalid)?;
-        *place = block;
+        *place = u32::try_from(block).map_err(|_| Error::Corrupt)?;
         self.count += 1;
         Ok(())
     }
@@ -60,9 +61,9 @@ impl NodeBlocks {
     /// Gives back the blocks left behind. The transaction must allocate nothing after this.
     ///
     /// Returns how many blocks were taken and given back, which change the inode's `blocks`.
-    pub(crate) fn settle<P: Platform>(self, tx: &mut Transaction<'_, P>) -> Result<(u64, u64)> {
+    pub(crate) fn settle<P: Platform>(&self, tx: &mut Transaction<'_, P>) -> Result<(u64, u64)> {
         for &block in self.retired.iter().take(self.count) {
-            free_run(tx, block, 1, true)?;
+            free_run(tx, u64::from(block), 1, true)?;
         }
         Ok((self.made, self.count as u64))
     }

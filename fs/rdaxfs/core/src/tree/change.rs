@@ -14,7 +14,7 @@ use crate::format::{
 };
 use crate::inode::inode_word;
 use crate::journal::Transaction;
-use crate::platform::Platform;
+use crate::platform::{Platform, CACHE_LINE};
 use crate::source::Source;
 use crate::{Error, Result};
 
@@ -187,10 +187,11 @@ fn write<P: Platform>(
     let header = make_header(tx.volume(), tree, block, level, (low, count as u64));
     let head = node.get_mut(..NODE_HEADER).unwrap_or(&mut []);
     head.copy_from_slice(header.as_bytes());
-    for child in children_of(node).iter_mut().skip(count) {
-        *child = EMPTY;
-    }
-    tx.fresh(block_offset(block), node)?;
+    // A probe reads a whole line; nobody reads those without a child.
+    let used = NODE_HEADER + count * size_of::<Child>();
+    let end = used.next_multiple_of(CACHE_LINE).min(BLOCK_BYTES);
+    node.get_mut(used..end).unwrap_or(&mut []).fill(0);
+    tx.fresh(block_offset(block), node.get(..end).unwrap_or(&[]))?;
     Ok(block)
 }
 

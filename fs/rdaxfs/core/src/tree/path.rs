@@ -38,7 +38,7 @@ impl Step {
 }
 
 /// The way to a leaf. It holds while the map lock does, until the tree is changed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Path {
     /// The inner nodes, by level less 1.
     steps: [Step; MAX_DEPTH as usize],
@@ -90,7 +90,8 @@ pub(super) const fn child_offset(block: u64, index: usize) -> u64 {
     block_offset(block) + (NODE_HEADER + index * size_of::<Child>()) as u64
 }
 
-/// Finds the leaf for a key. `root` and `level` are what the inode says. The leaf itself has not been read.
+/// Finds the leaf for a key, and writes the way to `path`, which is of no use when that fails. `root` and
+/// `level` are what the inode says. The leaf itself has not been read.
 ///
 /// # Errors
 ///
@@ -101,17 +102,16 @@ pub(crate) fn descend<P: Platform>(
     tree: &Tree,
     (root, level): (u64, u8),
     key: u64,
-) -> Result<Path> {
+    path: &mut Path,
+) -> Result {
     if u32::from(level) > MAX_DEPTH {
         return Err(Error::Corrupt);
     }
-    let mut path = Path {
-        steps: [Step::default(); MAX_DEPTH as usize],
-        level,
-        leaf: root,
-        low: 0,
-        end: u64::MAX,
-    };
+    // Not as a whole: the steps that are not gone need not be cleared.
+    path.level = level;
+    path.leaf = root;
+    path.low = 0;
+    path.end = u64::MAX;
     for level in (1..=level).rev() {
         let place = Place {
             level,
@@ -150,7 +150,7 @@ pub(crate) fn descend<P: Platform>(
         }
     }
     volume.check_block(path.leaf)?;
-    Ok(path)
+    Ok(())
 }
 
 struct Found {
