@@ -41,8 +41,8 @@ bench: ## instructions per call on rpmem, nd_pmem and brd; see bench/README.md
 	@bench/run
 
 .PHONY: bench-fs
-bench-fs: ## fences, lines and instructions of the operations of rdaxfs, and their limits
-	@bench/run-fs
+bench-fs: ## what operations of rdaxfs cost, on the host and beside ext4, xfs and tmpfs in a guest, and their limits
+	@status=0; bench/run-fs || status=$$?; bench/fs/run || status=$$?; exit $$status
 
 .PHONY: test
 test: ## all tests: the host's, KUnit's and those in guests; T=PATTERN: those with such a name
