@@ -67,7 +67,7 @@ def main():
         sys.exit("bench/fs/report.py: the guest has not counted every operation of rdaxfs")
     text, unmet = table(rows, title)
     print(text, end="")
-    pathlib.Path(results).write_text(text, encoding="ascii")
+    pathlib.Path(results).write_text(f"# SPDX-License-Identifier: GPL-2.0\n{text}", encoding="ascii")
     sys.exit(UNMET if unmet else 0)
 
 

@@ -33,7 +33,7 @@ use kernel_bindings as bindings;
 ///
 /// # Invariants
 ///
-/// - It is the field `inode` of a [`WithData<T>`], on a super block of the type `T`.
+/// - It is the field `inode` of a `WithData<T>`, on a super block of the type `T`.
 /// - The data has been initialised, and stays until the inode is freed, which it is not while there
 ///   is a reference to this.
 #[repr(transparent)]
@@ -427,7 +427,7 @@ pub enum Found<T: FileSystem> {
 ///
 /// # Invariants
 ///
-/// - The inode is valid, a [`WithData<T>`] on a super block of the type `T`, and there is a
+/// - The inode is valid, a `WithData<T>` on a super block of the type `T`, and there is a
 ///   reference to it that is ours.
 /// - It is `I_NEW` if `is_hashed`, and no other task changes it.
 pub struct NewInode<T: FileSystem> {

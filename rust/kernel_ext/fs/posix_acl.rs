@@ -3,7 +3,7 @@
 //! POSIX access control lists.
 //!
 //! The VFS keeps those of an inode in memory and asks the file system for them once
-//! ([`Operations::get_inode_acl`](super::namei::Operations::get_inode_acl)).
+//! ([`Operations::get_inode_acl`](super::attr::Operations::get_inode_acl)).
 //!
 //! C headers: [`include/linux/posix_acl.h`](srctree/include/linux/posix_acl.h),
 //! [`include/linux/posix_acl_xattr.h`](srctree/include/linux/posix_acl_xattr.h)

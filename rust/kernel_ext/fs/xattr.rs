@@ -3,7 +3,7 @@
 //! Extended attributes.
 //!
 //! A super block has a list of [`Handler`]s, each for the names with a prefix. Names are listed by
-//! [`Operations::list_xattr`](super::namei::Operations::list_xattr), into a [`List`].
+//! [`Operations::list_xattr`](super::attr::Operations::list_xattr), into a [`List`].
 //!
 //! C header: [`include/linux/xattr.h`](srctree/include/linux/xattr.h)
 

@@ -16,7 +16,7 @@ use crate::{digest, nontemporal};
 ///
 /// # Invariants
 ///
-/// The words are only changed by stores of words, and by the functions of [`nontemporal`] in between.
+/// The words are only changed by stores of words, and by the functions of `nontemporal` in between.
 pub struct Memory {
     words: Box<[AtomicU64]>,
 }

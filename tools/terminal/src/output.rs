@@ -35,7 +35,7 @@ pub fn write(text: fmt::Arguments<'_>) {
     write_all(&harmless(&text.to_string(), rust_escape));
 }
 
-/// As [`write`], for JSON.
+/// As [`write()`], for JSON.
 pub fn write_json(text: &str) {
     write_all(&harmless(text, json_escape));
 }

@@ -143,12 +143,11 @@ impl<P: Platform> Volume<P> {
             }
         }
         if rename.last.is_some() {
-            let other = other.as_deref_mut();
             let done = self.rename_once(
                 workspace,
                 &mut directories,
                 moved,
-                other,
+                other.as_deref_mut(),
                 &rename,
                 &new_name,
             );
@@ -158,7 +157,6 @@ impl<P: Platform> Volume<P> {
                 Err(_) => rename.last = None,
             }
         }
-        let other = other.as_deref_mut();
         let mut changes = self.rename_once(
             workspace,
             &mut directories,
