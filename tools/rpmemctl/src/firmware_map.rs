@@ -11,29 +11,43 @@ use rangemap::RangeSet;
 
 const DIRECTORY: &str = "/sys/firmware/memmap";
 
-/// The addresses that the firmware calls usable RAM; `None` if this kernel does not show its map.
-///
-/// # Errors
-///
-/// If an entry cannot be read.
-pub fn usable(system: &System) -> Result<Option<RangeSet<u64>>> {
-    let mut ranges = RangeSet::new();
-    let entries = system.names(DIRECTORY);
-    for entry in &entries {
-        let field = |name: &str| system.read(format!("{DIRECTORY}/{entry}/{name}"));
-        if field("type")?.trim() != SYSTEM_RAM {
-            continue;
+/// What the firmware says of the machine's addresses.
+#[derive(Clone, Debug, Default)]
+pub struct FirmwareMap {
+    /// Usable RAM.
+    pub usable: RangeSet<u64>,
+    /// Addresses that it says anything of: outside of these there is no memory, but for what ACPI's
+    /// NFIT describes, or what is plugged in later.
+    pub described: RangeSet<u64>,
+}
+
+impl FirmwareMap {
+    /// That of a machine; `None` if this kernel does not show it.
+    ///
+    /// # Errors
+    ///
+    /// If an entry cannot be read.
+    pub fn of(system: &System) -> Result<Option<Self>> {
+        let mut map = Self::default();
+        let entries = system.names(DIRECTORY);
+        for entry in &entries {
+            let field = |name: &str| system.read(format!("{DIRECTORY}/{entry}/{name}"));
+            let number = |name: &str| -> Result<u64> {
+                let text = field(name)?;
+                let digits = text.trim().trim_start_matches("0x");
+                u64::from_str_radix(digits, 16)
+                    .with_context(|| format!("{DIRECTORY}/{entry}/{name}: {text:?}"))
+            };
+            let (first, last) = (number("start")?, number("end")?);
+            if first >= last {
+                continue;
+            }
+            let range = first..last.saturating_add(1);
+            if field("type")?.trim() == SYSTEM_RAM {
+                map.usable.insert(range.clone());
+            }
+            map.described.insert(range);
         }
-        let number = |name: &str| -> Result<u64> {
-            let text = field(name)?;
-            let digits = text.trim().trim_start_matches("0x");
-            u64::from_str_radix(digits, 16)
-                .with_context(|| format!("{DIRECTORY}/{entry}/{name}: {text:?}"))
-        };
-        let (first, last) = (number("start")?, number("end")?);
-        if first < last {
-            ranges.insert(first..last.saturating_add(1));
-        }
+        Ok((!entries.is_empty()).then_some(map))
     }
-    Ok((!entries.is_empty()).then_some(ranges))
 }

@@ -69,6 +69,7 @@ impl Region {
         }
         let excess = self.size().checked_rem(align).unwrap_or(0);
         Self::new(self.start(), self.size().saturating_sub(excess))
+            .map(|trimmed| trimmed.with_read_only(self.is_read_only()))
             .map_err(|_| self.misaligned(align))
     }
 
@@ -85,7 +86,8 @@ impl Region {
         let start = self.start().get().checked_next_multiple_of(align)?;
         let end = self.end().get();
         let end = end.checked_sub(end.checked_rem(align)?)?;
-        Self::new(PhysAddr::new(start), end.checked_sub(start)?).ok()
+        let inside = Self::new(PhysAddr::new(start), end.checked_sub(start)?).ok()?;
+        Some(inside.with_read_only(self.is_read_only()))
     }
 }
 

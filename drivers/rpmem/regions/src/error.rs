@@ -23,6 +23,8 @@ pub enum Rule {
     Size,
     /// ADDR is no number.
     Addr,
+    /// The word behind the address is none that is known.
+    Word,
     /// SIZE or ADDR is 2^64 or more.
     TooLarge,
     /// SIZE is 0.
@@ -64,6 +66,9 @@ impl fmt::Display for ParseError<'_> {
             Rule::NoAt => f.write_str("there is no @; write SIZE@ADDR, such as 1G@4G"),
             Rule::Size => write!(f, "SIZE is not a number; {NUMBER}"),
             Rule::Addr => write!(f, "ADDR is not a number; {NUMBER}"),
+            Rule::Word => f.write_str(
+                "the word behind the address is not known; write SIZE@ADDR:ro for a read-only region",
+            ),
             Rule::TooLarge => f.write_str(
                 "SIZE or ADDR is not below 2^64; name memory that the machine has, see /proc/iomem",
             ),

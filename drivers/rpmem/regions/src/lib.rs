@@ -4,8 +4,9 @@
 //!
 //! Pure decisions: nothing here maps, claims or reads memory. The driver asks, and acts.
 //!
-//! - [`Regions::parse`] reads `SIZE@ADDR[,SIZE@ADDR...]`, numbers as in the kernel's `memmap=`;
+//! - [`Regions::parse`] reads `SIZE@ADDR[:ro][,SIZE@ADDR[:ro]...]`, numbers as in the kernel's `memmap=`;
 //! - [`Region::check_alignment`] and [`Region::trim_end`] judge where a region starts and ends;
+//! - [`presence`] tells memory from addresses that nothing is behind;
 //! - [`infoblock`] recognises memory that another driver has formatted;
 //! - [`span`] turns sectors and pages into bytes of a region, never past its end.
 //!
@@ -47,6 +48,7 @@ mod error;
 pub mod infoblock;
 mod list;
 mod number;
+pub mod presence;
 mod region;
 pub mod span;
 

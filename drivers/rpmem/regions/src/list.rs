@@ -42,7 +42,7 @@ impl Regions {
         }
     }
 
-    /// The regions that `SIZE@ADDR[,SIZE@ADDR...]` names.
+    /// The regions that `SIZE@ADDR[:ro][,SIZE@ADDR[:ro]...]` names; those with `:ro` are read-only.
     ///
     /// Numbers are as in the kernel's `memmap=`: decimal, 0x hex or 0 octal, with `K`, `M`, `G`,
     /// `T`, `P` or `E` in either case behind them. White space at the end is skipped.
@@ -118,6 +118,13 @@ fn parse_region(element: &[u8]) -> Result<Region, Rule> {
     let mut parts = element.splitn(2, |&byte| byte == b'@');
     let size = parts.next().unwrap_or(&[]);
     let addr = parts.next().ok_or(Rule::NoAt)?;
+    let mut parts = addr.splitn(2, |&byte| byte == b':');
+    let addr = parts.next().unwrap_or(&[]);
+    let read_only = match parts.next() {
+        None => false,
+        Some(b"ro") => true,
+        Some(_) => return Err(Rule::Word),
+    };
     let number = |text, syntax| {
         number::parse(text).map_err(|error| match error {
             NumberError::Syntax => syntax,
@@ -126,8 +133,10 @@ fn parse_region(element: &[u8]) -> Result<Region, Rule> {
     };
     let size = number(size, Rule::Size)?;
     let addr = number(addr, Rule::Addr)?;
-    Region::new(PhysAddr::new(addr), size).map_err(|error| match error {
-        RegionError::Empty => Rule::ZeroSize,
-        RegionError::BeyondMemory => Rule::BeyondMemory,
-    })
+    Region::new(PhysAddr::new(addr), size)
+        .map(|region| region.with_read_only(read_only))
+        .map_err(|error| match error {
+            RegionError::Empty => Rule::ZeroSize,
+            RegionError::BeyondMemory => Rule::BeyondMemory,
+        })
 }

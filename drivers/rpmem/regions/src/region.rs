@@ -44,7 +44,8 @@ pub enum RegionError {
 
 /// A contiguous piece of physical memory.
 ///
-/// Displays as `SIZE@ADDR` so that [`Regions::parse`](crate::Regions::parse) reads it back.
+/// Displays as `SIZE@ADDR`, with `:ro` behind it if it is to be read-only, so that
+/// [`Regions::parse`](crate::Regions::parse) reads it back.
 ///
 /// # Invariants
 ///
@@ -53,6 +54,7 @@ pub enum RegionError {
 pub struct Region {
     start: PhysAddr,
     size: u64,
+    read_only: bool,
 }
 
 impl Region {
@@ -60,9 +62,10 @@ impl Region {
     pub(crate) const UNUSED: Self = Self {
         start: PhysAddr(0),
         size: 1,
+        read_only: false,
     };
 
-    /// `size` bytes from `start` on.
+    /// `size` bytes from `start` on, which may be written.
     ///
     /// # Errors
     ///
@@ -72,9 +75,24 @@ impl Region {
             return Err(RegionError::Empty);
         }
         match start.0.checked_add(size) {
-            Some(end) if end <= END_OF_MEMORY.0 => Ok(Self { start, size }),
+            Some(end) if end <= END_OF_MEMORY.0 => Ok(Self {
+                start,
+                size,
+                read_only: false,
+            }),
             _ => Err(RegionError::BeyondMemory),
         }
+    }
+
+    /// The same addresses, which may be written or not.
+    #[must_use]
+    pub const fn with_read_only(self, read_only: bool) -> Self {
+        Self { read_only, ..self }
+    }
+
+    /// Whether nothing may be written.
+    pub const fn is_read_only(self) -> bool {
+        self.read_only
     }
 
     /// The first byte.
@@ -100,6 +118,10 @@ impl Region {
 
 impl fmt::Display for Region {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}", Notation(self.size), self.start)
+        write!(f, "{}@{}", Notation(self.size), self.start)?;
+        if self.read_only {
+            f.write_str(":ro")?;
+        }
+        Ok(())
     }
 }

@@ -27,6 +27,8 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
         (number(), number()).prop_map(|(size, addr)| format!("{size}@{addr}")),
         (1..64u64, 0..4096u64).prop_map(|(size, addr)| format!("{size}M@{addr}M")),
     ];
+    let word = prop_oneof![4 => Just(""), 1 => Just(":ro"), 1 => ":?[ro]{0,3}".prop_map(|word| &*word.leak())];
+    let element = (element, word).prop_map(|(element, word)| element + word);
     let list = prop::collection::vec(element, 0..5).prop_map(|list| list.join(",").into_bytes());
     let wrong = prop::option::weighted(0.4, (any::<prop::sample::Index>(), any::<u8>()));
     (list, wrong).prop_map(|(mut text, wrong)| {

@@ -45,6 +45,14 @@ fn takes() {
                 region(3 << 20, 1 << 20),
             ],
         ),
+        (
+            "1M@2M:ro,1M@1M,1M@3M:ro\n",
+            &[
+                region(2 << 20, 1 << 20).with_read_only(true),
+                region(1 << 20, 1 << 20),
+                region(3 << 20, 1 << 20).with_read_only(true),
+            ],
+        ),
         ("4P@0", &[region(0, end)]),
         ("1@0xfffffffffffff", &[region(end - 1, 1)]),
     ] {
@@ -104,6 +112,18 @@ fn refuses() {
             format!("\"1G@4G@8G\": ADDR is not a number; {NUMBER}"),
         ),
         (
+            "1G@4G:",
+            "\"1G@4G:\": the word behind the address is not known; write SIZE@ADDR:ro for a read-only region".into(),
+        ),
+        (
+            "1G@4G:rw",
+            "\"1G@4G:rw\": the word behind the address is not known; write SIZE@ADDR:ro for a read-only region".into(),
+        ),
+        (
+            "1G:ro@4G",
+            format!("\"1G:ro@4G\": SIZE is not a number; {NUMBER}"),
+        ),
+        (
             "1G@-4G",
             format!("\"1G@-4G\": ADDR is not a number; {NUMBER}"),
         ),
@@ -146,6 +166,19 @@ fn refuses() {
     ] {
         assert_eq!(parse(text), Err(message), "{text:?}");
     }
+}
+
+#[test]
+fn read_only_stays_what_it_is() {
+    let read_only = region(4096, 4 << 20).with_read_only(true);
+    assert_eq!(read_only.to_string(), "4M@4K:ro");
+    let misaligned = read_only.check_alignment(2 << 20).unwrap_err();
+    let instead = misaligned.instead.unwrap();
+    assert_eq!(instead.to_string(), "2M@2M:ro");
+    let trimmed = region(0, (2 << 20) + 1)
+        .with_read_only(true)
+        .trim_end(2 << 20);
+    assert!(trimmed.unwrap().is_read_only());
 }
 
 #[test]

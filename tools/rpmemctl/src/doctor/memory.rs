@@ -5,10 +5,12 @@
 use super::{Diagnosis, Finding};
 use crate::block_device::BlockDevice;
 use crate::command_line::{self, Meaning, Memmap};
+use crate::firmware_map::FirmwareMap;
 use crate::iomem::{Iomem, Resource, LEGACY, PERSISTENT};
 use crate::quantity::{Bytes, Human};
 use crate::suggest::choose::LEAST_ALIGNMENT;
 use crate::system::System;
+use rangemap::RangeSet;
 use rpmem_regions::{PhysAddr, Region, Regions};
 use std::ops::Range;
 
@@ -22,6 +24,17 @@ pub(super) fn examine(system: &System, disks: &[BlockDevice], diagnosis: &mut Di
         if let Meaning::Limit(bytes) = memmap.meaning {
             diagnosis.add(lost_address(memmap, bytes));
         }
+    }
+    match FirmwareMap::of(system) {
+        Ok(Some(map)) => {
+            for memmap in &memmaps {
+                behind(memmap, &map, diagnosis);
+            }
+        }
+        Ok(None) => diagnosis.skip(
+            "whether there is memory behind memmap=: this kernel does not show the firmware's map",
+        ),
+        Err(error) => diagnosis.skip(format!("whether there is memory behind memmap=: {error:#}")),
     }
     let iomem = match Iomem::of(system) {
         Ok(iomem) => iomem,
@@ -60,6 +73,48 @@ fn lost_address(memmap: &Memmap, bytes: u64) -> Finding {
             memmap.text
         ))
         .todo("update-grub, then reboot and look at /proc/cmdline")
+}
+
+/// Whether the machine has memory where a `memmap=` says that there is some.
+fn behind(memmap: &Memmap, map: &FirmwareMap, diagnosis: &mut Diagnosis) {
+    let (Meaning::Persistent(range) | Meaning::Reserved(range)) = &memmap.meaning else {
+        return;
+    };
+    if range.is_empty() {
+        return;
+    }
+    let holes: Vec<_> = map.described.gaps(range).collect();
+    let missing: u64 = holes.iter().map(|hole| hole.end - hole.start).sum();
+    if missing == 0 {
+        return;
+    }
+    let part = if missing == range.end - range.start {
+        "it"
+    } else {
+        "a part of it"
+    };
+    let mut finding = Finding::problem(
+        "no-memory",
+        format!("{} names memory that the machine does not have: the driver refuses a region with {part}", memmap.text),
+    );
+    for hole in &holes {
+        finding = finding.seen(format!(
+            "/sys/firmware/memmap has nothing at {:x}-{:x}, {}",
+            hole.start,
+            hole.end - 1,
+            Human(hole.end - hole.start)
+        ));
+    }
+    let asked = RangeSet::from_iter([range.clone()]);
+    let usable = map.usable.intersection(&asked);
+    if let Some(largest) = usable.max_by_key(|part| part.end - part.start) {
+        finding = finding.seen(format!(
+            "of that range the firmware has {:x}-{:x} as RAM",
+            largest.start,
+            largest.end - 1
+        ));
+    }
+    diagnosis.add(finding.todo(SUGGEST));
 }
 
 /// Whether a `memmap=nn!ss` gave one range.

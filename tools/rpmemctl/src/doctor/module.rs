@@ -179,10 +179,11 @@ fn refusal(messages: &[Message]) -> Option<&Message> {
     ];
     let is_refusal = |message: &Message| {
         let text = message.text.strip_prefix("rpmem: ").unwrap_or_default();
-        message.level <= ERROR
-            && BEGINNINGS
-                .iter()
-                .any(|beginning| text.starts_with(beginning))
+        let begins = BEGINNINGS
+            .iter()
+            .any(|beginning| text.starts_with(beginning));
+        // What is found out only once the region is mapped is said of its device.
+        message.level <= ERROR && (begins || message.text.contains(" has no memory at byte "))
     };
     let last = messages.iter().rposition(is_refusal)?;
     let loaded = messages[last..]
@@ -255,5 +256,10 @@ mod tests {
         assert_eq!(refusal(&log), Some(&log[2]));
         log.push(log[0].clone());
         assert_eq!(refusal(&log), None);
+        log.push(message(
+            3,
+            "rpmem rpmem.0: [mem 0x800000000-0x83fffffff] has no memory at byte 0x0: what is stored",
+        ));
+        assert_eq!(refusal(&log), log.last());
     }
 }

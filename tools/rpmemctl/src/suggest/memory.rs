@@ -4,7 +4,7 @@
 
 use super::choose::LEAST_ALIGNMENT;
 use crate::command_line::{self, Meaning};
-use crate::firmware_map;
+use crate::firmware_map::FirmwareMap;
 use crate::iomem::{Iomem, LEGACY, PERSISTENT, RESERVED, SYSTEM_RAM};
 use crate::numa;
 use crate::system::System;
@@ -34,7 +34,7 @@ impl Memory {
     /// If its maps cannot be read.
     pub fn of(system: &System) -> Result<Self> {
         let iomem = Iomem::of(system)?;
-        let firmware = firmware_map::usable(system)?;
+        let firmware = FirmwareMap::of(system)?;
         // Reserved memory may be the firmware's own: only what the command line reserved, of RAM, is free.
         let reserved: RangeSet<u64> = command_line::memmaps(system)
             .into_iter()
@@ -44,11 +44,17 @@ impl Memory {
             })
             .collect();
         let reserved = match &firmware {
-            Some(firmware) => firmware.intersection(&reserved).collect(),
+            Some(firmware) => firmware.usable.intersection(&reserved).collect(),
             None => RangeSet::new(),
         };
+        // memmap= makes persistent memory where the machine has none, too.
+        let legacy = free(&iomem, LEGACY);
+        let legacy = match &firmware {
+            Some(firmware) => firmware.described.intersection(&legacy).collect(),
+            None => legacy,
+        };
         let set_aside = [
-            (LEGACY, free(&iomem, LEGACY)),
+            (LEGACY, legacy),
             (PERSISTENT, free(&iomem, PERSISTENT)),
             (
                 RESERVED,
@@ -57,7 +63,7 @@ impl Memory {
         ];
         let set_aside = set_aside.map(|(name, free)| (name.to_owned(), free));
         Ok(Self {
-            usable: usable(&iomem, firmware.as_ref()),
+            usable: usable(&iomem, firmware.as_ref().map(|map| &map.usable)),
             ram: iomem
                 .named(SYSTEM_RAM)
                 .iter()

@@ -33,7 +33,13 @@ fn problems(tree: &Tree, target: &[&str]) -> (Vec<String>, Value) {
 
 /// A machine that lacks only what its memory lacks.
 fn with_module(iomem: &str, command_line: &str) -> Tree {
-    let tree = Tree::with_memory(iomem, &FIRMWARE);
+    // Of 16 GiB.
+    let above = [
+        (0x7800_0000, 0xffff_ffff, "Reserved"),
+        (0x1_4000_0000, 0x3_ffff_ffff, "System RAM"),
+    ];
+    let firmware: Vec<_> = FIRMWARE.into_iter().chain(above).collect();
+    let tree = Tree::with_memory(iomem, &firmware);
     tree.load_module().file("/proc/cmdline", command_line);
     tree
 }
@@ -73,6 +79,35 @@ fn a_lost_address() {
 }
 
 #[test]
+fn a_range_that_nothing_is_behind() {
+    let iomem = "\
+00100000-77fdcfff : System RAM
+3f0000000-40fffffff : Persistent Memory (legacy)
+800000000-8ffffffff : Persistent Memory (legacy)
+";
+    let line = "memmap=512M!16128M memmap=4G!32G";
+    let (ids, value) = problems(&with_module(iomem, line), &[]);
+    assert_eq!(ids, ["no-memory", "no-memory"], "{value}");
+    let findings = value.to_string();
+    assert!(
+        findings.contains("nothing at 400000000-40fffffff, 256 MiB"),
+        "{value}"
+    );
+    assert!(
+        findings.contains("has 3f0000000-3ffffffff as RAM"),
+        "{value}"
+    );
+    assert!(
+        findings.contains("nothing at 800000000-8ffffffff, 4 GiB"),
+        "{value}"
+    );
+
+    // Where there is memory, all is well.
+    let (ids, _) = problems(&with_module(IOMEM, "memmap=512M$4G,1G!4G"), &[]);
+    assert!(!ids.contains(&"no-memory".to_owned()));
+}
+
+#[test]
 fn a_range_across_the_hole() {
     let iomem = "\
 00100000-bfffffff : System RAM
@@ -102,7 +137,8 @@ fn without_effect_and_merged() {
     let tree = with_module(iomem, "memmap=1G!4G memmap=1G!5G memmap=1G!64G");
     tree.disk(0, "");
     let (ids, _) = problems(&tree, &[]);
-    assert_eq!(ids, ["memmap-merged", "memmap-without-effect"]);
+    // Nor is there memory at 64 GiB.
+    assert_eq!(ids, ["memmap-merged", "memmap-without-effect", "no-memory"]);
 }
 
 #[test]

@@ -48,6 +48,7 @@ fn ranges(text: &[u8]) -> Option<Vec<Range>> {
     let mut ranges = Vec::new();
     for element in text.split(',') {
         let (size, start) = element.split_once('@')?;
+        let start = start.strip_suffix(":ro").unwrap_or(start);
         let (size, start) = (number(size)?, number(start)?);
         let range = (start, start + size);
         if size == 0 || range.1 > END_OF_MEMORY || ranges.iter().any(|&other| overlap(other, range))
