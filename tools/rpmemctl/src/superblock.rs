@@ -19,6 +19,8 @@ pub enum Superblock {
         block_size: u64,
         /// Whether small files may be kept in their inodes.
         inline_data: bool,
+        /// Blocks that large files are laid out by; 0 for none.
+        stripe: u32,
     },
     /// XFS.
     Xfs {
@@ -26,6 +28,8 @@ pub enum Superblock {
         block_size: u64,
         /// Whether files may share blocks.
         reflink: bool,
+        /// Blocks that large files are laid out by; 0 for none.
+        stripe: u32,
     },
 }
 
@@ -57,6 +61,8 @@ impl Superblock {
                 block_size: big(4).into(),
                 // sb_features_ro_compat, XFS_SB_FEAT_RO_COMPAT_REFLINK
                 reflink: big(212) & 0x4 != 0,
+                // sb_unit
+                stripe: big(184),
             });
         }
         let ext4 = 1024;
@@ -66,6 +72,8 @@ impl Superblock {
                 block_size: 1024u64.checked_shl(little(ext4 + 24)).unwrap_or(0),
                 // s_feature_incompat, EXT4_FEATURE_INCOMPAT_INLINE_DATA
                 inline_data: little(ext4 + 96) & 0x8000 != 0,
+                // s_raid_stripe_width
+                stripe: little(ext4 + 368),
             });
         }
         None
@@ -76,6 +84,15 @@ impl Superblock {
         match self {
             Self::Ext4 { .. } => "ext4",
             Self::Xfs { .. } => "xfs",
+        }
+    }
+
+    /// Bytes that large files are laid out by; 0 for none.
+    pub fn stripe(&self) -> u64 {
+        match self {
+            Self::Ext4 { stripe, .. } | Self::Xfs { stripe, .. } => {
+                self.block_size() * u64::from(*stripe)
+            }
         }
     }
 
@@ -99,9 +116,11 @@ mod tests {
         bytes[1024 + 57] = 0xef;
         bytes[1024 + 24] = 2;
         bytes[1024 + 97] = 0x80;
+        bytes[1024 + 0x171] = 2;
         let ext4 = Superblock::Ext4 {
             block_size: 4096,
             inline_data: true,
+            stripe: 512,
         };
         assert_eq!(Superblock::parse(&bytes), Some(ext4));
         bytes[..4].copy_from_slice(b"XFSB");
@@ -109,7 +128,10 @@ mod tests {
         let xfs = Superblock::Xfs {
             block_size: 4096,
             reflink: false,
+            stripe: 0,
         };
         assert_eq!(Superblock::parse(&bytes), Some(xfs));
+        bytes[184 + 2] = 2;
+        assert_eq!(Superblock::parse(&bytes).unwrap().stripe(), 2 << 20);
     }
 }

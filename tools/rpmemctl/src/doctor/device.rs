@@ -24,7 +24,10 @@ pub(super) fn examine(system: &System, device: &BlockDevice, diagnosis: &mut Dia
         diagnosis.add(
             Finding::advice("read-only", format!("{} can only be read", device.name()))
                 .seen(format!("{} is 1", safe_path(&device.file("ro"))))
-                .todo(format!("blockdev --setrw {}", device.node())),
+                .todo(format!("blockdev --setrw {}", device.node()))
+                .todo(
+                    "if regions= names it with :ro, without that: nothing else makes it writable",
+                ),
         );
     }
     if device.is_rpmem_disk() {
@@ -166,6 +169,9 @@ fn contents(system: &System, device: &BlockDevice, diagnosis: &mut Diagnosis) {
             .todo(format!("save the files, and make it anew: {make}")),
         );
     }
+    if superblock.block_size() == page && device.has_dax() {
+        layout(device, &superblock, diagnosis);
+    }
     let is_partition = matches!(device.whole_disk(), Ok(Some(_)));
     match superblock {
         Superblock::Ext4 {
@@ -194,4 +200,30 @@ fn contents(system: &System, device: &BlockDevice, diagnosis: &mut Diagnosis) {
         ),
         _ => {}
     }
+}
+
+/// Whether the file system lays large files out so that huge pages can map them.
+fn layout(device: &BlockDevice, superblock: &Superblock, diagnosis: &mut Diagnosis) {
+    let stripe = superblock.stripe();
+    if stripe != 0 && stripe % LEAST_ALIGNMENT == 0 {
+        return;
+    }
+    let node = device.node();
+    let what = format!(
+        "the {} on {} does not lay files out by 2 MiB: most are mapped by pages of 4 KiB only",
+        superblock.file_system(),
+        device.name()
+    );
+    let finding = Finding::advice("layout-without-huge-pages", what);
+    let blocks = LEAST_ALIGNMENT / superblock.block_size();
+    diagnosis.add(match superblock {
+        Superblock::Ext4 { .. } => finding
+            .seen(format!("its superblock has a stripe width of {stripe} bytes"))
+            .todo(format!("tune2fs -E stripe_width={blocks} {node}    # for files that are written from the next mount on"))
+            .todo(format!("or make it anew: mkfs.ext4 -b {} -E stride={blocks},stripe_width={blocks} {node}", superblock.block_size())),
+        Superblock::Xfs { .. } => finding
+            .seen(format!("its superblock has a stripe unit of {stripe} bytes"))
+            .todo(format!("save the files, and make it anew: mkfs.xfs -f -d su=2m,sw=1 {node}"))
+            .todo("on less than 640 MiB, where mkfs.xfs refuses that: -d agcount=2,su=2m,sw=1"),
+    });
 }
