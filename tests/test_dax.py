@@ -9,7 +9,7 @@ import os
 import random
 import struct
 
-from harness import check, memory, shell
+from harness import check, driver, memory, partition_table, shell
 from harness.cases import BOTH_BLOCK_SIZES, DAX_FILE_SYSTEMS, EVERYWHERE, case
 from harness.disk import SECTOR, Io, first_sectors
 from harness.target import HUGE_ALIGNED, FileSystem
@@ -264,6 +264,54 @@ def huge_pages(t):
         with open(path, "rb") as file:
             file.seek(first)
             check.true(file.read(HUGE) == (b"\2" + b"\1" * (PAGE - 1)) * 512, "what was stored")
+
+
+def faults_of_touching(path, length):
+    """How many page faults it takes to store to every page of a new file."""
+    with open(path, "xb") as file:
+        os.posix_fallocate(file.fileno(), 0, length)
+        os.fsync(file.fileno())
+    with memory.mapped_at_huge_boundary(path, length) as data:
+        before = memory.faults()
+        for offset in range(0, length, PAGE):
+            data[offset] = 1
+        return memory.faults() - before
+
+
+@case(guests=("large", "larger"), on=("raw",))
+def plain_mkfs_gives_huge_pages(t):
+    """Without a word about stripes, from 1 GiB on, on the disk and on a partition."""
+    length = 64 << 20
+    partition_table.write(t.disk, "label: gpt\nsize=1G\n")
+    node = f"{t.disk.node}p1"
+    for where in (node, t.disk.node):
+        for make, more in (("mkfs.ext4", ()), ("mkfs.xfs", ("-m", "reflink=0") if where == node else ())):
+            shell.run(make, "-q", *more, where)
+            kind = make.removeprefix("mkfs.")
+            with FileSystem(kind, where, make=False) as made:
+                # ext4 takes the first block that it allocates after a mount, and what belongs to it, from a
+                # group of which it knows nothing yet, and does not look for the stripe there.
+                made.file("first", bytes(PAGE))
+                taken = faults_of_touching(f"{made.directory}/large", length)
+            check.true(taken <= 33, f"{taken} faults on {kind} on {where}")
+            shell.run("wipefs", "--quiet", "--all", where)
+        if where == node:
+            partition_table.remove(t.disk)
+
+
+@case(guests=("large",))
+def small_disks_and_read_ahead(t):
+    """What disks ask for, and that it does not change read-ahead."""
+    huge = str(2 << 20)
+    (size, start), = driver.given_regions()
+    driver.unload()
+    for bytes_, least in ((1 << 30, huge), ((1 << 30) - (2 << 20), "4096"), (size, huge)):
+        driver.load(f"regions={driver.text_of([(bytes_, start)])}")
+        disk = t.disk
+        found = (disk.queue("minimum_io_size"), disk.queue("optimal_io_size"), disk.queue("read_ahead_kb"))
+        check.equal(found, (least, huge, "128"), f"minimum, optimum, read-ahead of {bytes_} bytes")
+        driver.unload()
+    driver.load()
 
 
 @case(on=DAX_FILE_SYSTEMS)

@@ -11,7 +11,7 @@ import struct
 
 from harness import check, driver, partition_table, shell
 from harness.cases import BOTH_BLOCK_SIZES, EVERYWHERE, FILE_SYSTEMS, case
-from harness.disk import SECTOR, first_sectors
+from harness.disk import SECTOR, Disk, first_sectors
 from harness.target import FileSystem
 
 BLKROSET = 0x125D
@@ -374,3 +374,41 @@ def unknown_block_size_is_refused(t):
             t, f"logical_block_size={size}", error=errno.EINVAL, says=f"logical_block_size={size}: .*use 512 or 4096"
         )
 
+
+
+@case(guests=EVERYWHERE, loaded=False)
+def read_only_regions(t):
+    """`:ro` in regions=: nothing is written, not even to find out whether there is memory, and nobody can
+    make it writable; the other region is as ever."""
+    regions = driver.given_regions() if driver.kind() != "nvdimm" else driver.nvdimm_regions()
+    named = driver.text_of(regions).split(",")
+    driver.load(f"regions={named[0]}")
+    FileSystem("ext4", "/dev/rpmem0").unmount()
+    driver.unload()
+
+    driver.load(f"regions={named[0]}:ro,{named[1]}")
+    disk, other = Disk(0), Disk(1)
+    check.equal([disk.attribute("ro"), other.attribute("ro")], ["1", "0"], "ro")
+    for _ in range(2):
+        with check.fails(errno.EPERM, errno.EACCES):
+            with disk.open() as io:
+                io.write(0, bytes(4096))
+        # No way around it.
+        set_read_only(disk.node, False)
+        check.equal(disk.attribute("ro"), "1", "ro after --setrw")
+    with check.fails(errno.EPERM, errno.EACCES, errno.EBADF):
+        with disk.open(os.O_RDONLY) as io:
+            io.zero_out(0, 4096)
+    # Without "ro", mount(8) says so and mounts it read-only.
+    for options in ("dax", "ro,dax"):
+        shell.run("mount", "-t", "ext4", "-o", options, disk.node, "/mnt")
+        check.true(shell.run("findmnt", "-n", "-o", "OPTIONS", "/mnt").startswith("ro,"), f"mounted with {options}")
+        shell.run("umount", "/mnt")
+    # A disk that is not read-only can be made so for a while.
+    set_read_only(other.node, True)
+    check.equal(other.attribute("ro"), "1", "ro after --setro")
+    set_read_only(other.node, False)
+    with other.open() as io:
+        io.write(0, bytes(4096))
+    driver.unload()
+    driver.refused(t, f"regions={named[0]}:rx", error=errno.EINVAL, says="the word behind the address is not known")

@@ -3,6 +3,7 @@
 files of hwpoison-inject. Real machine checks are in test_machine_checks.py."""
 
 import errno
+import mmap
 import os
 import re
 from contextlib import contextmanager
@@ -214,3 +215,33 @@ def a_page_of_a_huge_mapping_fails(t):
         with t.disk.open() as io:
             io.write(sectors[0] * SECTOR, b"h" * SECTOR)
         check.equal(t.disk.badblocks.list(), [], "bad blocks after a write to a sector of the first page")
+
+
+@case(on=("raw",))
+def who_cannot_wait_is_told_to_try_again(t):
+    """RWF_NOWAIT, of which io_uring makes use: reads and writes are carried out at once, also those that
+    clear a bad sector; only pages that must be mapped again first are left to those who can wait."""
+    io = t.target.open()
+    at = t.target.base
+    with io, memoryview(mmap.mmap(-1, PAGE, flags=mmap.MAP_PRIVATE)) as page:
+        page[:] = b"once" * (PAGE // 4)
+        check.equal(os.pwritev(io.fd, [page], at, os.RWF_NOWAIT), PAGE, "bytes written")
+        page[:] = bytes(PAGE)
+        check.equal(os.preadv(io.fd, [page], at, os.RWF_NOWAIT), PAGE, "bytes read")
+        check.true(bytes(page) == b"once" * (PAGE // 4), "what was read")
+        sector = t.target.sector_of(0)
+        t.disk.badblocks.inject(sector + 1, 1)
+        with check.fails(errno.EIO):
+            os.preadv(io.fd, [page], at, os.RWF_NOWAIT)
+        check.equal(os.pwritev(io.fd, [page], at, os.RWF_NOWAIT), PAGE, "bytes written over a bad sector")
+        check.equal(t.disk.badblocks.list(), [], "bad blocks")
+
+        expect_failure(t, sector)
+        with injector(), check.fails(errno.EBUSY):
+            corrupt(frame(t, sector))
+        check.equal(t.disk.badblocks.list(), [(sector, 8)], "bad blocks after the failure")
+        with check.fails(errno.EAGAIN):
+            os.pwritev(io.fd, [page], at, os.RWF_NOWAIT)
+        check.equal(t.disk.badblocks.list(), [(sector, 8)], "bad blocks after EAGAIN")
+        check.equal(os.pwritev(io.fd, [page], at), PAGE, "bytes written by who waits")
+        check.equal(t.disk.badblocks.list(), [], "bad blocks in the end")

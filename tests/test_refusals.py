@@ -68,6 +68,7 @@ TEXTS = {
     "1G@4G@5G": "ADDR is not a number",
     "-1@4G": "SIZE is not a number",
     "0@4G": "SIZE is 0",
+    "64M@4G:rw": "the word behind the address is not known",
     "64M@4G,": "region 2 is empty",
     ",64M@4G": "region 1 is empty",
     "64M@4G,,64M@5G": "region 2 is empty",

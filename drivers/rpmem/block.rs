@@ -46,7 +46,11 @@ impl Operations for Medium {
     }
 }
 
-/// Whatever goes wrong on the medium is an I/O error to those who asked.
-fn status_of(_: Error) -> BlkStatus {
-    BlkStatus::IoError
+/// Whatever goes wrong on the medium is an I/O error to those who asked, unless they must ask again.
+fn status_of(error: Error) -> BlkStatus {
+    if error == EAGAIN {
+        BlkStatus::Again
+    } else {
+        BlkStatus::IoError
+    }
 }

@@ -2,7 +2,10 @@
 
 //! The DAX device's operations.
 
-use crate::medium::{Medium, PAGE_SECTORS};
+use crate::{
+    medium::{Medium, PAGE_SECTORS},
+    poison::Waiting,
+};
 use kernel::{iov::IovIterSource, prelude::*};
 use kernel_ext::{
     dax::{AccessError, AccessMode, Operations},
@@ -38,11 +41,14 @@ impl Operations for Medium {
     }
 
     fn zero_page_range(&self, pgoff: u64, nr_pages: usize) -> Result {
+        if self.is_read_only() {
+            return Err(EROFS);
+        }
         let region = self.nr_pages() * PAGE_SIZE as u64;
         let span = Span::from_pages(Pgoff(pgoff), nr_pages as u64, PAGE_SIZE as u64, region);
         let (Sector(first), sectors) = span.ok_or(EIO)?.sectors_touched();
         let window = self.window(first, sectors as usize * SECTOR_SIZE);
-        self.zero(first, window.ok_or(EIO)?)
+        self.zero(first, window.ok_or(EIO)?, Waiting::Allowed)
     }
 
     fn recovery_write(
@@ -52,6 +58,9 @@ impl Operations for Medium {
         bytes: usize,
         iter: &mut IovIterSource<'_>,
     ) -> usize {
+        if self.is_read_only() {
+            return 0;
+        }
         let sector = pgoff * PAGE_SECTORS;
         let pages = (offset + bytes).div_ceil(PAGE_SIZE) as u64;
         if !self.poison().any_in(sector, pages * PAGE_SECTORS) {

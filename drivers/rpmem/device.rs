@@ -3,9 +3,10 @@
 //! A region's life: from the platform device that stands for it to the disk, and back.
 
 use crate::{
+    limits,
     medium::Medium,
-    params,
     poison::Poison,
+    presence,
     regions::{foreign_format, holder_text, phys_range},
 };
 use core::sync::atomic::{AtomicI32, Ordering};
@@ -18,14 +19,14 @@ use kernel::{
     workqueue, ModuleMetadata,
 };
 use kernel_ext::{
-    block::gen_disk::{GenDisk, Limits, NewDisk},
+    block::gen_disk::{GenDisk, NewDisk},
     dax,
     memremap::PageMap,
     module::{is_unreferenced_within, wait_until_unreferenced},
     numa::Node,
     platform::{id, node_of, OwnedDevice},
     resource::{self, PhysRange},
-    PAGE_SIZE, SECTOR_SIZE,
+    SECTOR_SIZE,
 };
 use rpmem_regions::Regions;
 
@@ -42,6 +43,9 @@ const SCAN: Delta = Delta::from_millis(200);
 /// The properties of a device that say which region it is, in bytes.
 pub(crate) const START: &CStr = c"rpmem,start";
 pub(crate) const SIZE: &CStr = c"rpmem,size";
+
+/// The property that is 1 if nothing may be written to the region.
+pub(crate) const READ_ONLY: &CStr = c"rpmem,read-only";
 
 /// Registers a device for each region; the driver is bound to all of them afterwards.
 ///
@@ -98,7 +102,11 @@ fn register_each(regions: &Regions) -> Result<KVec<OwnedDevice>> {
         let device = OwnedDevice::register(
             crate::Rpmem::NAME,
             number,
-            [(START, range.start()), (SIZE, range.size())],
+            [
+                (START, range.start()),
+                (SIZE, range.size()),
+                (READ_ONLY, u64::from(region.is_read_only())),
+            ],
             Node::of_phys_addr(range.start()),
         )
         .inspect_err(|error| {
@@ -159,14 +167,16 @@ impl Bound {
             fwnode.property_read(SIZE).required_by(dev)?,
         )
         .ok_or(EINVAL)?;
-        Self::drive(dev, number, range, node_of(dev))
+        let read_only = fwnode.property_read::<u64>(READ_ONLY).or_default() != 0;
+        Self::drive(dev, number, range, read_only, node_of(dev))
     }
 
-    /// Makes a region the disk `rpmemNUMBER` below `dev`.
+    /// Makes a region the disk `rpmemNUMBER` below `dev`; nothing is written to it if it is read-only.
     pub(crate) fn drive(
         dev: &device::Device<device::Bound>,
         number: u32,
         range: PhysRange,
+        read_only: bool,
         node: Node,
     ) -> Result<Self> {
         if !resource::is_addressable(range) {
@@ -207,34 +217,41 @@ impl Bound {
             dev_err!(dev, "{} {}\n", range, found);
             return Err(EBUSY);
         }
+        if let Some(offset) = presence::first_absent(&pages, !read_only) {
+            dev_err!(
+                dev,
+                "{} has no memory at byte {:#x}: what is stored there does not come back; name memory that the machine has (rpmemctl suggest), not what memmap= alone has made\n",
+                range,
+                offset
+            );
+            return Err(ENXIO);
+        }
 
-        let medium = Arc::new(Medium::new(pages, poison), GFP_KERNEL)?;
+        let medium = Arc::new(Medium::new(pages, poison, read_only), GFP_KERNEL)?;
         let dax = dax::Device::new(medium.clone())?;
         medium.poison().set_dax(dax.handle());
         #[cfg(CONFIG_X86_MCE)]
         let machine_checks = mce::Registration::new(medium.clone())?;
-        let limits = Limits {
-            logical_block_size: params::LOGICAL_BLOCK_SIZE.get(),
-            physical_block_size: PAGE_SIZE as u32,
-            capacity,
-            write_cache: true,
-            fua: true,
-            synchronous: true,
-            io_stat: true,
-            write_zeroes: true,
-        };
-        let disk = NewDisk::new(fmt!("rpmem{number}"), limits, node, medium, Some(dax))?
-            .register(dev)
-            .inspect_err(|error| dev_err!(dev, "cannot add disk rpmem{number} ({:?})\n", error))?;
+        let disk = NewDisk::new(
+            fmt!("rpmem{number}"),
+            limits::of(capacity, read_only),
+            node,
+            medium,
+            Some(dax),
+        )?
+        .register(dev)
+        .inspect_err(|error| dev_err!(dev, "cannot add disk rpmem{number} ({:?})\n", error))?;
+        disk.reset_read_ahead();
         disk.data()
             .poison()
             .notify_through(disk.attribute(c"badblocks"));
 
         dev_info!(
             dev,
-            "rpmem{number}: {} MiB at {}\n",
+            "rpmem{number}: {} MiB at {}{}\n",
             range.size() >> 20,
-            range
+            range,
+            if read_only { ", read-only" } else { "" }
         );
         Ok(Self {
             #[cfg(CONFIG_X86_MCE)]

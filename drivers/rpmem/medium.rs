@@ -5,7 +5,7 @@
 //! Every store goes around the CPU's caches and is fenced before the I/O that made it ends, so that
 //! whoever has seen a write end, on any CPU, can have it flushed by a fence on another.
 
-use crate::poison::Poison;
+use crate::poison::{Poison, Waiting};
 use kernel::{iov::IovIterSource, prelude::*, sync::Arc};
 use kernel_ext::{
     block::bio::Bio,
@@ -30,12 +30,24 @@ const FRUITLESS_ROUNDS: u32 = 8;
 pub(crate) struct Medium {
     pages: PageMap<Poison>,
     poison: Arc<Poison>,
+    read_only: bool,
 }
 
 impl Medium {
-    /// A medium with a list of bad blocks, the one that failures of its memory go to.
-    pub(crate) fn new(pages: PageMap<Poison>, poison: Arc<Poison>) -> Self {
-        Self { pages, poison }
+    /// A medium with a list of bad blocks, the one that failures of its memory go to. Nothing is
+    /// written to it if it is read-only.
+    pub(crate) fn new(pages: PageMap<Poison>, poison: Arc<Poison>, read_only: bool) -> Self {
+        Self {
+            pages,
+            poison,
+            read_only,
+        }
+    }
+
+    /// Whether nothing may be written. The disk says so too, and may be set read-only for a while
+    /// besides; file systems come here directly.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.read_only
     }
 
     /// Returns the list of bad blocks.
@@ -93,7 +105,7 @@ impl Medium {
     #[inline]
     pub(crate) fn write(&self, bio: &Bio) -> Result {
         let mut window = self.window_of(bio)?;
-        self.overwrite(bio.sector(), bio.len(), || {
+        self.overwrite(bio.sector(), bio.len(), waiting(bio), || {
             for segment in bio.segments() {
                 window.write_segment(segment)?;
             }
@@ -104,18 +116,18 @@ impl Medium {
 
     /// Writes zeroes where a bio says, which clears the bad sectors that it covers.
     pub(crate) fn write_zeroes(&self, bio: &Bio) -> Result {
-        self.zero(bio.sector(), self.window_of(bio)?)
+        self.zero(bio.sector(), self.window_of(bio)?, waiting(bio))
     }
 
     /// Writes zeroes to a window that begins at `sector`.
-    pub(crate) fn zero(&self, sector: u64, window: Window<'_>) -> Result {
+    pub(crate) fn zero(&self, sector: u64, window: Window<'_>, waiting: Waiting) -> Result {
         let mut sector = sector;
         let mut rest = window;
         while !rest.is_empty() {
             // Up to a multiple of the stride, so that no page is written in two pieces.
             let to_boundary = ZERO_STRIDE - sector as usize * SECTOR_SIZE % ZERO_STRIDE;
             let piece = rest.take_front(rest.len().min(to_boundary)).ok_or(EIO)?;
-            self.overwrite(sector, piece.len(), || {
+            self.overwrite(sector, piece.len(), waiting, || {
                 piece.zero()?;
                 pmem::fence();
                 Ok(())
@@ -131,10 +143,12 @@ impl Medium {
         &self,
         sector: u64,
         bytes: usize,
+        waiting: Waiting,
         store: impl FnOnce() -> Result,
     ) -> Result {
         let sectors = (bytes / SECTOR_SIZE) as u64;
-        self.poison.overwrite(&self.pages, sector, sectors, store)
+        self.poison
+            .overwrite(&self.pages, sector, sectors, waiting, store)
     }
 
     /// Writes `bytes` bytes from `iter` over whole sectors, from a sector on, and clears those;
@@ -154,11 +168,14 @@ impl Medium {
                 break;
             }
             let sectors = (rest.len() / SECTOR_SIZE) as u64;
-            let repaired = self.poison.repair(&self.pages, sector, sectors, || {
+            let store = || {
                 let sectors = rest.copy_sectors_from_iter_nofault(iter);
                 pmem::fence();
                 Ok(sectors as u64)
-            });
+            };
+            let repaired =
+                self.poison
+                    .repair(&self.pages, sector, sectors, Waiting::Allowed, store);
             let Ok(written) = repaired else {
                 break;
             };
@@ -182,4 +199,14 @@ impl Medium {
 #[inline]
 fn sectors(bio: &Bio) -> u64 {
     (bio.len() / SECTOR_SIZE) as u64
+}
+
+/// Returns whether who asked for a bio can wait.
+#[inline]
+fn waiting(bio: &Bio) -> Waiting {
+    if bio.is_nowait() {
+        Waiting::Refused
+    } else {
+        Waiting::Allowed
+    }
 }

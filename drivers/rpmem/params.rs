@@ -9,7 +9,7 @@ kernel_ext::module_param! {
     /// The regions to take, in the notation of `memmap=`.
     pub(crate) static REGIONS: Option<&'static CStr> = core::ptr::null_mut();
     module: "rpmem", name: "regions", type: "charp",
-    description: "Regions to take: SIZE@ADDR[,SIZE@ADDR...], K M G T suffixes, decimal or hex";
+    description: "Regions to take: SIZE@ADDR[:ro][,SIZE@ADDR[:ro]...], ro for read-only, K M G T suffixes, decimal or hex";
 
     /// Whether to take what `memmap=nn!ss` made.
     pub(crate) static AUTO: Switch = -1;

@@ -27,6 +27,7 @@ use badblocks::{
     index_words_needed, words_needed, AtomicU64, Badblocks, Edit, Edits, Index, Input,
 };
 use kernel::{
+    alloc::flags::__GFP_NOWARN,
     new_mutex,
     prelude::*,
     sync::{Mutex, SetOnce},
@@ -34,16 +35,27 @@ use kernel::{
 use kernel_ext::{
     dax,
     memremap::{FailedPages, FailureHandler, PageMap},
+    sched::cond_resched,
     sysfs::{Dirent, OpenFile},
     PAGE_SIZE, SECTOR_SIZE,
 };
+
+/// Whether who writes can wait for others who change the list, and for pages to be mapped again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    Allowed,
+    Refused,
+}
+
+/// Words of the list that are initialised before the scheduler is asked.
+const BATCH: usize = 1 << 20;
 
 /// The bad sectors of a medium.
 #[pin_data]
 pub(crate) struct Poison {
     /// The number of the disk, for messages.
     disk: u32,
-    map: Badblocks<KVVec<AtomicU64>>,
+    map: Badblocks<VVec<AtomicU64>>,
     #[pin]
     writer: Mutex<Writer>,
     watchers: SetOnce<Dirent>,
@@ -52,7 +64,7 @@ pub(crate) struct Poison {
 
 /// What only those who change the list, or read it as text, touch.
 struct Writer {
-    index: Index<KVVec<u64>>,
+    index: Index<VVec<u64>>,
     input: Input,
 }
 
@@ -62,12 +74,24 @@ impl Poison {
     pub(crate) fn new(disk: u32, sectors: u64) -> impl PinInit<Self, Error> {
         pin_init::pin_init_scope(move || {
             let words = words_needed(sectors).ok_or(EINVAL)?;
-            let mut storage = KVVec::with_capacity(words, GFP_KERNEL)?;
-            for _ in 0..words {
-                storage.push(AtomicU64::new(0), GFP_KERNEL)?;
-            }
             let index_words = index_words_needed(sectors).ok_or(EINVAL)?;
-            let index_storage = KVVec::zeroed(index_words, GFP_KERNEL)?;
+            let no_memory = |_| {
+                // No more than a part of the region, whose size is a `u64`.
+                let mib = (words + index_words) * size_of::<u64>() >> 20;
+                pr_err!("rpmem{disk}: the list of bad blocks needs {mib} MiB of RAM\n");
+                ENOMEM
+            };
+            // Not from the slab first: `kvmalloc()` warns of 2 GiB, which a region of 7.75 TiB needs.
+            let mut storage =
+                VVec::with_capacity(words, GFP_KERNEL | __GFP_NOWARN).map_err(no_memory)?;
+            for word in 0..words {
+                storage.push(AtomicU64::new(0), GFP_KERNEL)?;
+                if word % BATCH == BATCH - 1 {
+                    cond_resched();
+                }
+            }
+            let index_storage =
+                VVec::zeroed(index_words, GFP_KERNEL | __GFP_NOWARN).map_err(no_memory)?;
             let (map, index) =
                 Badblocks::new(storage, index_storage, sectors).map_err(|_| EINVAL)?;
             Ok(try_pin_init!(Self {
@@ -119,20 +143,24 @@ impl Poison {
     ///
     /// # Errors
     ///
-    /// `EIO`, with nothing stored, if the range covers a part of a page that has failed. What `store`
-    /// returns; then nothing is cleared.
+    /// `EIO`, with nothing stored, if the range covers a part of a page that has failed. `EAGAIN`, with
+    /// nothing stored, if that would have to wait and must not. What `store` returns; then nothing is
+    /// cleared.
     #[inline]
     pub(crate) fn overwrite(
         &self,
         pages: &PageMap<Poison>,
         sector: u64,
         sectors: u64,
+        waiting: Waiting,
         store: impl FnOnce() -> Result,
     ) -> Result {
         if !self.any_in(sector, sectors) {
             return store();
         }
-        self.repair(pages, sector, sectors, || store().map(|()| sectors))?;
+        self.repair(pages, sector, sectors, waiting, || {
+            store().map(|()| sectors)
+        })?;
         Ok(())
     }
 
@@ -147,9 +175,19 @@ impl Poison {
         pages: &PageMap<Poison>,
         sector: u64,
         sectors: u64,
+        waiting: Waiting,
         store: impl FnOnce() -> Result<u64>,
     ) -> Result<u64> {
-        let mut writer = self.writer.lock();
+        let mut writer = match waiting {
+            Waiting::Allowed => self.writer.lock(),
+            Waiting::Refused => self.writer.try_lock().ok_or(EAGAIN)?,
+        };
+        if waiting == Waiting::Refused
+            && pages.has_failed(bytes(sector), bytes(sectors), self.whole_pages())
+        {
+            // Mapping them again takes locks.
+            return Err(EAGAIN);
+        }
         pages.revive(bytes(sector), bytes(sectors), self.whole_pages())?;
         let written = store()?;
         // Refused for no sectors only: the range is on the medium, or nothing in it would be bad.
@@ -181,7 +219,8 @@ impl Poison {
     ///
     /// # Errors
     ///
-    /// `EINVAL`, after a message that names the line, the rule and the way out.
+    /// `EINVAL`, after a message that names the line, the rule and the way out. What the kernel says if a
+    /// page that has failed cannot be mapped again. Nothing is changed then.
     pub(crate) fn edit(
         &self,
         pages: &PageMap<Poison>,
@@ -225,17 +264,33 @@ impl Poison {
             return Err(EINVAL);
         }
 
+        // All that can fail comes before the first change. What the pages are does not depend on earlier
+        // lines: a page that has failed is cleared as a whole, or was refused above.
         for edit in edits().flatten() {
-            match edit {
+            if let Edit::Clear(gone) = edit {
+                let (start, len) = (bytes(gone.start()), bytes(gone.sectors()));
+                pages
+                    .map_failed(start, len, self.whole_pages())
+                    .inspect_err(|error| {
+                        pr_err!("badblocks: a page that has failed cannot be mapped again ({error:?}); nothing was changed\n");
+                    })?;
+            }
+        }
+        for edit in edits().flatten() {
+            if let Edit::Clear(gone) = edit {
+                let (start, len) = (bytes(gone.start()), bytes(gone.sectors()));
+                pages.unmark(start, len, self.whole_pages());
+            }
+        }
+        for edit in edits().flatten() {
+            // Refused for what is not on the medium only, and no line names that.
+            let _ = match edit {
                 Edit::Inject(bad) => self.map.set(&mut writer.index, bad.start(), bad.sectors()),
                 Edit::Clear(gone) => {
-                    let (start, len) = (bytes(gone.start()), bytes(gone.sectors()));
-                    pages.revive(start, len, self.whole_pages())?;
                     self.map
                         .clear(&mut writer.index, gone.start(), gone.sectors())
                 }
-            }
-            .map_err(|_| EINVAL)?;
+            };
         }
         drop(writer);
         self.notify();

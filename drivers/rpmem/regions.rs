@@ -30,6 +30,8 @@ enum Refusal {
     SystemRam,
     Busy(Option<CString>),
     NotDescribed,
+    /// Several resources beside each other make up the region; this is the first of them.
+    InPieces(Region),
     Misaligned(Misaligned),
     Foreign(Foreign),
 }
@@ -71,6 +73,7 @@ impl Refusal {
             Refusal::NotAddressable
             | Refusal::SystemRam
             | Refusal::NotDescribed
+            | Refusal::InPieces(_)
             | Refusal::Misaligned(_) => EINVAL,
         }
     }
@@ -94,6 +97,11 @@ impl Refusal {
             Refusal::NotDescribed => pr_err!(
                 "regions={}: is not wholly Reserved or Persistent Memory in /proc/iomem; name a range that is, or add force=1 if you know that memory is there\n",
                 format_args!("{region}")
+            ),
+            Refusal::InPieces(first) => pr_err!(
+                "regions={}: is in pieces in /proc/iomem; name each on its own, such as regions={}\n",
+                format_args!("{region}"),
+                format_args!("{first}")
             ),
             Refusal::Foreign(found) => {
                 pr_err!("regions={}: {}\n", format_args!("{region}"), found);
@@ -168,6 +176,9 @@ fn judge(region: Region) -> Result<(), Refusal> {
     if !params::FORCE.get() && !KINDS.iter().any(|kind| resource::is_wholly(*kind, range)) {
         return Err(Refusal::NotDescribed);
     }
+    if let Some(first) = first_piece(range) {
+        return Err(Refusal::InPieces(first));
+    }
     region
         .check_alignment(memremap::compat_align())
         .map_err(Refusal::Misaligned)?;
@@ -175,6 +186,21 @@ fn judge(region: Region) -> Result<(), Refusal> {
         Some(found) => Err(Refusal::Foreign(found)),
         None => Ok(()),
     }
+}
+
+/// Returns the first resource of a range that several make up: they cannot be claimed as one.
+fn first_piece(range: PhysRange) -> Option<Region> {
+    KINDS.into_iter().find_map(|kind| {
+        let mut first = None;
+        let walked = resource::for_each(kind, range, |piece| {
+            // The walk cuts off what is outside.
+            if piece.start() == range.start() && piece.size() < range.size() {
+                first = Region::new(PhysAddr::new(piece.start()), piece.size()).ok();
+            }
+            Ok(())
+        });
+        walked.ok().and(first)
+    })
 }
 
 /// Adds every free range of legacy persistent memory that is not named already.

@@ -9,7 +9,9 @@
 //! | `machine_check` | what a machine check in a region does |
 //! | `params` | what the user says when the module is loaded |
 //! | `regions` | which regions that means, and which of them are refused |
+//! | `presence` | whether there is memory behind a region |
 //! | `device` | a region's life, from probe to removal |
+//! | `limits` | what a disk says of itself |
 //! | `medium` | the mapped region: reading, overwriting, zeroing |
 //! | `poison` | the list of bad blocks, and the rule by which a write clears them |
 //! | `block` | the disk's operations |
@@ -29,11 +31,13 @@ mod dax;
 mod device;
 #[cfg(CONFIG_BLK_DEV_RPMEM_KUNIT_TEST)]
 mod kunit;
+mod limits;
 #[cfg(CONFIG_X86_MCE)]
 mod machine_check;
 mod medium;
 mod params;
 mod poison;
+mod presence;
 mod regions;
 mod sysfs;
 

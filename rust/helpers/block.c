@@ -30,3 +30,15 @@ unsigned int rust_ext_helper_bdev_logical_block_size(struct block_device *bdev)
 {
 	return bdev_logical_block_size(bdev);
 }
+
+struct queue_limits rust_ext_helper_queue_limits_start_update(struct request_queue *q);
+struct queue_limits rust_ext_helper_queue_limits_start_update(struct request_queue *q)
+{
+	return queue_limits_start_update(q);
+}
+
+void rust_ext_helper_queue_limits_cancel_update(struct request_queue *q);
+void rust_ext_helper_queue_limits_cancel_update(struct request_queue *q)
+{
+	queue_limits_cancel_update(q);
+}

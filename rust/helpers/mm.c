@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* include/linux/mm.h, include/linux/numa.h, include/linux/set_memory.h */
+/* include/linux/mm.h, include/linux/highmem.h, include/linux/numa.h, include/linux/set_memory.h */
 
 void *rust_ext_helper_page_address(const struct page *page);
 void *rust_ext_helper_page_address(const struct page *page)
@@ -68,3 +68,15 @@ int rust_ext_helper_clear_mce_nospec(unsigned long pfn)
 	return clear_mce_nospec(pfn);
 }
 #endif
+
+struct page *rust_ext_helper_virt_to_page(const void *addr);
+struct page *rust_ext_helper_virt_to_page(const void *addr)
+{
+	return virt_to_page(addr);
+}
+
+void rust_ext_helper_flush_dcache_page(struct page *page);
+void rust_ext_helper_flush_dcache_page(struct page *page)
+{
+	flush_dcache_page(page);
+}

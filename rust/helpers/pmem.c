@@ -39,6 +39,12 @@ void rust_ext_helper_arch_wb_cache_pmem(void *addr, size_t size)
 	arch_wb_cache_pmem(addr, size);
 }
 
+void rust_ext_helper_arch_invalidate_pmem(void *addr, size_t size);
+void rust_ext_helper_arch_invalidate_pmem(void *addr, size_t size)
+{
+	arch_invalidate_pmem(addr, size);
+}
+
 void rust_ext_helper_pmem_wmb(void);
 void rust_ext_helper_pmem_wmb(void)
 {

@@ -24,6 +24,7 @@
 //! | [`platform`] | `include/linux/platform_device.h` |
 //! | [`pmem`] | `include/linux/libnvdimm.h`, `include/linux/uaccess.h` |
 //! | [`resource`] | `include/linux/ioport.h` |
+//! | [`sched`] | `include/linux/sched.h` |
 //! | [`sync::rwsem`] | `include/linux/rwsem.h` |
 //! | [`sysfs`] | `include/linux/sysfs.h` |
 
@@ -52,6 +53,7 @@ mod percpu;
 pub mod platform;
 pub mod pmem;
 pub mod resource;
+pub mod sched;
 mod slab;
 pub mod sync;
 pub mod sysfs;

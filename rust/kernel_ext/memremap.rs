@@ -312,6 +312,17 @@ impl<H: FailureHandler> PageMap<H> {
         Ok(pages.filter(failed).map(move |page| first_pfn + page))
     }
 
+    /// Whether [`PageMap::revive`] would have something to do for these bytes, or refuse them.
+    pub fn has_failed(
+        &self,
+        offset: usize,
+        len: usize,
+        is_recorded: impl Fn(usize) -> bool + Copy,
+    ) -> bool {
+        let failed = self.failed_pages(offset, len, is_recorded);
+        failed.map_or(true, |mut pages| pages.next().is_some())
+    }
+
     /// Whether [`PageMap::revive`] would refuse these bytes.
     pub fn is_part_of_failed(
         &self,
@@ -322,8 +333,8 @@ impl<H: FailureHandler> PageMap<H> {
         self.failed_pages(offset, len, is_recorded).is_err()
     }
 
-    /// Brings pages that have failed back before they are overwritten: the kernel, which may have
-    /// unmapped them, can access them again, and their flag goes.
+    /// Maps pages that have failed for the kernel again, which may have unmapped them; they still count
+    /// as failed, until [`PageMap::unmark`].
     ///
     /// `offset` and `len` say which bytes are about to be written, `is_recorded` whether the whole
     /// page at an offset is recorded as bad: its flag alone does not tell, for where processes have
@@ -332,20 +343,48 @@ impl<H: FailureHandler> PageMap<H> {
     ///
     /// # Errors
     ///
-    /// `EIO`, with nothing brought back, if one of the pages that they touch has failed but is not
-    /// covered from end to end: what would remain of it is lost.
-    pub fn revive(
+    /// `EIO` if one of the pages that they touch has failed but is not covered from end to end: what
+    /// would remain of it is lost. What the architecture says if a page cannot be mapped; others may
+    /// have been by then, which only takes the protection against speculative loads from them.
+    pub fn map_failed(
         &self,
         offset: usize,
         len: usize,
         is_recorded: impl Fn(usize) -> bool + Copy,
     ) -> Result {
         for pfn in self.failed_pages(offset, len, is_recorded)? {
+            #[cfg(CONFIG_RUST_KERNEL_EXT_KUNIT_TEST)]
+            crate::kunit::fault::may_map()?;
             // SAFETY: The frame is in the kernel's direct map, by the type invariant.
             to_result(unsafe { bindings::clear_mce_nospec(pfn) })?;
-            // SAFETY: As above.
+        }
+        Ok(())
+    }
+
+    /// Takes the flag from pages that have failed, as far as these bytes cover them from end to end;
+    /// [`PageMap::map_failed`] must have mapped them.
+    pub fn unmark(&self, offset: usize, len: usize, is_recorded: impl Fn(usize) -> bool + Copy) {
+        let Ok(failed) = self.failed_pages(offset, len, is_recorded) else {
+            return;
+        };
+        for pfn in failed {
+            // SAFETY: By the type invariant every page frame of the range has a struct page.
             unsafe { bindings::ClearPageHWPoison(bindings::pfn_to_page(pfn)) };
         }
+    }
+
+    /// Brings pages that have failed back before they are overwritten: the kernel, which may have
+    /// unmapped them, can access them again, and their flag goes. All of them, or none.
+    ///
+    /// The parameters and errors are those of [`PageMap::map_failed`]. May sleep.
+    pub fn revive(
+        &self,
+        offset: usize,
+        len: usize,
+        is_recorded: impl Fn(usize) -> bool + Copy,
+    ) -> Result {
+        self.map_failed(offset, len, is_recorded)?;
+        self.unmark(offset, len, is_recorded);
         Ok(())
     }
 

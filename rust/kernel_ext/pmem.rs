@@ -114,6 +114,7 @@ impl<'a> Window<'a> {
     #[inline]
     pub fn write_segment(&mut self, segment: Segment<'_>) -> Result {
         let dst = self.take_front(segment.len()).ok_or(ENOSPC)?;
+        segment.flush_dcache();
         // SAFETY: By the type invariants `dst` and `segment` are valid for as many bytes; both are
         // memory that may change meanwhile, which the C function takes.
         unsafe {
@@ -138,7 +139,9 @@ impl<'a> Window<'a> {
         let src = self.take_front(segment.len()).ok_or(ENOSPC)?;
         // SAFETY: By the type invariants `src` and `segment` are valid for as many bytes. A machine
         // check on the source is caught.
-        unsafe { copy_mc(segment.as_ptr(), src.addr, src.len) }
+        let read = unsafe { copy_mc(segment.as_ptr(), src.addr, src.len) };
+        segment.flush_dcache();
+        read
     }
 
     /// Reads the front of the window into `buf` and consumes it.
@@ -166,6 +169,16 @@ impl<'a> Window<'a> {
         unsafe { bindings::memcpy_flushcache(dst.addr.cast(), bytes.as_ptr().cast(), dst.len) };
         tell!(Store);
         Ok(())
+    }
+
+    /// Drops what the CPU's caches hold of the window, so that the next load asks the memory.
+    ///
+    /// Everything stored to the window must be durable ([`fence`]): whether a line that is not is
+    /// written back or forgotten depends on the architecture (`arch_invalidate_pmem()`). Any context.
+    pub fn invalidate(self) {
+        // SAFETY: By the type invariant the window is mapped. Bytes of it may change at any time
+        // anyway.
+        unsafe { bindings::arch_invalidate_pmem(self.addr.cast(), self.len) };
     }
 
     /// Writes zeroes to the whole window, around the CPU's caches.

@@ -11,7 +11,10 @@ mod tests {
     use badblocks::MAX_SECTORS;
     use kernel::{prelude::*, sync::Arc};
     use kernel_ext::{
-        kunit::{fault::fail_page, open_file},
+        kunit::{
+            fault::{fail_page, with_nth_unmappable},
+            open_file,
+        },
         PAGE_SIZE,
     };
 
@@ -213,6 +216,35 @@ mod tests {
             rig.write_zeroes(0, 40)?;
             assert!(rig.lists(""));
             Ok(())
+        })
+    }
+
+    #[test]
+    fn a_text_is_carried_out_whole_or_not_at_all() -> Result {
+        with_rig(|rig| {
+            let first = rig.range.start() as usize / PAGE_SIZE;
+            for page in [0, 3, 4] {
+                fail_page(first + page);
+            }
+            rig.edit("20 1")?;
+            let before = "0 8\n20 1\n24 16\n";
+            let text = "100 1\n-20 1\n-0 8\n-24 16";
+            // Two pages can be mapped again, the third cannot.
+            for nth in 1..=3 {
+                assert!(with_nth_unmappable(nth, || rig.edit(text)).is_err());
+                assert!(rig.lists(before));
+                // All of them still count as failed: a part cannot be cleared.
+                for part in ["-0 4", "-24 4", "-36 4"] {
+                    assert!(rig.edit(part).is_err());
+                }
+            }
+            // A write is no different.
+            assert!(with_nth_unmappable(2, || rig.write_zeroes(24, 16)).is_err());
+            assert!(rig.edit("-24 4").is_err());
+            assert!(rig.lists(before));
+            rig.edit(text)?;
+            assert!(rig.lists("100 1\n"));
+            rig.mend_all()
         })
     }
 }

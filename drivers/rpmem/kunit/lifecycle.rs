@@ -88,7 +88,7 @@ mod tests {
         let device: &faux::Device<kernel::device::Bound> = parent.as_ref();
         for round in 0..3u8 {
             use kernel_ext::kunit::bio::{Opf, TestBio};
-            let bound = Bound::drive(device.as_ref(), unused_number(), range, Node::NONE)?;
+            let bound = Bound::drive(device.as_ref(), unused_number(), range, false, Node::NONE)?;
             let mut found = blank(PAGE_SIZE)?;
             TestBio::new(bound.disk(), Opf::READ, 80, [&mut found[..]])?.submit()?;
             assert!(round == 0 || found[..] == pattern(round - 1, PAGE_SIZE)?[..]);
@@ -217,7 +217,7 @@ mod tests {
         let parent = parent()?;
         let device: &faux::Device<kernel::device::Bound> = parent.as_ref();
         let number = unused_number();
-        let bound = Bound::drive(device.as_ref(), number, first, Node::NONE)?;
+        let bound = Bound::drive(device.as_ref(), number, first, false, Node::NONE)?;
         let properties = [(START, second.start()), (SIZE_PROPERTY, second.size())];
         // The disk cannot be shown, after all else has been done.
         assert!(fails(
@@ -324,6 +324,15 @@ mod tests {
         })?;
         // The bitmap, the index and the list itself.
         assert!(injected >= 3);
+        Ok(())
+    }
+
+    /// 2 PiB, whose list is larger than what the kernel allocates at a time from the slab, and than this
+    /// machine.
+    #[test]
+    fn a_list_without_memory_is_an_error() -> Result {
+        let list = Arc::pin_init(Poison::new(0, 1 << 42), GFP_KERNEL);
+        assert_eq!(list.err(), Some(ENOMEM));
         Ok(())
     }
 }

@@ -4,7 +4,10 @@
 
 #[kernel::macros::kunit_tests(rpmem_poison)]
 mod tests {
-    use crate::kunit::rig::{blank, pattern, with_rig, SECTORS};
+    use crate::{
+        kunit::rig::{blank, pattern, with_rig, SECTORS},
+        poison::Waiting,
+    };
     use kernel::prelude::*;
     use kernel_ext::{
         block::gen_disk::Operations,
@@ -183,7 +186,9 @@ mod tests {
     fn a_store_that_fails_mends_nothing() -> Result {
         with_rig(|rig| {
             rig.edit("10 4")?;
-            let failed = rig.medium().overwrite(10, 4 * SECTOR_SIZE, || Err(EIO));
+            let failed = rig
+                .medium()
+                .overwrite(10, 4 * SECTOR_SIZE, Waiting::Allowed, || Err(EIO));
             assert!(is_eio(failed));
             assert!(rig.lists("10 4\n"));
             Ok(())
@@ -195,7 +200,7 @@ mod tests {
         with_rig(|rig| {
             // The write saw no bad sector when it began: it clears nothing.
             let medium = rig.medium();
-            let written = medium.overwrite(16, 8 * SECTOR_SIZE, || {
+            let written = medium.overwrite(16, 8 * SECTOR_SIZE, Waiting::Allowed, || {
                 fail_page(rig.range.start() as usize / PAGE_SIZE + 2);
                 Ok(())
             });

@@ -73,7 +73,7 @@ impl Rig {
     fn new(range: PhysRange) -> Result<Self> {
         let parent = parent()?;
         let device: &faux::Device<kernel::device::Bound> = parent.as_ref();
-        let bound = Bound::drive(device.as_ref(), unused_number(), range, Node::NONE)?;
+        let bound = Bound::drive(device.as_ref(), unused_number(), range, false, Node::NONE)?;
         Ok(Self {
             bound,
             _parent: parent,

@@ -28,6 +28,9 @@ pub enum Op {
 pub enum BlkStatus {
     /// `BLK_STS_IOERR`: user space sees `EIO`.
     IoError,
+    /// `BLK_STS_AGAIN`: a bio that must not wait would have to. User space sees `EAGAIN`, or is not told:
+    /// io_uring tries again where it can wait.
+    Again,
     /// `BLK_STS_NOTSUPP`: user space sees `EOPNOTSUPP`.
     NotSupported,
 }
@@ -36,6 +39,7 @@ impl BlkStatus {
     fn into_raw(self) -> bindings::blk_status_t {
         match self {
             BlkStatus::IoError => bindings::BLK_STS_IOERR,
+            BlkStatus::Again => bindings::BLK_STS_AGAIN,
             BlkStatus::NotSupported => bindings::BLK_STS_NOTSUPP,
         }
     }
@@ -98,6 +102,13 @@ impl Bio {
     #[inline]
     pub fn is_preflush(&self) -> bool {
         self.raw().bi_opf & bindings::REQ_PREFLUSH != 0
+    }
+
+    /// `REQ_NOWAIT`: who would have to wait, for a lock or memory, ends the bio with
+    /// [`BlkStatus::Again`] instead.
+    #[inline]
+    pub fn is_nowait(&self) -> bool {
+        self.raw().bi_opf & bindings::REQ_NOWAIT != 0
     }
 
     /// Returns the first sector, in units of 512 bytes from the start of the whole disk.
@@ -202,6 +213,28 @@ impl Segment<'_> {
     #[expect(clippy::len_without_is_empty, reason = "a segment is never empty")]
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// Makes the segment's pages the same through all mappings of theirs, where the CPU's caches do not
+    /// see to that: before it is read, because a process may have written to it, and after it has been
+    /// written, because one may read it. Costs nothing on x86.
+    #[inline]
+    pub(crate) fn flush_dcache(&self) {
+        #[cfg(not(CONFIG_X86_64))]
+        {
+            let end = self.addr.addr() + self.len;
+            let mut page = self.addr.addr() / crate::PAGE_SIZE * crate::PAGE_SIZE;
+            while page < end {
+                // SAFETY: By the type invariant the segment is in the direct map, whose addresses
+                // have pages.
+                unsafe {
+                    bindings::flush_dcache_page(bindings::virt_to_page(
+                        self.addr.with_addr(page).cast(),
+                    ))
+                };
+                page += crate::PAGE_SIZE;
+            }
+        }
     }
 
     /// Returns the address of the first byte.

@@ -38,10 +38,14 @@
 //! let limits = Limits {
 //!     logical_block_size: 512,
 //!     physical_block_size: 4096,
+//!     io_min: 4096,
+//!     io_opt: 0,
 //!     capacity: 2048,
+//!     read_only: false,
 //!     write_cache: false,
 //!     fua: false,
 //!     synchronous: true,
+//!     nowait: false,
 //!     io_stat: true,
 //!     write_zeroes: true,
 //! };
@@ -101,14 +105,25 @@ pub struct Limits {
     pub logical_block_size: u32,
     /// Bytes in the unit that the medium prefers.
     pub physical_block_size: u32,
+    /// Bytes in the unit that data is best laid out by, and of the smallest I/O that costs nothing
+    /// extra (`minimum_io_size`); at least a physical block.
+    pub io_min: u32,
+    /// Bytes in the unit that sustained I/O, or what is to be mapped, is best laid out by
+    /// (`optimal_io_size`); 0 for none. Adding the disk makes the read-ahead twice that:
+    /// [`GenDisk::reset_read_ahead`].
+    pub io_opt: u32,
     /// The capacity in sectors of 512 bytes.
     pub capacity: u64,
+    /// Nothing can be written, and nobody can change that (`blockdev --setrw` does not).
+    pub read_only: bool,
     /// Writes are durable only after a flush.
     pub write_cache: bool,
     /// A single write can be made durable.
     pub fua: bool,
     /// I/O is complete when `submit_bio` returns.
     pub synchronous: bool,
+    /// `submit_bio` does not wait for anything when a bio says so ([`Bio::is_nowait`]).
+    pub nowait: bool,
     /// I/O is counted, as `queue/iostats` shows and switches.
     pub io_stat: bool,
     /// Zeroes can be written without a buffer of them.
@@ -122,6 +137,7 @@ impl Limits {
             (self.write_cache, bindings::BLK_FEAT_WRITE_CACHE),
             (self.fua, bindings::BLK_FEAT_FUA),
             (self.synchronous, bindings::BLK_FEAT_SYNCHRONOUS),
+            (self.nowait, bindings::BLK_FEAT_NOWAIT),
             (self.io_stat, bindings::BLK_FEAT_IO_STAT),
             (dax, bindings::BLK_FEAT_DAX),
         ] {
@@ -133,6 +149,8 @@ impl Limits {
             features,
             logical_block_size: self.logical_block_size,
             physical_block_size: self.physical_block_size,
+            io_min: self.io_min,
+            io_opt: self.io_opt,
             max_hw_sectors: u32::MAX,
             max_write_zeroes_sectors: if self.write_zeroes { u32::MAX } else { 0 },
             ..Default::default()
@@ -236,7 +254,7 @@ impl<T: Operations> NewDisk<T> {
         dax: Option<dax::Device<T>>,
     ) -> Result<Self> {
         let name = CString::try_from_fmt(name)?;
-        let capacity = limits.capacity;
+        let (capacity, read_only) = (limits.capacity, limits.read_only);
         let mut limits = limits.into_raw(dax.is_some());
 
         // SAFETY: The limits are valid for reads and writes; the lock class is a static of this
@@ -274,6 +292,10 @@ impl<T: Operations> NewDisk<T> {
         raw.private_data = (&raw const *disk).cast_mut().cast();
         // SAFETY: The gendisk is valid.
         unsafe { bindings::set_capacity(gendisk.as_ptr(), capacity) };
+        if read_only {
+            // SAFETY: As above.
+            unsafe { bindings::set_disk_ro(gendisk.as_ptr(), true) };
+        }
 
         Ok(Self { disk })
     }
@@ -362,6 +384,32 @@ unsafe impl<T: Operations> Send for GenDisk<T> {}
 unsafe impl<T: Operations> Sync for GenDisk<T> {}
 
 impl<T: Operations> GenDisk<T> {
+    /// Gives the disk the kernel's default read-ahead again, if it has what [`Limits::io_opt`] has made
+    /// of it: for disks whose `io_opt` says where data should lie, not how much to transfer.
+    ///
+    /// The core raises it again whenever limits change, as when `queue/iostats` is written. May sleep.
+    pub fn reset_read_ahead(&self) {
+        /// `VM_READAHEAD_PAGES` of `include/linux/pagemap.h`, a macro.
+        const DEFAULT: usize = (128 << 10) / PAGE_SIZE;
+
+        let gendisk = self.gendisk.as_ptr();
+        // SAFETY: By the type invariant the disk was added; its queue lives as long.
+        let queue = unsafe { (*gendisk).queue };
+        // SAFETY: As above. This takes the lock that `ra_pages` changes under.
+        let limits = unsafe { bindings::queue_limits_start_update(queue) };
+        let raised = (limits.io_opt as usize).saturating_mul(2) / PAGE_SIZE;
+        // SAFETY: The disk has its `bdi` as long as it lives. The file system side reads `ra_pages`
+        // without a lock, hence no reference.
+        unsafe {
+            let pages = &raw mut (*(*gendisk).bdi).ra_pages;
+            if pages.read_volatile() == raised && raised > DEFAULT {
+                pages.write_volatile(DEFAULT);
+            }
+        }
+        // SAFETY: Taken above, in this thread.
+        unsafe { bindings::queue_limits_cancel_update(queue) };
+    }
+
     /// Returns the node of the disk's own file `name` in sysfs, to notify those who poll it.
     pub fn attribute(&self, name: &CStr) -> Option<Dirent> {
         // SAFETY: By the type invariant the disk was added, so that its kobject is in sysfs.
