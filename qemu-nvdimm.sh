@@ -30,7 +30,8 @@ What the guest sees: the project's folder and every --share, writable, at the sa
 files are its own and are forgotten.  CMD starts in the current folder when that is in a share, else in
 the project.  CMD has /proc, /sys, debugfs, configfs, /tmp, the stock kernel's modules, e2fsprogs,
 xfsprogs, util-linux, ndctl, daxctl, mdadm, dmsetup, fio, strace, python3, bash.  The project's
-drivers/*/modprobe.d/*.conf are in /etc/modprobe.d.  Files of a share cannot be mapped shared and
+drivers/*/modprobe.d/*.conf are in /etc/modprobe.d, drivers/*/udev/*.rules in /etc/udev/rules.d.  Without
+--udev there is no udev, and device mapper makes its nodes itself (DM_DISABLE_UDEV).  Files of a share cannot be mapped shared and
 writable (9p without a cache).
 
 options of run and shell:
@@ -50,6 +51,11 @@ options of run and shell:
   --icount           one processor whose clock counts instructions: timings that do not depend on the
                      machine (one nanosecond for each instruction)
   --append ARGS      more kernel arguments; may be repeated
+  --udev             udevd runs, with the rules of the image's packages and the project's
+  --packages NAME,…  these packages of Debian $SUITE are in the guest too, with what they depend on; their
+                     installation scripts do not run.  Fetched once and kept in the cache
+  --root DIR         what is below DIR is below / in the guest too, over what is there: DIR/usr/bin/x is
+                     /usr/bin/x.  Folders of the guest that are mounted later hide theirs (/tmp, /run, /dev)
   --share DIR        DIR is at the same path in the guest; may be repeated
   --env NAME[=VALUE] NAME is in CMD's environment, with this process's value by default; may be repeated
   --console FILE     keeps the guest's console there (default: in the cache, kept when the run fails)
@@ -104,6 +110,22 @@ whole() {
 	echo $((10#$2))
 }
 
+# check_kernel DIR : that it has all that scripts/make-guest puts there; says what is missing.
+check_kernel() {
+	local file release
+	[[ -d $1 ]] || usage_error "--kernel '$1': it must be a folder that exists (scripts/make-guest makes one)"
+	for file in vmlinux root.erofs initrd.cpio; do
+		[[ -s $1/$file ]] || usage_error "--kernel '$1': it has no $file, or an empty one (scripts/make-guest makes one)"
+	done
+	release=$(cat -- "$1/$STAMP" 2>/dev/null) || true
+	[[ $release =~ ^[A-Za-z0-9][A-Za-z0-9._+~-]*$ ]] ||
+		usage_error "--kernel '$1': its file $STAMP must have the kernel's release (uname -r), and has '$release'; scripts/make-guest writes it last, when all is there"
+	for file in kernel modules.dep modules.builtin modules.order; do
+		[[ -e $1/modules/usr/lib/modules/$release/$file ]] ||
+			usage_error "--kernel '$1': it has no modules/usr/lib/modules/$release/$file, without which modprobe in the guest finds nothing (scripts/make-guest copies the kernel's modules there)"
+	done
+}
+
 mode=demo
 case ${1:-} in
 run | shell) mode=$1; shift ;;
@@ -113,7 +135,7 @@ run | shell) mode=$1; shift ;;
 esac
 
 region=memmap pmem=() pmem_files=() mem=$DEFAULT_MEM smp=$DEFAULT_SMP timeout=$DEFAULT_TIMEOUT
-shares=("$PROJECT") console='' build=yes modules=yes kernel='' pass=()
+shares=("$PROJECT") packages=() programs_root='' console='' build=yes modules=yes kernel='' pass=()
 while (($#)); do
 	option=$1
 	# --option=VALUE is the same as --option VALUE.
@@ -122,7 +144,7 @@ while (($#)); do
 		option=$1
 	fi
 	case $option in
-	--region | --pmem | --pmem-file | --mem | --smp | --cpu | --accel | --append | --share | --env | --console | --kernel | --timeout)
+	--region | --pmem | --pmem-file | --mem | --smp | --cpu | --accel | --append | --packages | --root | --share | --env | --console | --kernel | --timeout)
 		(($# > 1)) || usage_error "$option: a value must follow"
 		value=$2
 		shift 2
@@ -152,6 +174,18 @@ while (($#)); do
 	--append)
 		[[ $value != *$'\n'* ]] || usage_error "--append: kernel arguments are one line"
 		pass+=("--append=$value") ;;
+	--packages)
+		IFS=, read -r -a names <<<"$value"
+		((${#names[@]})) || usage_error "--packages '$value': at least one package must be named"
+		for name in "${names[@]}"; do
+			[[ $name =~ ^[a-z0-9][a-z0-9+.-]+$ ]] ||
+				usage_error "--packages '$value': '$name' is not a package's name, such as quota; a comma stands between two"
+		done
+		packages+=("${names[@]}") ;;
+	--root)
+		[[ -d $value ]] || usage_error "--root '$value': it must be a folder that exists"
+		programs_root=$(realpath -e -- "$value")
+		[[ $programs_root != / ]] || usage_error "--root '$value': it must be a folder of its own, not this machine's root" ;;
 	--share)
 		[[ -d $value ]] || usage_error "--share '$value': it must be a folder that exists"
 		shares+=("$(realpath -e -- "$value")") ;;
@@ -167,10 +201,9 @@ while (($#)); do
 		[[ -d $(dirname -- "$console") && ! -d $console ]] ||
 			usage_error "--console '$value': it must be a file in a folder that exists" ;;
 	--kernel)
-		[[ -e $value/vmlinux && -e $value/root.erofs && -e $value/initrd.cpio && -e $value/$STAMP ]] ||
-			usage_error "--kernel '$value': it must be a folder with vmlinux, root.erofs and initrd.cpio (scripts/make-guest makes one)"
+		check_kernel "$value"
 		kernel=$(realpath -e -- "$value") ;;
-	--icount | --strict) pass+=("$option") ;;
+	--icount | --strict | --udev) pass+=("$option") ;;
 	--stdin)
 		[[ $mode == run ]] || usage_error "--stdin is for run; a shell has the terminal"
 		pass+=(--stdin) ;;
@@ -257,6 +290,29 @@ if [[ $modules == yes ]]; then
 	for path in "$PROJECT"/drivers/*/modprobe.d/*.conf; do
 		pass+=(--modprobe-conf "$path")
 	done
+	for path in "$PROJECT"/drivers/*/udev/*.rules; do
+		pass+=(--udev-rules "$path")
+	done
+fi
+
+# More programs: an image for each choice, the last few of which are kept.
+KEPT_PROGRAMS=4
+if ((${#packages[@]})) || [[ -n $programs_root ]]; then
+	identity=
+	[[ -z $programs_root ]] || identity=$(cd -- "$programs_root" && find . -printf '%P %s %T@ %m %l\n' | sort)
+	programs=$CACHE/programs-$(hash_of "$(<"$ROOT/$STAMP")" "${packages[*]}" "$programs_root" "$identity" "$(recipe make-programs)").erofs
+	if [[ -e $programs ]]; then
+		touch -- "$programs"
+	else
+		mkdir -p -- "$CACHE/runs"
+		if ! words=$("$SCRIPTS/make-programs" "$programs" "${programs_root:--}" "${packages[@]}" 2>&1 </dev/null); then
+			printf '%s\n' "$words" >&2
+			cannot "the programs for the guest cannot be put together (see above); --packages takes those of Debian $SUITE"
+		fi
+		# shellcheck disable=SC2012  # names that this script has made
+		ls -t -- "$CACHE"/programs-*.erofs | tail -n +$((KEPT_PROGRAMS + 1)) | while IFS= read -r old; do rm -f -- "$old"; done
+	fi
+	pass+=(--programs "$programs")
 fi
 
 # The command starts where we are, if the guest can see that.

@@ -69,6 +69,9 @@ def parse():
     parser.add_argument("--env", action="append", default=[])
     parser.add_argument("--module", action="append", default=[])
     parser.add_argument("--modprobe-conf", action="append", default=[])
+    parser.add_argument("--programs")
+    parser.add_argument("--udev", action="store_true")
+    parser.add_argument("--udev-rules", action="append", default=[])
     parser.add_argument("argv", nargs="+")
     return parser.parse_args()
 
@@ -86,8 +89,8 @@ def job_file(options, plan, mark):
     text = "".join(f"{name}={value}\n" for name, value in (
         ("mode", options.mode), ("argv", quoted(options.argv)), ("cwd", shlex.quote(os.getcwd())),
         ("environment", quoted(environment)), ("shares", quoted(shares)), ("mark", mark.decode()),
-        ("stdin", "yes" if options.stdin else "no"), ("rows", size.lines), ("columns", size.columns),
-        ("term", shlex.quote(os.environ.get("TERM", "dumb")))))
+        ("stdin", "yes" if options.stdin else "no"), ("udev", "yes" if options.udev else "no"),
+        ("programs", "yes" if options.programs else "no"), ("rows", size.lines), ("columns", size.columns), ("term", shlex.quote(os.environ.get("TERM", "dumb")))))
     return os.fsencode(text)
 
 
@@ -98,9 +101,10 @@ def write_initrd(path, options, plan, mark):
     with open(f"{here}/../guest/session", "rb") as file:
         run.file("layer/rpmem/session", file.read(), 0o755)
     run.file("layer/rpmem/job", job_file(options, plan, mark), 0o600)
-    for conf in options.modprobe_conf:
-        with open(conf, "rb") as file:
-            run.file(f"layer/etc/modprobe.d/{os.path.basename(conf)}", file.read())
+    for folder, sources in (("modprobe.d", options.modprobe_conf), ("udev/rules.d", options.udev_rules)):
+        for source in sources:
+            with open(source, "rb") as file:
+                run.file(f"layer/etc/{folder}/{os.path.basename(source)}", file.read())
     layer = modules.layer(options.cache, options.guest, options.release, options.module)
     with open(path, "wb") as target:
         for part in filter(None, (f"{options.guest}/initrd.cpio", layer)):

@@ -74,6 +74,15 @@ def accelerator(options, cache, guest):
     return ["-accel", "tcg,thread=multi"], "max"
 
 
+def programs_drive(options):
+    """The second disk, after the guest's image: more programs."""
+    if not options.programs:
+        return []
+    return ["-blockdev", f"driver=raw,node-name=programs,read-only=on,file.driver=file,"
+                         f"file.filename={escaped(options.programs)}",
+            "-device", "virtio-blk-pci,drive=programs"]
+
+
 def command(options, layout, cache, guest, initrd, console, sockets, backing):
     """The whole command line.  `sockets` maps each of PORTS, and "monitor", to a file descriptor,
     `backing` names the files behind NVDIMMs."""
@@ -91,6 +100,7 @@ def command(options, layout, cache, guest, initrd, console, sockets, backing):
         "-blockdev", f"driver=raw,node-name=image,read-only=on,file.driver=file,"
                      f"file.filename={escaped(guest)}/root.erofs",
         "-device", "virtio-blk-pci,drive=image",
+        *programs_drive(options),
         "-device", f"virtio-serial-pci,max_ports={len(PORTS) + 1}",
         "-chardev", f"socket,id=monitor,fd={sockets['monitor']}", "-mon", "chardev=monitor,mode=control"]
     if options.mode == "shell":

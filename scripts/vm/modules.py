@@ -14,6 +14,19 @@ from cpio import Archive
 KEPT_LAYERS = 8
 
 
+def identity(folder):
+    """What is in a folder: every file's name, size and time, so that what was made anew at the same place
+    is another."""
+    digest = hashlib.sha256()
+    for place, folders, files in os.walk(folder):
+        folders.sort()
+        for name in sorted(files):
+            path = f"{place}/{name}"
+            status = os.lstat(path)
+            digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\0".encode(errors="surrogateescape"))
+    return digest.digest()
+
+
 def layer(cache, guest, release, paths):
     """The path of an archive with the modules and indexes; made when it is not in the cache yet."""
     if not paths:
@@ -25,7 +38,8 @@ def layer(cache, guest, release, paths):
             raise ValueError(f"two modules are called '{name}'; each needs its own name")
         with open(path, "rb") as file:
             contents[name] = file.read()
-    digest = hashlib.sha256(guest.encode())
+    stock = f"{guest}/modules/usr/lib/modules/{release}"
+    digest = hashlib.sha256(identity(stock))
     for name in sorted(contents):
         digest.update(name.encode() + b"\0" + hashlib.sha256(contents[name]).digest())
     target = f"{cache}/modules-{digest.hexdigest()[:16]}.cpio"
@@ -36,7 +50,6 @@ def layer(cache, guest, release, paths):
     with tempfile.TemporaryDirectory(dir=f"{cache}/runs", prefix="depmod.") as work:
         ours = f"{work}/lib/modules/{release}"
         os.makedirs(f"{ours}/updates")
-        stock = f"{guest}/modules/usr/lib/modules/{release}"
         os.symlink(f"{stock}/kernel", f"{ours}/kernel")
         for name in ("modules.builtin", "modules.builtin.modinfo", "modules.order"):
             if os.path.exists(f"{stock}/{name}"):
