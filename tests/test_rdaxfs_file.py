@@ -549,6 +549,58 @@ def media_errors(t):
     t.disk.badblocks.clear(0, t.disk.sectors)
 
 
+class _Iovec(ctypes.Structure):  # pylint: disable=too-few-public-methods
+    _fields_ = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
+
+
+def pinned(mapping, offset, length):
+    """A pipe that holds pages of a mapping until it is read (vmsplice); its ends."""
+    reader, writer = os.pipe()
+    base = ctypes.addressof(ctypes.c_char.from_buffer(mapping)) + offset
+    done = ctypes.CDLL(None, use_errno=True).vmsplice(writer, ctypes.byref(_Iovec(base, length)), 1, 0)
+    check.equal(done, length, "bytes that vmsplice took")
+    return reader, writer
+
+
+@case()
+def who_takes_pages_waits_for_transfers(t):
+    """truncate(2) and punching wait until a pipe that has the pages is read. The file can be used meanwhile through
+    its mapping, and who waits can be killed."""
+    with Volume(t.disk.node, "dax=always") as volume:
+        fd = opened(volume)
+        data = random.Random(6).randbytes(16 * PAGE)
+        os.write(fd, data)
+        mapping = mmap.mmap(fd, 16 * PAGE)
+        for take, size in (
+            (lambda: files.fallocate(fd, KEEP_SIZE | PUNCH_HOLE, 4 * PAGE + 100, 2 * PAGE), 16 * PAGE),
+            (lambda: os.ftruncate(fd, 5 * PAGE + 7), 5 * PAGE + 7),
+        ):
+            # A store, for the page of zeros that a hole shows is nobody's.
+            mapping[5 * PAGE : 5 * PAGE + 4] = b"page"
+            reader, writer = pinned(mapping, 5 * PAGE, PAGE)
+            held = bytes(mapping[5 * PAGE : 6 * PAGE])
+            killed = memory.start_child(take)
+            time.sleep(0.5)
+            os.kill(killed, signal.SIGKILL)
+            check.equal(memory.end_of(killed), -signal.SIGKILL, "a child that was killed")
+            check.equal(os.fstat(fd).st_size, 16 * PAGE, "the size after that")
+            child = memory.start_child(take)
+            time.sleep(0.5)
+            check.true(os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None, "it did not wait")
+            mapping[9 * PAGE] = 0x39
+            check.equal(bytes(mapping[5 * PAGE : 6 * PAGE]), held, "the page through the mapping")
+            check.equal(os.read(reader, PAGE), held, "what the pipe had")
+            check.equal(memory.end_of(child), 0, "who waited")
+            check.equal(os.fstat(fd).st_size, size, "the size")
+            os.close(reader)
+            os.close(writer)
+        # Of the first page that was punched, the part before stays; then comes what was stored since.
+        expected = data[: 4 * PAGE + 100] + bytes(PAGE - 100) + b"page" + bytes(3)
+        check.true(os.pread(fd, 16 * PAGE, 0) == expected, "the contents")
+        mapping.close()
+        os.close(fd)
+
+
 @case()
 def programs_run(t):
     """A program and a shared library, with their pages on the medium and in the cache."""

@@ -27,11 +27,9 @@ void rust_ext_helper_bio_set_flag(struct bio *bio, unsigned int bit)
 	bio_set_flag(bio, bit);
 }
 
-int rust_ext_helper_wait_dax_page_idle(struct page *page, void (*relax)(struct inode *),
-				       struct inode *inode);
-int rust_ext_helper_wait_dax_page_idle(struct page *page, void (*relax)(struct inode *),
-				       struct inode *inode)
+long rust_ext_helper_wait_dax_page_idle(struct page *page, long timeout);
+long rust_ext_helper_wait_dax_page_idle(struct page *page, long timeout)
 {
-	return ___wait_var_event(page, dax_page_is_idle(page), TASK_INTERRUPTIBLE, 0, 0,
-				 relax(inode));
+	return ___wait_var_event(page, ___wait_cond_timeout(dax_page_is_idle(page)),
+				 TASK_INTERRUPTIBLE, 0, timeout, __ret = schedule_timeout(__ret));
 }

@@ -6,15 +6,18 @@
 
 use super::DaxDevice;
 use crate::{
-    fs::{file_system::FileSystem, inode::Inode, invalidate_lock::InvalidateGuard},
+    fs::{file_system::FileSystem, invalidate_lock::InvalidateGuard},
     pmem,
 };
 use core::{mem::MaybeUninit, ops::Range};
-use kernel::{error::to_result, ffi::c_long, prelude::*};
+use kernel::{error::to_result, ffi::c_long, prelude::*, time::msecs_to_jiffies};
 use kernel_bindings as bindings;
 
 /// Size of the largest page that a mapping has, in bytes: a DAX entry is for so many at most.
 const HUGE_PAGE: u64 = 2 << 20;
+
+/// How long a busy page is waited for before the range is unmapped again, in milliseconds.
+const LONGEST_WAIT_MS: u32 = 20;
 
 impl<T: FileSystem> InvalidateGuard<'_, T> {
     /// Unmaps the pages with the bytes of a range, waits until no transfer to or from them goes on, and
@@ -82,36 +85,29 @@ impl<T: FileSystem> InvalidateGuard<'_, T> {
         to_result(written)
     }
 
-    /// Waits for a page of the range that is busy, if there is one. Faults go on meanwhile.
+    /// Waits a while for a page of the range that is busy, if there is one. Faults go on meanwhile.
+    ///
+    /// Only a page that nobody has wakes who waits for it. A task that touches the page has it mapped again, so
+    /// that the last transfer may end without that: hence the time limit.
     fn wait_until_idle(&mut self, first: i64, last: i64) -> Result {
-        // SAFETY: The inode is valid, and its pages locked, as the function wants it. The page stays, since the
-        // device's struct pages do.
-        unsafe {
-            let page = bindings::dax_layout_busy_page_range(self.mapping(), first, last);
-            if page.is_null() {
-                return Ok(());
-            }
-            to_result(bindings::wait_dax_page_idle(
-                page,
-                Some(relax::<T>),
-                self.as_ptr(),
-            ))
+        let mapping = self.mapping();
+        // SAFETY: The inode is valid, and its pages locked, as the function wants it.
+        let page = unsafe { bindings::dax_layout_busy_page_range(mapping, first, last) };
+        if page.is_null() {
+            return Ok(());
         }
-    }
-}
-
-/// Sleeps with the pages unlocked.
-///
-/// # Safety
-///
-/// `inode` must be an inode of the file system, whose pages this task has locked exclusively.
-unsafe extern "C" fn relax<T: FileSystem>(inode: *mut bindings::inode) {
-    // SAFETY: As the caller promises.
-    let mapping = unsafe { Inode::<T>::from_raw(inode) }.mapping();
-    // SAFETY: As the caller promises; they are locked again.
-    unsafe {
-        bindings::filemap_invalidate_unlock(mapping);
-        bindings::schedule();
-        bindings::filemap_invalidate_lock(mapping);
+        let limit = msecs_to_jiffies(LONGEST_WAIT_MS) as c_long;
+        // SAFETY: By the type invariant this task holds the lock, and does so again at the end. The page stays,
+        // since the device's struct pages do.
+        let left = unsafe {
+            bindings::filemap_invalidate_unlock(mapping);
+            let left = bindings::wait_dax_page_idle(page, limit);
+            bindings::filemap_invalidate_lock(mapping);
+            left
+        };
+        if left < 0 {
+            return Err(Error::from_errno(left as c_int));
+        }
+        Ok(())
     }
 }
