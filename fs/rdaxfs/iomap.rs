@@ -99,9 +99,10 @@ impl Operations for Write {
         let pages = Pages::of(request);
         let mapping = look_up(inode, request, pages)?;
         let is_mapped = matches!(mapping.state, State::Mapped(_));
-        if is_mapped || !request.is_write() {
-            let has_stale = is_mapped && inode.data().zeros_may_be_mapped.load(Relaxed);
-            return Ok(answer(mapping, has_stale));
+        let may_show_zeros = inode.is_dax() && !request.is_fault() && request.is_write();
+        let has_stale = may_show_zeros && inode.data().zeros_may_be_mapped.load(Relaxed);
+        if !request.is_write() || is_mapped && !has_stale {
+            return Ok(answer(mapping, false));
         }
         if request.is_nowait() {
             return Err(EAGAIN);
@@ -110,8 +111,36 @@ impl Operations for Write {
             // A huge page cannot be had: the fault comes again for a small one.
             return Ok(answer(mapping, false));
         }
+        if may_show_zeros {
+            return make_writable_unmapped(inode, request, pages);
+        }
         make_writable(inode, pages)
     }
+}
+
+/// As [`make_writable`], for write(2): tasks that have pages of zeros mapped there lose them.
+///
+/// `IOMAP_F_NEW` would have the DAX core do it, but only when the blocks can be seen: a fault in between maps one of
+/// them, and the core would take its entry away from under the mapping.
+fn make_writable_unmapped(inode: &Inode<Rdaxfs>, request: &Request, pages: Pages) -> Result<Iomap> {
+    let device = Read::dax_device(inode.super_block()).ok_or(EIO)?;
+    let mut guard = inode.lock_pages();
+    let bytes = |mapping: &Mapping| {
+        let start = mapping.page * BLOCK_SIZE;
+        start..start + mapping.count * BLOCK_SIZE
+    };
+    // Faults may have made some of them writable; now none does.
+    let mapping = look_up(inode, request, pages)?;
+    if matches!(mapping.state, State::Mapped(_)) {
+        guard.unmap_pages(device, &bytes(&mapping))?;
+        return Ok(answer(mapping, false));
+    }
+    guard.unmap_pages(device, &bytes(&mapping))?;
+    let pages = Pages {
+        count: mapping.count.min(pages.count),
+        ..pages
+    };
+    make_writable(inode, pages)
 }
 
 /// Gives pages blocks that can be stored to, zeroed and durable.
@@ -142,8 +171,7 @@ fn make_writable(inode: &Inode<Rdaxfs>, pages: Pages) -> Result<Iomap> {
             data.zeros_may_be_mapped.store(true, Relaxed);
         }
     }
-    let has_stale = data.zeros_may_be_mapped.load(Relaxed);
-    Ok(answer(mapping, is_new || has_stale))
+    Ok(answer(mapping, is_new && !inode.is_dax()))
 }
 
 /// The pages of the unwritten extent that has a page.

@@ -33,7 +33,26 @@ impl<T: FileSystem> InvalidateGuard<'_, T> {
     ///
     /// `EINTR` if a signal comes while it waits; `EIO`.
     pub fn break_layout(&mut self, device: &DaxDevice, range: &Range<u64>) -> Result {
-        if range.is_empty() || !self.is_dax() {
+        self.break_pages(device, range, Self::write_back_edges)
+    }
+
+    /// As [`break_layout`](Self::break_layout), and what has been stored to the range itself is durable as well: it
+    /// stays the file's.
+    ///
+    /// # Errors
+    ///
+    /// As [`break_layout`](Self::break_layout).
+    pub fn unmap_pages(&mut self, device: &DaxDevice, range: &Range<u64>) -> Result {
+        self.break_pages(device, range, Self::write_back_all)
+    }
+
+    fn break_pages(
+        &mut self,
+        device: &DaxDevice,
+        range: &Range<u64>,
+        write_back: fn(&Self, &DaxDevice, &Range<u64>) -> Result,
+    ) -> Result {
+        if range.is_empty() || !self.is_dax() || self.is_empty() {
             return Ok(());
         }
         let first = range.start as i64;
@@ -42,7 +61,7 @@ impl<T: FileSystem> InvalidateGuard<'_, T> {
             end => end.saturating_sub(1) as i64,
         };
         loop {
-            self.write_back_edges(device, range)?;
+            write_back(self, device, range)?;
             // Entries are deleted only if no page is busy, and what was written back just now has no stores
             // since then: they need a fault.
             // SAFETY: The inode is valid, and its pages locked, as the function wants it.
@@ -64,6 +83,12 @@ impl<T: FileSystem> InvalidateGuard<'_, T> {
             self.write_back(device, &(range.end..behind))?;
         }
         Ok(())
+    }
+
+    /// Writes back what is dirty in the range, and in entries that are in it in part.
+    fn write_back_all(&self, device: &DaxDevice, range: &Range<u64>) -> Result {
+        self.write_back_edges(device, range)?;
+        self.write_back(device, range)
     }
 
     fn write_back(&self, device: &DaxDevice, range: &Range<u64>) -> Result {
