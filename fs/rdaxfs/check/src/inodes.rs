@@ -4,11 +4,12 @@
 
 use std::mem::offset_of;
 
+use rdaxfs_core::file::can_be_finished;
 use rdaxfs_core::format::{
     block_offset, entry_type, group_metadata, group_start, inode_block, inode_number, inode_offset,
-    inode_slot, Extent, Inode, InodeChunk, Intent, IntentWords, Root, BLOCK_BYTES, CHUNK_FULL,
-    CHUNK_SLOTS, INODE_CHUNK_MAGIC, INODE_CRC, INODE_MAGIC, INODE_SIZE, MAX_FILE_SIZE, S_IFBLK,
-    S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG,
+    inode_slot, Extent, Inode, InodeChunk, Root, BLOCK_BYTES, CHUNK_FULL, CHUNK_SLOTS,
+    INODE_CHUNK_MAGIC, INODE_CRC, INODE_MAGIC, INODE_SIZE, MAX_FILE_SIZE, S_IFBLK, S_IFCHR,
+    S_IFDIR, S_IFLNK, S_IFMT, S_IFREG,
 };
 use rdaxfs_core::platform::{Digest, Medium, CACHE_LINE};
 use zerocopy::{FromZeros, IntoBytes};
@@ -401,7 +402,7 @@ fn add_inode<M: Medium + Digest>(image: &Image<'_, M>, survey: &mut Survey, inod
             ));
         }
     }
-    if inode.intent().kind != 0 && !can_be_finished(&inode) {
+    if inode.intent().kind != 0 && !intent_fits(&inode, &found) {
         let what = "has an intent that cannot be carried out; it is dropped";
         let at = base + offset_of!(Inode, intent) as u64;
         let words = vec![(at, 0), (at + 8, 0)];
@@ -431,11 +432,8 @@ fn remove_inode(survey: &mut Survey, ino: u64, what: &'static str) {
 }
 
 /// Whether an inode's intent is one that the core can carry out.
-fn can_be_finished(inode: &Inode) -> bool {
-    let IntentWords { kind, pages } = inode.intent();
-    Intent::from_number(kind).is_some()
-        && inode.mode.get() & S_IFMT == S_IFREG
-        && pages[0] <= pages[1]
+fn intent_fits(inode: &Inode, extents: &[Extent]) -> bool {
+    inode.mode.get() & S_IFMT == S_IFREG && can_be_finished(inode.intent(), extents)
 }
 
 /// The blocks of a directory's tree: all but those of its attributes.

@@ -128,6 +128,30 @@ fn crashed() -> Vec<Base> {
         let name = "a crash while a file becomes shorter";
         bases.push(Base::new(name, crashed, Known::default()));
     }
+    for mode in [Fallocate::CollapseRange, Fallocate::InsertRange] {
+        for fence in [1, 7, 10, 13] {
+            let (medium, mut session) = filled(512, extents);
+            let root = session.volume.root();
+            let found = session.with(root, |volume, _, map, _| volume.lookup(map, b"scattered"));
+            let ino = found.expect("it is there").ino;
+            medium.keep_at_fence(fence);
+            let range = FallocateRange {
+                mode,
+                keep_size: false,
+                offset: 3 * BLOCK_SIZE,
+                len: 100 * BLOCK_SIZE,
+            };
+            let moved = session.with(ino, |volume, workspace, map, now| {
+                volume
+                    .fallocate(workspace, map, &range, &Change::modified(now))
+                    .map(drop)
+            });
+            moved.expect("pages can move");
+            let crashed = medium.kept().unwrap_or(medium);
+            let name = "a crash while pages move";
+            bases.push(Base::new(name, crashed, Known::default()));
+        }
+    }
     bases
 }
 

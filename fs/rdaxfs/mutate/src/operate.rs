@@ -15,7 +15,7 @@ use crate::trial::Tally;
 use crate::walk::Found;
 
 /// How many kinds of operations there are.
-const KINDS: u64 = 22;
+const KINDS: u64 = 25;
 /// More orphans and intents than the corpus has.
 const MANY: usize = 64;
 
@@ -174,6 +174,36 @@ fn once(session: &mut Session, kind: u64, found: &Found, choices: &mut Choices<'
         }),
         19 => session.with_two(dir, ino, |volume, workspace, (dir, map), now| {
             volume.adopt(workspace, dir, &name, map, now).map(drop)
+        }),
+        22 | 23 => {
+            let range = FallocateRange {
+                mode: if kind == 22 {
+                    Fallocate::CollapseRange
+                } else {
+                    Fallocate::InsertRange
+                },
+                keep_size: false,
+                offset: choices.below(20) * BLOCK_SIZE,
+                len: (1 + choices.below(100)) * BLOCK_SIZE,
+            };
+            session.with(ino, |volume, workspace, map, now| {
+                volume
+                    .fallocate(workspace, map, &range, &Change::modified(now))
+                    .map(drop)
+            })
+        }
+        24 => session.with(ino, |volume, workspace, map, now| {
+            let from = volume.attributes(map)?.size;
+            let start = from.saturating_add(choices.below(3 * BLOCK_SIZE));
+            let len = 1 + choices.below(9 * BLOCK_SIZE);
+            let Some(claim) = volume.claim(workspace, map, start, len)? else {
+                return Ok(());
+            };
+            let copied = choices.below(len + 1);
+            let change = Change::modified(now);
+            volume
+                .commit_claim(workspace, map, claim, (start, copied), &change)
+                .map(drop)
         }),
         20 => session.with(ino, |volume, workspace, map, _| {
             volume.finish(workspace, map)?;

@@ -4,8 +4,8 @@
 
 use core::mem::offset_of;
 
-use super::find::{extent_at, inline_offset};
-use super::{leaf, Cursor, NONE};
+use super::find::{extent_at, inline_offset, last_end};
+use super::{leaf, Cursor, MAX_PAGES, NONE};
 use crate::format::{group_of, Extent, Inode, Root, INLINE_EXTENTS, MAX_EXTENTS};
 use crate::inode::inode_word;
 use crate::journal::Transaction;
@@ -120,20 +120,119 @@ pub(crate) fn edit<P: Platform>(
         edit.push(extent)?;
     }
     edit.merge(tx, tree, cursor)?;
+    apply(tx, scratch, blocks, (tree, cursor), &edit)
+}
 
+/// Makes two extents of the one that has `page`, which begins the second one.
+///
+/// # Errors
+///
+/// As [`edit`]; [`Error::Invalid`] if no extent has the page and the one before it.
+pub(crate) fn cut<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    scratch: &mut Scratch<'_>,
+    blocks: &mut NodeBlocks,
+    (tree, cursor): (&Tree, &Cursor),
+    page: u64,
+) -> Result {
+    let extent = cursor.at_page(page).filter(|extent| extent.page < page);
+    let extent = extent.ok_or(Error::Invalid)?;
+    let count = page - extent.page;
+    let left = Extent { count, ..extent };
+    let right = Extent {
+        page,
+        count: extent.count - count,
+        block: extent.block + count,
+        ..extent
+    };
+    let edit = Edit {
+        at: cursor.at,
+        removed: 1,
+        new: [left, right, NONE],
+        len: 2,
+    };
+    apply(tx, scratch, blocks, (tree, cursor), &edit)
+}
+
+/// Where extents move to: so many pages towards the end or the start.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Shift {
+    Up(u64),
+    Down(u64),
+}
+
+impl Shift {
+    /// Where a page comes to.
+    pub(crate) fn page(self, page: u64) -> Result<u64> {
+        let moved = match self {
+            Self::Up(by) => page.checked_add(by),
+            Self::Down(by) => page.checked_sub(by),
+        };
+        moved.filter(|&page| page < MAX_PAGES).ok_or(Error::Corrupt)
+    }
+}
+
+/// Moves the extents of the cursor's home from the cursor on. Where they come to nothing is in between.
+///
+/// It takes as many blocks as it gives back. The transaction has no other edit of this file.
+///
+/// # Errors
+///
+/// As [`edit`].
+pub(crate) fn shift<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    scratch: &mut Scratch<'_>,
+    blocks: &mut NodeBlocks,
+    (tree, cursor): (&Tree, &Cursor),
+    by: Shift,
+) -> Result {
+    if by.page(last_end(tx.volume(), tree, cursor)? - 1)? >= cursor.end {
+        return Err(Error::Corrupt);
+    }
+    let Some(path) = &cursor.leaf else {
+        for position in cursor.at..cursor.count {
+            let extent = extent_at(tx.volume(), tree, cursor, position)?;
+            let page = by.page(extent.page)?;
+            let moved = Extent { page, ..extent };
+            tx.set(inline_offset(tree, position), moved.pages_word())?;
+        }
+        return Ok(());
+    };
+    let first = leaf::gather_shifted(tx, scratch, (tree, cursor), by)?;
+    let key = match by {
+        // What is before the leaf ends where the leaf begins.
+        Shift::Up(_) if cursor.at == 0 && path.low > 0 => first,
+        Shift::Down(_) if first < path.low => first,
+        _ => path.low,
+    };
+    let block = leaf::write(tx, scratch, blocks, tree, (key, 0..cursor.count))?;
+    if key == path.low {
+        tree::replace(tx, scratch, blocks, (tree, path), block, None)
+    } else {
+        tree::rekey(tx, scratch, blocks, (tree, path), (block, key))
+    }
+}
+
+fn apply<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    scratch: &mut Scratch<'_>,
+    blocks: &mut NodeBlocks,
+    (tree, cursor): (&Tree, &Cursor),
+    edit: &Edit,
+) -> Result {
     let total = edit.total(cursor.count);
     match &cursor.leaf {
-        None if total <= INLINE_EXTENTS => edit_inline(tx, tree, cursor, &edit),
+        None if total <= INLINE_EXTENTS => edit_inline(tx, tree, cursor, edit),
         None => {
-            leaf::gather(tx, scratch, (tree, cursor), &edit)?;
+            leaf::gather(tx, scratch, (tree, cursor), edit)?;
             let block = leaf::write(tx, scratch, blocks, tree, (0, 0..total))?;
             set_root(tx, tree, tree.root(block, 0))
         }
         Some(path) if total == 0 => tree::remove(tx, scratch, blocks, (tree, path)),
-        Some(path) if total <= MAX_EXTENTS => leaf::change(tx, path.leaf, cursor, &edit),
+        Some(path) if total <= MAX_EXTENTS => leaf::change(tx, path.leaf, cursor, edit),
         Some(path) => {
-            leaf::gather(tx, scratch, (tree, cursor), &edit)?;
-            leaf::split(tx, scratch, blocks, (tree, path), (&edit, total))
+            leaf::gather(tx, scratch, (tree, cursor), edit)?;
+            leaf::split(tx, scratch, blocks, (tree, path), (edit, total))
         }
     }
 }

@@ -54,6 +54,39 @@ pub(crate) fn find<P: Platform>(volume: &Volume<P>, tree: &Tree, page: u64) -> R
     }
 }
 
+/// A place in the home of the last extent that begins before a page, which is not 0; [`None`] if there is no
+/// such extent.
+///
+/// # Errors
+///
+/// As [`find`].
+pub(crate) fn last_before<P: Platform>(
+    volume: &Volume<P>,
+    tree: &Tree,
+    page: u64,
+) -> Result<Option<Cursor>> {
+    let Some(last) = page.checked_sub(1) else {
+        return Ok(None);
+    };
+    let cursor = find(volume, tree, last)?;
+    let has = cursor.at_page(last).is_some() || cursor.before.is_some();
+    Ok(has.then_some(cursor))
+}
+
+/// The page behind the last extent of the cursor's home.
+///
+/// # Errors
+///
+/// As [`extent_at`]; [`Error::Invalid`] if it has no extent.
+pub(crate) fn last_end<P: Platform>(
+    volume: &Volume<P>,
+    tree: &Tree,
+    cursor: &Cursor,
+) -> Result<u64> {
+    let last = cursor.count.checked_sub(1).ok_or(Error::Invalid)?;
+    Ok(extent_at(volume, tree, cursor, last)?.end())
+}
+
 /// The home of a page, at its start.
 fn home_of<P: Platform>(volume: &Volume<P>, tree: &Tree, page: u64) -> Result<Cursor> {
     let root = volume.word(inode_word(tree.ino, offset_of!(Inode, root)))?;

@@ -7,7 +7,7 @@ use core::ops::Range;
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::edit::Edit;
+use super::edit::{Edit, Shift};
 use super::find::{extent_at, place_offset};
 use super::Cursor;
 use crate::format::{
@@ -126,6 +126,26 @@ pub(super) fn gather<P: Platform>(
         *places.next().ok_or(Error::Corrupt)? = record(&extent);
     }
     Ok(())
+}
+
+/// Collects the extents of a home, of which those from the cursor on move. Returns the page of the first one.
+pub(super) fn gather_shifted<P: Platform>(
+    tx: &Transaction<'_, P>,
+    scratch: &mut Scratch<'_>,
+    (tree, cursor): (&Tree, &Cursor),
+    by: Shift,
+) -> Result<u64> {
+    let mut first = u64::MAX;
+    let places = &mut records(scratch.node).iter_mut();
+    for position in 0..cursor.count {
+        let mut extent = extent_at(tx.volume(), tree, cursor, position)?;
+        if position >= cursor.at {
+            extent.page = by.page(extent.page)?;
+        }
+        first = first.min(extent.page);
+        *places.next().ok_or(Error::Corrupt)? = record(&extent);
+    }
+    Ok(first)
 }
 
 /// Puts two leaves with the `total` gathered extents in place of one.

@@ -18,8 +18,8 @@ mod edit;
 mod find;
 mod leaf;
 
-pub(crate) use edit::edit;
-pub(crate) use find::{extent_at, find};
+pub(crate) use edit::{cut, edit, shift, Shift};
+pub(crate) use find::{extent_at, find, last_before, last_end};
 
 use crate::format::Extent;
 use crate::tree::{Kind, Path, Tree};
@@ -54,7 +54,7 @@ pub(crate) struct Cursor {
     /// The position of `here` among them; `count` if there is none.
     pub(crate) at: usize,
     /// The first page that may be in this home.
-    low: u64,
+    pub(crate) low: u64,
     /// The first page that may not.
     pub(crate) end: u64,
     /// The extent that has the page, or the next one of this home.

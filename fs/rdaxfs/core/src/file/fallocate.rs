@@ -23,9 +23,9 @@ pub enum Fallocate {
     PunchHole,
     /// `FALLOC_FL_ZERO_RANGE`: zeros, on blocks.
     ZeroRange,
-    /// `FALLOC_FL_COLLAPSE_RANGE`, which is not supported.
+    /// `FALLOC_FL_COLLAPSE_RANGE`: take the pages out; those behind them move to their place.
     CollapseRange,
-    /// `FALLOC_FL_INSERT_RANGE`, which is not supported.
+    /// `FALLOC_FL_INSERT_RANGE`: put a hole in front of the page at `offset`, which moves.
     InsertRange,
 }
 
@@ -44,7 +44,12 @@ pub struct FallocateRange {
 
 impl<P: Platform> Volume<P> {
     /// fallocate(2). Pages of the range must not be mapped meanwhile when they are punched or
-    /// zeroed.
+    /// zeroed; of a collapse or an insertion no page from `offset` on, whose blocks become those of other
+    /// pages: mappings, DAX entries and pages in the page cache are gone before, and dirty ones are written.
+    ///
+    /// Collapsing and inserting happen at once, also after a crash: either all pages have moved, or none has.
+    /// Offset and length are multiples of 4096. A range that reaches the end of file cannot be collapsed, and
+    /// nothing is inserted at or behind it.
     ///
     /// Punching and zeroing happen at once, except for bytes at the edges that do not fill a page:
     /// those are zeroed in place. Allocation that fails may leave blocks behind; the size has not
@@ -54,7 +59,7 @@ impl<P: Platform> Volume<P> {
     ///
     /// # Errors
     ///
-    /// [`Error::NotSupported`] for what is not, [`Error::Invalid`] if `len` is 0,
+    /// [`Error::Invalid`] if `len` is 0, or for a collapse or an insertion that is not as above,
     /// [`Error::FileTooBig`], [`Error::NoSpace`], [`Error::ReadOnly`], [`Error::Corrupt`], and
     /// [`Error::Io`], also when a page at an edge is poisoned.
     pub fn fallocate(
@@ -79,7 +84,17 @@ impl<P: Platform> Volume<P> {
             Fallocate::ZeroRange => {
                 self.zero_pages(workspace, map, (Intent::Unwrite, offset..end), change)?;
             }
-            Fallocate::CollapseRange | Fallocate::InsertRange => return Err(Error::NotSupported),
+            Fallocate::CollapseRange | Fallocate::InsertRange => {
+                if range.keep_size || offset % BLOCK_SIZE != 0 || range.len % BLOCK_SIZE != 0 {
+                    return Err(Error::Invalid);
+                }
+                let pages = page_of(offset)..page_of(end);
+                return if mode == Fallocate::CollapseRange {
+                    self.collapse(workspace, map, pages, change)
+                } else {
+                    self.insert(workspace, map, pages, change)
+                };
+            }
         }
         self.allocate_pages(workspace, map, page_of(offset)..end.div_ceil(BLOCK_SIZE))?;
         let size = self.size(map)?;

@@ -5,11 +5,12 @@
 use core::mem::offset_of;
 
 use super::perform::{Job, Record};
+use super::view::View;
 use super::Head;
 use crate::alloc::free_run;
 use crate::extents::MAX_PAGES;
-use crate::format::{links_of, Inode, Intent, IntentWords, Root, XattrRoot};
-use crate::inode::{free_inode, inode_word, intent_of, is_listed, remove_orphan, MapState};
+use crate::format::{links_of, Inode, Intent, Root, XattrRoot};
+use crate::inode::{free_inode, inode_word, is_listed, remove_orphan, MapState};
 use crate::platform::Platform;
 use crate::source::Source;
 use crate::volume::Volume;
@@ -20,8 +21,8 @@ impl<P: Platform> Volume<P> {
     /// Finishes what is left to do for an inode: an intent, and if it has no name any more and nobody
     /// uses it, freeing all that it has and itself. `map` is of no use after that.
     ///
-    /// For what [`first_unfinished`](Self::first_unfinished) finds, for an inode that is opened with
-    /// [`has_intent`](crate::inode::Attributes::has_intent), and for one whose last user goes and that has no links.
+    /// For what [`first_unfinished`](Self::first_unfinished) finds, and for an inode whose last user goes and
+    /// that has no links. A look-up needs none of it: what is left to do is read as done.
     ///
     /// The map lock is held, and for an orphan nobody else can get it.
     ///
@@ -68,14 +69,19 @@ impl<P: Platform> Volume<P> {
     /// Goes on with the inode's intent.
     pub(super) fn resume(&self, workspace: &mut Workspace, map: &mut MapState) -> Result {
         self.check_writable()?;
-        let IntentWords { kind, pages } = intent_of(self, map.ino)?;
-        let [first, last, _] = pages.map(u64::from);
-        if first > last {
-            return Err(Error::Corrupt);
-        }
+        let view = self.view(map)?;
+        let (intent, pages) = match view {
+            View::Plain => return Ok(()),
+            View::Hole { first, end } => (Intent::Free, first..end),
+            View::Unwritten { first, end } => (Intent::Unwrite, first..end),
+            View::Collapse { .. } | View::Insert { .. } => {
+                self.go_on(workspace, map, view)?;
+                return Ok(());
+            }
+        };
         let job = Job {
-            intent: Intent::from_number(kind).ok_or(Error::Corrupt)?,
-            pages: first..last + 1,
+            intent,
+            pages,
             record: Record::Done,
         };
         self.perform(workspace, map, &job, Head::default())?;

@@ -2,6 +2,10 @@
 
 //! Where pages are, without changing anything.
 
+use core::ops::Range;
+
+use super::convert::Parts;
+use super::view::Segment;
 use super::{check_pages, extents_of, page_of, MAX_STEP};
 use crate::extents::{find, MAX_PAGES};
 use crate::format::{block_offset, Extent, BLOCK_SIZE};
@@ -50,7 +54,8 @@ impl Mapping {
 
 impl<P: Platform> Volume<P> {
     /// What `page` of a file is, and how many of the `count` pages from there on are alike. It may
-    /// be fewer than there are.
+    /// be fewer than there are. What is left to do for the file counts as done: nothing has to be completed
+    /// before it is read.
     ///
     /// The map lock is held, shared will do.
     ///
@@ -60,16 +65,39 @@ impl<P: Platform> Volume<P> {
     /// file has such pages, [`Error::Corrupt`], [`Error::Io`].
     pub fn map(&self, map: &MapState, page: u64, count: u64) -> Result<Mapping> {
         check_pages(page, count)?;
-        let end = page + count;
-        let cursor = find(self, &extents_of(map), page)?;
-        Ok(match cursor.at_page(page) {
-            Some(extent) => Mapping::of(&extent, page, end),
+        let Segment {
+            pages,
+            at,
+            unwritten,
+        } = self.view(map)?.segment(page);
+        let count = count.min(pages.end - page);
+        let Some(at) = at.map(|at| at + (page - pages.start)) else {
+            return Ok(Mapping {
+                page,
+                count,
+                state: State::Hole,
+            });
+        };
+        let cursor = find(self, &extents_of(map), at)?;
+        let mapping = match cursor.at_page(at) {
+            Some(extent) => {
+                let unwritten = extent.unwritten || unwritten;
+                Mapping::of(
+                    &Extent {
+                        unwritten,
+                        ..extent
+                    },
+                    at,
+                    at + count,
+                )
+            }
             None => Mapping {
                 page,
-                count: cursor.hole_end().min(end) - page,
+                count: cursor.hole_end().min(at + count) - at,
                 state: State::Hole,
             },
-        })
+        };
+        Ok(Mapping { page, ..mapping })
     }
 
     /// The first extent that has `page` or a page behind it: fiemap, `SEEK_DATA`, `SEEK_HOLE`.
@@ -80,13 +108,37 @@ impl<P: Platform> Volume<P> {
     ///
     /// As [`map`](Self::map).
     pub fn next_extent(&self, map: &MapState, page: u64) -> Result<Option<Extent>> {
+        let view = self.view(map)?;
         let mut page = page;
         while page < MAX_PAGES {
-            let cursor = find(self, &extents_of(map), page)?;
-            if cursor.here.is_some() {
-                return Ok(cursor.here);
+            let segment = view.segment(page);
+            if let Some(extent) = self.first_in(map, &segment, page)? {
+                return Ok(Some(extent));
             }
-            page = cursor.end;
+            page = segment.pages.end;
+        }
+        Ok(None)
+    }
+
+    /// The first extent of a segment that has `page` or a page behind it.
+    fn first_in(&self, map: &MapState, segment: &Segment, page: u64) -> Result<Option<Extent>> {
+        let Range { start, end } = segment.pages;
+        let Some(first) = segment.at else {
+            return Ok(None);
+        };
+        let last = first + (end - start);
+        let mut at = first + (page - start);
+        while at < last {
+            let cursor = find(self, &extents_of(map), at)?;
+            if let Some(extent) = cursor.here {
+                let part = Parts::of(&extent, first, last - first).middle;
+                return Ok((part.count > 0).then_some(Extent {
+                    page: start + part.page.saturating_sub(first),
+                    unwritten: part.unwritten || segment.unwritten,
+                    ..part
+                }));
+            }
+            at = cursor.end;
         }
         Ok(None)
     }

@@ -2,7 +2,9 @@
 
 //! What is done to the contents of files.
 //!
-//! A DAX write or fault asks [`Volume::map_for_write`], stores to the blocks that it gets, and then,
+//! A DAX write behind the end of file [`claim`](Volume::claim)s blocks, copies to them, and
+//! [commits](Volume::commit_claim) them with the size. Another write, or a fault, asks
+//! [`Volume::map_for_write`], stores to the blocks that it gets, and then,
 //! if the file has become longer, has its new size committed by [`Volume::set_size`]. Without DAX,
 //! [`Volume::reserve_unwritten`] takes blocks for pages that are to be written back,
 //! [`Volume::convert`] makes them readable once they have been, and the size follows.
@@ -11,7 +13,8 @@
 //!
 //! Freeing and zeroing a range happen at once for whoever looks at the file, also after a crash: the
 //! first transaction changes the size, and leaves in the inode what there is still to do (an
-//! [`Intent`](crate::format::Intent)), and the inode on its group's list. [`Volume::finish`] does it after a crash. Allocation
+//! [`Intent`](crate::format::Intent)), and the inode on its group's list. Until that is done the file is read as if it
+//! were ([`Volume::map`]); [`Volume::finish`] does it after a crash. Allocation
 //! instead ends at a prefix that is as good as the whole, as POSIX allows.
 //!
 //! # Data and crashes
@@ -30,13 +33,16 @@ mod free;
 mod map;
 mod perform;
 mod realign;
+mod shift;
 mod size;
+mod view;
 mod write;
 
 pub use allocate::Writable;
 pub use claim::Claim;
 pub use fallocate::{Fallocate, FallocateRange};
 pub use map::{Mapping, State};
+pub use view::can_be_finished;
 
 use core::mem::offset_of;
 

@@ -90,6 +90,8 @@ impl<P: Platform> Volume<P> {
                 _ if stage.pages.is_empty() => Ok(None),
                 Intent::Free => free_step(tx, scratch, &tree, &stage.pages, effort),
                 Intent::Unwrite => unwrite_step(tx, scratch, &tree, &stage.pages, effort),
+                // These move pages: `go_on` does them.
+                Intent::Collapse | Intent::Insert => Err(Error::Invalid),
             }?;
             stage.head.apply(tx, tree.ino)?;
             match (stage.record, next) {
@@ -116,13 +118,19 @@ fn set_intent<P: Platform>(tx: &mut Transaction<'_, P>, ino: u64, job: &Job) -> 
         pages: [job.pages.start as u32, last as u32, 0],
     };
     store_intent(tx, ino, intent)?;
+    list_intent(tx, ino)
+}
+
+/// Puts an inode with an intent on its group's list, if it is not there.
+pub(super) fn list_intent<P: Platform>(tx: &mut Transaction<'_, P>, ino: u64) -> Result {
     if !is_listed(tx, ino)? {
         add_orphan(tx, ino)?;
     }
     Ok(())
 }
 
-fn clear_intent<P: Platform>(tx: &mut Transaction<'_, P>, ino: u64) -> Result {
+/// Nothing is left to do.
+pub(super) fn clear_intent<P: Platform>(tx: &mut Transaction<'_, P>, ino: u64) -> Result {
     store_intent(tx, ino, IntentWords::default())?;
     let links = tx.word(inode_word(ino, offset_of!(Inode, links)))?;
     if links_of(links) != 0 && is_listed(tx, ino)? {

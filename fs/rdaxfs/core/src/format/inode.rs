@@ -198,6 +198,13 @@ pub enum Intent {
     Free = 1,
     /// Make the extents of the pages unwritten (zeroing a range).
     Unwrite = 2,
+    /// Move pages towards the start (collapsing a range): with the numbers `from` and `by`, pages from
+    /// `from` on are still to move by `by`. The pages before `from`, `by` of them, are a hole or still to be
+    /// freed.
+    Collapse = 3,
+    /// Move pages towards the end (inserting a range): with the numbers `at`, `by` and `last`, pages
+    /// from `at` to `last` are still to move by `by`; those behind have moved.
+    Insert = 4,
 }
 
 impl Intent {
@@ -207,6 +214,8 @@ impl Intent {
         match number {
             1 => Some(Self::Free),
             2 => Some(Self::Unwrite),
+            3 => Some(Self::Collapse),
+            4 => Some(Self::Insert),
             _ => None,
         }
     }

@@ -55,7 +55,8 @@ pub struct Attributes {
     /// Whether it has extended attributes.
     pub has_xattrs: bool,
     /// Whether something is left to do: see
-    /// [`Volume::finish`](crate::volume::Volume::finish). The inode must not be used before.
+    /// [`Volume::finish`](crate::volume::Volume::finish). The file is read as it is going to be, and the
+    /// next change completes it.
     pub has_intent: bool,
 }
 

@@ -130,6 +130,42 @@ pub(crate) fn remove<P: Platform>(
     set_root(tx, tree, Root::Empty)
 }
 
+/// Puts the leaf in `block` in place of the path's leaf, with another key: between the end of what the leaf
+/// before it has and the start of what it has itself. Not for a tree's first leaf, which has no key.
+///
+/// # Errors
+///
+/// As [`replace`].
+pub(crate) fn rekey<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    scratch: &mut Scratch<'_>,
+    blocks: &mut NodeBlocks,
+    (tree, path): (&Tree, &Path),
+    (block, key): (u64, u64),
+) -> Result {
+    blocks.retire(path.leaf)?;
+    let mut block = block;
+    for level in 1..=path.level {
+        let step = path.step(level)?;
+        load(tx, scratch.node, &step)?;
+        let children = children_of(scratch.node);
+        *children.get_mut(step.index()).ok_or(Error::Corrupt)? = Child {
+            key: U64::new(key),
+            block: U64::new(block),
+        };
+        // The key of a node's first child is the node's.
+        let is_first = step.index() == 0;
+        let low = if is_first { key } else { step.low };
+        block = write(tx, blocks, tree, scratch.node, (level, low, step.count()))?;
+        blocks.retire(step.block)?;
+        if !is_first {
+            let (offset, value) = path.pointer(tree, level, block)?;
+            return tx.set(offset, value);
+        }
+    }
+    Err(Error::Corrupt)
+}
+
 /// A root above the old one.
 fn grow<P: Platform>(
     tx: &mut Transaction<'_, P>,

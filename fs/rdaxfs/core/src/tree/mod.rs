@@ -14,7 +14,7 @@
 //!
 //! So, in one transaction:
 //!
-//! - a tree gets one [`replace`] or [`remove`] at most. What needs more makes room first, in a
+//! - a tree gets one [`replace`], [`rekey`] or [`remove`] at most. What needs more makes room first, in a
 //!   transaction of its own: splitting a leaf changes nothing that anybody sees;
 //! - words of a leaf are not [`set`](crate::journal::Transaction::set) when that leaf is replaced;
 //! - [`NodeBlocks::settle`] and all other freeing come after all allocations.
@@ -23,7 +23,8 @@
 //!
 //! A child has the keys from its own up to the next child's. When a node's first child goes, the second
 //! one gets its key; so a node may have keys below the [`low`](crate::format::NodeHeader::low) that
-//! it was made with, never ones below what its parent says. Nodes are not merged: one goes when its
+//! it was made with, never ones below what its parent says. A key changes only when all of a leaf's pages move
+//! ([`rekey`]), with new copies of the nodes that have it. Nodes are not merged: one goes when its
 //! last entry does.
 
 mod blocks;
@@ -32,7 +33,7 @@ mod node;
 mod path;
 
 pub(crate) use blocks::NodeBlocks;
-pub(crate) use change::{remove, replace};
+pub(crate) use change::{rekey, remove, replace};
 pub(crate) use node::{make_header, read_header, Place};
 pub(crate) use path::{descend, Path};
 

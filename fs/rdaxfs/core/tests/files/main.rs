@@ -14,6 +14,7 @@ mod intents;
 mod medium;
 mod model;
 mod placement;
+mod shift;
 mod threads;
 
 use rdaxfs_check::{survey, Finding, Image};

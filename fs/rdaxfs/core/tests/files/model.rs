@@ -9,6 +9,7 @@ use rdaxfs_core::inode::{Change, MapState};
 use rdaxfs_core::name::{unannounced, NewInode};
 use rdaxfs_core::platform::{Medium, Stores};
 use rdaxfs_core::workspace::Workspace;
+use rdaxfs_core::Error;
 
 use crate::common::{root, volume, DramVolume};
 use crate::{contents, extents, findings, free_blocks, NOW};
@@ -57,7 +58,9 @@ fn op() -> impl Strategy<Value = Op> {
     let mode = prop_oneof![
         Just(Fallocate::Allocate),
         Just(Fallocate::PunchHole),
-        Just(Fallocate::ZeroRange)
+        Just(Fallocate::ZeroRange),
+        Just(Fallocate::CollapseRange),
+        Just(Fallocate::InsertRange)
     ];
     prop_oneof![
         4 => (place.clone(), len.clone(), 1..=255_u8)
@@ -119,6 +122,30 @@ impl File {
         self.model[from.min(end)..to.min(end)].fill(0);
     }
 
+    /// Collapses or inserts a range.
+    fn shift(&mut self, range: &FallocateRange) {
+        let done = self.volume.fallocate(
+            &mut self.workspace,
+            &mut self.map,
+            range,
+            &Change::modified(NOW),
+        );
+        let size = self.model.len();
+        let (from, len) = (range.offset as usize, range.len as usize);
+        let collapses = range.mode == Fallocate::CollapseRange;
+        if from >= size || (collapses && from + len >= size) {
+            assert_eq!(done, Err(Error::Invalid), "{range:?} of {size}");
+            return;
+        }
+        let changed = done.unwrap();
+        if collapses {
+            self.model.drain(from..from + len);
+        } else {
+            self.model.splice(from..from, vec![0; len]);
+        }
+        assert_eq!(changed.size, self.model.len() as u64);
+    }
+
     fn apply(&mut self, op: &Op) {
         let Self {
             volume,
@@ -156,12 +183,18 @@ impl File {
                 offset,
                 len,
             } => {
+                let moves = matches!(mode, Fallocate::CollapseRange | Fallocate::InsertRange);
+                let pages = |bytes: u64| bytes.div_ceil(BLOCK_SIZE) * BLOCK_SIZE;
                 let range = FallocateRange {
                     mode,
-                    keep_size,
-                    offset,
-                    len,
+                    keep_size: keep_size && !moves,
+                    offset: if moves { pages(offset) } else { offset },
+                    len: if moves { pages(len) } else { len },
                 };
+                if moves {
+                    self.shift(&range);
+                    return;
+                }
                 volume
                     .fallocate(workspace, map, &range, &Change::modified(NOW))
                     .unwrap();

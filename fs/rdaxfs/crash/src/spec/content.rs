@@ -36,6 +36,21 @@ impl Content {
         }
     }
 
+    /// Takes pages out; those behind them move to their place.
+    pub fn collapse(&mut self, page: u64, count: u64) {
+        let moved = self.pages.split_off(&page).into_iter();
+        let kept = moved.filter(|(number, _)| *number >= page + count);
+        self.pages
+            .extend(kept.map(|(number, bytes)| (number - count, bytes)));
+    }
+
+    /// Puts a hole in front of a page.
+    pub fn insert(&mut self, page: u64, count: u64) {
+        let moved = self.pages.split_off(&page).into_iter();
+        self.pages
+            .extend(moved.map(|(number, bytes)| (number + count, bytes)));
+    }
+
     fn change(&mut self, offset: u64, len: u64, byte: impl Fn(u64) -> u8) {
         let mut done = 0;
         while done < len {
@@ -119,6 +134,21 @@ mod tests {
         assert_eq!(content.byte(4096), 0);
         content.zero(0, u64::MAX);
         assert_eq!(content, Content::default());
+    }
+
+    #[test]
+    fn pages_move() {
+        let mut content = Content::default();
+        for page in 0..6 {
+            content.write(page * PAGE_BYTES, &[page as u8 + 1]);
+        }
+        let first_bytes = |content: &Content| -> Vec<u8> {
+            (0..8).map(|page| content.byte(page * PAGE_BYTES)).collect()
+        };
+        content.collapse(1, 2);
+        assert_eq!(first_bytes(&content), [1, 4, 5, 6, 0, 0, 0, 0]);
+        content.insert(2, 3);
+        assert_eq!(first_bytes(&content), [1, 4, 0, 0, 0, 5, 6, 0]);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::{Difference, Entry, Op, Snapshot, View};
+use super::{Difference, Entry, FallocateMode, Op, Snapshot, View};
 
 /// The tree before an operation and after it, and how much of it may be in between.
 #[derive(Clone, Debug)]
@@ -22,6 +22,17 @@ impl Expectation {
     #[must_use]
     pub fn of(before: Snapshot, after: Snapshot, op: &Op) -> Self {
         let partly = match op {
+            // All pages move, or none does.
+            Op::Fallocate {
+                mode: FallocateMode::Collapse | FallocateMode::Insert,
+                ..
+            } => None,
+            Op::ShortWrite {
+                path,
+                offset,
+                copied,
+                ..
+            } => Some((path.clone().into_bytes(), *offset..offset + copied)),
             Op::Write {
                 path, offset, len, ..
             }

@@ -211,8 +211,11 @@ fn more_names() -> Vec<Op> {
 }
 
 fn data() -> Vec<Op> {
-    use FallocateMode::{Allocate, PunchHole, ZeroRange};
+    use FallocateMode::{Allocate, Collapse, Insert, PunchHole, ZeroRange};
     vec![
+        short_write("foo", 6 * PAGE_BYTES, (3 * PAGE_BYTES, PAGE_BYTES + 7), 20),
+        fallocate("foo", Collapse, PAGE_BYTES, PAGE_BYTES),
+        fallocate("foo", Insert, PAGE_BYTES, 2 * PAGE_BYTES),
         write("foo", PAGE_BYTES - 12, 40, 11),
         write("foo", 3 * PAGE_BYTES + 100, 5000, 12),
         write("A/bar", 0, 200, 13),
@@ -226,8 +229,15 @@ fn data() -> Vec<Op> {
 }
 
 fn more_data() -> Vec<Op> {
-    use FallocateMode::{Allocate, KeepSize, PunchHole, ZeroKeepSize, ZeroRange};
+    use FallocateMode::{Allocate, Collapse, Insert, KeepSize, PunchHole, ZeroKeepSize, ZeroRange};
     vec![
+        short_write("A/bar", 100 * PAGE_BYTES + 9, (2 * PAGE_BYTES, 20), 21),
+        fallocate("foo", Collapse, 0, 2 * PAGE_BYTES),
+        fallocate("foo", Collapse, 0, 100 * PAGE_BYTES),
+        fallocate("foo", Collapse, 1, PAGE_BYTES),
+        fallocate("foo", Insert, 0, PAGE_BYTES),
+        fallocate("foo", Insert, 2 * PAGE_BYTES, 1 << 32),
+        fallocate("A/foo", Insert, PAGE_BYTES, PAGE_BYTES),
         write("foo", 0, 0, 14),
         write("foo", 0, 2 * PAGE_BYTES, 15),
         write("foo", 8 * PAGE_BYTES + 3, 10, 16),
@@ -338,6 +348,16 @@ fn write(path: &str, offset: u64, len: u64, seed: u8) -> Op {
         path: path.into(),
         offset,
         len,
+        seed,
+    }
+}
+
+fn short_write(path: &str, offset: u64, (len, copied): (u64, u64), seed: u8) -> Op {
+    Op::ShortWrite {
+        path: path.into(),
+        offset,
+        len,
+        copied,
         seed,
     }
 }

@@ -86,6 +86,10 @@ pub enum FallocateMode {
     ZeroRange,
     /// Zeroes (`FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE`).
     ZeroKeepSize,
+    /// Takes pages out (`FALLOC_FL_COLLAPSE_RANGE`).
+    Collapse,
+    /// Puts a hole in (`FALLOC_FL_INSERT_RANGE`).
+    Insert,
 }
 
 /// Whether an attribute may or must exist.
@@ -173,6 +177,14 @@ pub enum Op {
         path: String,
         offset: u64,
         len: u64,
+        seed: u8,
+    },
+    /// A write of `len` bytes of which only the first `copied` can be copied: it writes those.
+    ShortWrite {
+        path: String,
+        offset: u64,
+        len: u64,
+        copied: u64,
         seed: u8,
     },
     SetAttributes {

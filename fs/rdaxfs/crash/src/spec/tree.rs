@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::{
     pattern, Content, DeviceKind, Errno, FallocateMode, Kind, Node, NodeId, Op, XattrMode,
+    PAGE_BYTES,
 };
 
 mod names;
@@ -94,6 +95,13 @@ impl Tree {
                 len,
                 seed,
             } => self.write(path, *offset, &pattern(*seed, *offset, *len), now),
+            Op::ShortWrite {
+                path,
+                offset,
+                copied,
+                seed,
+                ..
+            } => self.write(path, *offset, &pattern(*seed, *offset, *copied), now),
             Op::Tmpfile {
                 directory,
                 mode,
@@ -192,11 +200,33 @@ impl Tree {
         len: u64,
         now: u64,
     ) -> Result {
-        use FallocateMode::{Allocate, PunchHole, ZeroKeepSize, ZeroRange};
+        use FallocateMode::{Allocate, Collapse, Insert, PunchHole, ZeroKeepSize, ZeroRange};
         // Whoever calls has opened the file.
         let node = self.file(path)?;
         if len == 0 {
             return Err(Errno::EINVAL);
+        }
+        if matches!(mode, Collapse | Insert) {
+            let size = node.attributes.size;
+            let reach = if mode == Collapse {
+                offset + len
+            } else {
+                offset
+            };
+            if offset % PAGE_BYTES != 0 || len % PAGE_BYTES != 0 || reach >= size {
+                return Err(Errno::EINVAL);
+            }
+            let (page, count) = (offset / PAGE_BYTES, len / PAGE_BYTES);
+            if let Kind::File(content) = &mut node.kind {
+                match mode {
+                    Collapse => content.collapse(page, count),
+                    _ => content.insert(page, count),
+                }
+            }
+            node.attributes.size = match mode {
+                Collapse => size - len,
+                _ => size + len,
+            };
         }
         if let (Kind::File(content), PunchHole | ZeroRange | ZeroKeepSize) = (&mut node.kind, mode)
         {

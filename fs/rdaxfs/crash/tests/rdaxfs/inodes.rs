@@ -51,7 +51,8 @@ impl Mounted<'_> {
         if let Some(inode) = cache.get(&ino) {
             return Ok(inode.clone());
         }
-        let (map, attributes) = self.volume.open(ino, None)?;
+        // What is left to do for it is done by the next change: to look needs no store.
+        let (map, _) = self.volume.open(ino, None)?;
         let xattrs = XattrState::new(&map);
         let inode = Arc::new(Lock::new(Inode {
             map,
@@ -59,11 +60,6 @@ impl Mounted<'_> {
             freed: false,
         }));
         cache.insert(ino, inode.clone());
-        drop(cache);
-        if attributes.has_intent {
-            self.volume
-                .finish(&mut self.workspace(), &mut inode.lock().map)?;
-        }
         Ok(inode)
     }
 

@@ -82,6 +82,7 @@ fn looked_up(before: &Tree, now: &Tree, op: &Op) -> Option<Op> {
     let (Op::Truncate { path, .. }
     | Op::Fallocate { path, .. }
     | Op::Write { path, .. }
+    | Op::ShortWrite { path, .. }
     | Op::SetAttributes { path, .. }
     | Op::SetXattr { path, .. }
     | Op::RemoveXattr { path, .. }

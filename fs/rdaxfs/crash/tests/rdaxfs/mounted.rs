@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use rdaxfs_core::file::{Fallocate, FallocateRange};
-use rdaxfs_core::format::Time;
+use rdaxfs_core::file::{Fallocate, FallocateRange, State};
+use rdaxfs_core::format::{Time, BLOCK_SIZE};
 use rdaxfs_core::inode::{Change, MapState};
+use rdaxfs_core::platform::Stores as _;
 use rdaxfs_core::volume::{Access, Volume};
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::xattr::{NewXattr, SetMode};
@@ -76,6 +77,45 @@ impl<'m> Mounted<'m> {
         panic!("{op:?} finds no end of names that have changed");
     }
 
+    /// A write whose caller copies less than it said, as one does whose memory is gone.
+    fn short_write(
+        &self,
+        map: &mut MapState,
+        (offset, len): (u64, u64),
+        bytes: &[u8],
+        now: Time,
+    ) -> Result {
+        let workspace = &mut self.workspace();
+        let claimed = self.volume.claim(workspace, map, offset, len)?;
+        let claim = match claimed {
+            Some(claim) if claim.bytes().end >= offset + bytes.len() as u64 => claim,
+            other => {
+                if let Some(claim) = other {
+                    self.volume.forget_claim(claim);
+                }
+                let done = self.volume.write_file(workspace, map, offset, bytes, now)?;
+                return if done == bytes.len() {
+                    Ok(())
+                } else {
+                    Err(Error::NoSpace)
+                };
+            }
+        };
+        let State::Mapped(block) = claim.mapping().state else {
+            return Err(Error::Corrupt);
+        };
+        let to = block * BLOCK_SIZE + offset % BLOCK_SIZE;
+        for (at, &byte) in (to..).zip(bytes) {
+            self.volume.platform().store_u8(at, byte);
+        }
+        self.volume.platform().flush(to, bytes.len() as u64);
+        let copied = (offset, bytes.len() as u64);
+        let change = Change::modified(now);
+        self.volume
+            .commit_claim(workspace, map, claim, copied, &change)?;
+        Ok(())
+    }
+
     fn attempt(&self, op: &Op, now: Time) -> Result {
         match op {
             Op::Truncate { path, size } => self.with(path, |inode| {
@@ -106,6 +146,17 @@ impl<'m> Mounted<'m> {
                     return Err(Error::NoSpace);
                 }
                 Ok(())
+            }),
+            Op::ShortWrite {
+                path,
+                offset,
+                len,
+                copied,
+                seed,
+            } => self.with(path, |inode| {
+                self.file(&inode.map)?;
+                let bytes = pattern(*seed, *offset, *copied);
+                self.short_write(&mut inode.map, (*offset, *len), &bytes, now)
             }),
             Op::Fallocate {
                 path,
@@ -235,6 +286,8 @@ fn fallocate_range(mode: FallocateMode, offset: u64, len: u64) -> FallocateRange
         FallocateMode::PunchHole => (Fallocate::PunchHole, true),
         FallocateMode::ZeroRange => (Fallocate::ZeroRange, false),
         FallocateMode::ZeroKeepSize => (Fallocate::ZeroRange, true),
+        FallocateMode::Collapse => (Fallocate::CollapseRange, false),
+        FallocateMode::Insert => (Fallocate::InsertRange, false),
     };
     FallocateRange {
         mode,

@@ -112,6 +112,7 @@ fn changes_an_inode(op: &Op) -> bool {
             | Op::Truncate { .. }
             | Op::Fallocate { .. }
             | Op::Write { .. }
+            | Op::ShortWrite { .. }
     )
 }
 

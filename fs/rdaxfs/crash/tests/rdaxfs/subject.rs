@@ -115,10 +115,17 @@ pub(crate) fn recover(medium: &Recorder) -> Result<Option<Snapshot>, String> {
 /// A mount that finishes what was left to do.
 pub(crate) fn tidy(medium: &Recorder) -> Result<Snapshot, String> {
     let mounted = Mounted::mount(medium, time(1001)).map_err(failed("the second mount fails"))?;
+    let found = mounted.snapshot().map_err(failed("the walk fails"))?;
     mounted
         .finish_all()
         .map_err(failed("what was left to do fails"))?;
-    let found = mounted.snapshot().map_err(failed("the walk fails"))?;
+    // What was left to do was read as done.
+    let finished = mounted.snapshot().map_err(failed("the walk fails"))?;
+    if let Some(difference) = Difference::between(&found, &finished) {
+        return Err(format!(
+            "what was left to do is not read as done: {difference}"
+        ));
+    }
     mounted.unmount().map_err(failed("the unmount fails"))?;
     Ok(found)
 }

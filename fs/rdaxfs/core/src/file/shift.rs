@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Collapsing and inserting ranges: the pages behind them move.
+//!
+//! The first transaction changes the size and leaves an intent, so that from then on the file is read as it
+//! is going to be ([`View`]). Then the extents move, those of a leaf in one transaction, in the order
+//! in which they find room: for a collapse from the front, for an insertion from the back. The intent says how
+//! far that has come.
+
+use core::ops::Range;
+
+use super::free::{free_step, Effort};
+use super::perform::{clear_intent, list_intent};
+use super::view::View;
+use super::{count_blocks, extents_of, Changed, Head};
+use crate::extents::{cut, find, last_before, last_end, shift, Cursor, Shift, MAX_PAGES};
+use crate::format::{block_offset, Intent, IntentWords, BLOCK_SIZE, MAX_FILE_SIZE};
+use crate::inode::{store_intent, Change, MapState};
+use crate::platform::Platform;
+use crate::tree::NodeBlocks;
+use crate::volume::Volume;
+use crate::workspace::Workspace;
+use crate::{Error, Result};
+
+/// Where the extents are to move next.
+struct Step {
+    cursor: Cursor,
+    by: Shift,
+    /// What is left to do then; [`None`]: nothing.
+    left: Option<IntentWords>,
+}
+
+impl<P: Platform> Volume<P> {
+    /// Takes pages out of the file; those behind them move to their place.
+    pub(super) fn collapse(
+        &self,
+        workspace: &mut Workspace,
+        map: &mut MapState,
+        pages: Range<u64>,
+        change: &Change,
+    ) -> Result<Changed> {
+        let size = self.size(map)?;
+        let by = pages.end - pages.start;
+        if block_offset(pages.end) >= size {
+            return Err(Error::Invalid);
+        }
+        self.cut_at(workspace, map, pages.start)?;
+        self.cut_at(workspace, map, pages.end)?;
+        let head = Head {
+            size: Some(size - block_offset(by)),
+            change: Some(change),
+        };
+        let intent = collapse_words(pages.end, by);
+        self.begin_shift(workspace, map, intent, head)?;
+        self.go_on(workspace, map, View::of(intent)?)
+    }
+
+    /// Puts a hole in front of a page, which moves.
+    pub(super) fn insert(
+        &self,
+        workspace: &mut Workspace,
+        map: &mut MapState,
+        pages: Range<u64>,
+        change: &Change,
+    ) -> Result<Changed> {
+        let size = self.size(map)?;
+        let by = pages.end - pages.start;
+        if block_offset(pages.start) >= size {
+            return Err(Error::Invalid);
+        }
+        let end = match last_before(self, &extents_of(map), MAX_PAGES)? {
+            Some(cursor) => last_end(self, &extents_of(map), &cursor)?,
+            None => 0,
+        };
+        let size = size
+            .checked_add(block_offset(by))
+            .filter(|&size| size <= MAX_FILE_SIZE)
+            .filter(|_| end + by <= MAX_PAGES)
+            .ok_or(Error::FileTooBig)?;
+        self.cut_at(workspace, map, pages.start)?;
+        let head = Head {
+            size: Some(size),
+            change: Some(change),
+        };
+        let intent = insert_words(pages.start, by, MAX_PAGES);
+        self.begin_shift(workspace, map, intent, head)?;
+        self.go_on(workspace, map, View::of(intent)?)
+    }
+
+    /// Goes on with what is left to do of a collapse or an insertion.
+    pub(super) fn go_on(
+        &self,
+        workspace: &mut Workspace,
+        map: &mut MapState,
+        view: View,
+    ) -> Result<Changed> {
+        let mut view = view;
+        if let View::Collapse { from, by } = view {
+            self.free_gap(workspace, map, from - by..from)?;
+        }
+        loop {
+            let step = match view {
+                View::Collapse { from, by } => self.next_down(map, from, by)?,
+                View::Insert { at, by, end } => self.next_up(map, at, by, end)?,
+                _ => return Err(Error::Invalid),
+            };
+            let left = step.as_ref().and_then(|step| step.left);
+            let changed = self.shift_step(workspace, map, step.as_ref(), left)?;
+            match left {
+                Some(left) => view = View::of(left)?,
+                None => return Ok(changed),
+            }
+        }
+    }
+
+    /// Makes extents begin at a page, if one has it.
+    fn cut_at(&self, workspace: &mut Workspace, map: &mut MapState, page: u64) -> Result {
+        let tree = extents_of(map);
+        let cursor = find(self, &tree, page)?;
+        if cursor
+            .at_page(page)
+            .is_none_or(|extent| extent.page == page)
+        {
+            return Ok(());
+        }
+        self.transact(workspace, &mut map.stamp, |tx, scratch| {
+            let mut blocks = NodeBlocks::new(tree.ino, false);
+            cut(tx, scratch, &mut blocks, (&tree, &cursor), page)?;
+            let counts = blocks.settle(tx)?;
+            count_blocks(tx, tree.ino, counts)
+        })
+    }
+
+    fn begin_shift(
+        &self,
+        workspace: &mut Workspace,
+        map: &mut MapState,
+        intent: IntentWords,
+        head: Head<'_>,
+    ) -> Result {
+        let ino = map.ino;
+        self.transact(workspace, &mut map.stamp, |tx, _| {
+            store_intent(tx, ino, intent)?;
+            list_intent(tx, ino)?;
+            head.apply(tx, ino)
+        })
+    }
+
+    /// Frees what a collapse takes out. No extent has a part of it only.
+    fn free_gap(&self, workspace: &mut Workspace, map: &mut MapState, gap: Range<u64>) -> Result {
+        let tree = extents_of(map);
+        let mut pages = gap;
+        loop {
+            let mut free = |effort| {
+                self.transact(workspace, &mut map.stamp, |tx, scratch| {
+                    free_step(tx, scratch, &tree, &pages, effort)
+                })
+            };
+            let next = match free(Effort::Usual) {
+                Err(Error::Busy | Error::NoSpace) => free(Effort::Least),
+                done => done,
+            }?;
+            match next {
+                None => return Ok(()),
+                Some(next) if next < pages.start || next >= pages.end => {
+                    return Err(Error::Corrupt);
+                }
+                Some(next) => pages.start = next,
+            }
+        }
+    }
+
+    /// The next extents of a collapse: those of the first home that has any from `from` on.
+    fn next_down(&self, map: &MapState, from: u64, by: u64) -> Result<Option<Step>> {
+        let tree = extents_of(map);
+        let mut page = from;
+        while page < MAX_PAGES {
+            let cursor = find(self, &tree, page)?;
+            if let Some(first) = cursor.here {
+                if first.page < from {
+                    return Err(Error::Corrupt);
+                }
+                let end = last_end(self, &tree, &cursor)?;
+                let more = cursor.end < MAX_PAGES;
+                return Ok(Some(Step {
+                    cursor,
+                    by: Shift::Down(by),
+                    left: more.then_some(collapse_words(end, by)),
+                }));
+            }
+            page = cursor.end;
+        }
+        Ok(None)
+    }
+
+    /// The next extents of an insertion: those of the last home that has any from `at` to before `end`.
+    fn next_up(&self, map: &MapState, at: u64, by: u64, end: u64) -> Result<Option<Step>> {
+        let tree = extents_of(map);
+        let Some(home) = last_before(self, &tree, end)? else {
+            return Ok(None);
+        };
+        if at >= home.end {
+            return Ok(None);
+        }
+        let cursor = find(self, &tree, at.max(home.low))?;
+        let Some(first) = cursor.here else {
+            return Ok(None);
+        };
+        let last = last_end(self, &tree, &cursor)?;
+        if first.page < at || last > end {
+            return Err(Error::Corrupt);
+        }
+        if last.saturating_add(by) > cursor.end && cursor.end < MAX_PAGES {
+            // What is behind has moved, or the home's end would not be where it is: let that say so.
+            let next = find(self, &tree, cursor.end)?;
+            let room = next.here.is_some_and(|next| next.page >= last + by);
+            if next.at > 0 || !room {
+                return Err(Error::Corrupt);
+            }
+            return Ok(Some(Step {
+                cursor: next,
+                by: Shift::Up(0),
+                left: Some(insert_words(at, by, end)),
+            }));
+        }
+        // Others are before this home's first extent, if it has all from there on.
+        let more = cursor.at == 0 && cursor.low > at;
+        Ok(Some(Step {
+            cursor,
+            by: Shift::Up(by),
+            left: more.then_some(insert_words(at, by, first.page)),
+        }))
+    }
+
+    fn shift_step(
+        &self,
+        workspace: &mut Workspace,
+        map: &mut MapState,
+        step: Option<&Step>,
+        left: Option<IntentWords>,
+    ) -> Result<Changed> {
+        let tree = extents_of(map);
+        self.transact(workspace, &mut map.stamp, |tx, scratch| {
+            if let Some(Step { cursor, by, .. }) = step {
+                // It gives back as many blocks as it takes, so that it may take the last ones.
+                let mut blocks = NodeBlocks::new(tree.ino, true);
+                shift(tx, scratch, &mut blocks, (&tree, cursor), *by)?;
+                let counts = blocks.settle(tx)?;
+                count_blocks(tx, tree.ino, counts)?;
+            }
+            match left {
+                Some(left) => store_intent(tx, tree.ino, left)?,
+                None => clear_intent(tx, tree.ino)?,
+            }
+            Changed::of(tx, tree.ino)
+        })
+    }
+}
+
+fn collapse_words(from: u64, by: u64) -> IntentWords {
+    IntentWords {
+        kind: Intent::Collapse as u32,
+        pages: [from as u32, by as u32, 0],
+    }
+}
+
+fn insert_words(at: u64, by: u64, end: u64) -> IntentWords {
+    IntentWords {
+        kind: Intent::Insert as u32,
+        pages: [at as u32, by as u32, end.saturating_sub(1) as u32],
+    }
+}
+
+const _: () = assert!(MAX_PAGES - 1 == u32::MAX as u64 && BLOCK_SIZE << 32 == MAX_FILE_SIZE);
