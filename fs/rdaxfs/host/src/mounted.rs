@@ -11,8 +11,7 @@ use rdaxfs_core::Result;
 
 use crate::Host;
 
-/// The free blocks and the inodes of a volume, as its groups count them: what
-/// [`Volume::unmount`] wants to know.
+/// The free blocks and the inodes of a volume, as its groups count them.
 ///
 /// # Errors
 ///
@@ -70,9 +69,9 @@ impl<M: Medium + Stores + Digest> Mounted<M> {
     ///
     /// # Errors
     ///
-    /// Those of [`totals`].
+    /// Those of [`Volume::unmount`].
     pub fn unmount(self) -> Result<M> {
-        let (free, inodes) = totals(&self.volume)?;
-        Ok(self.volume.unmount(free, inodes).into_medium())
+        self.volume.unmount()?;
+        Ok(self.volume.into_platform().into_medium())
     }
 }
