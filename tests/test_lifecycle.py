@@ -76,6 +76,16 @@ def unloading_right_behind_loading(_):
     check.equal(driver.difference(before, driver.traces()), {}, "what is different")
 
 
+@case(guests=EVERYWHERE, loaded=False)
+def probing_asynchronously(_):
+    """async_probe changes nothing: the disks are there when modprobe returns. The kernel's command line
+    of "reserved" says the same for all loads."""
+    for _ in range(3):
+        driver.load(*driver.usual_arguments(), "async_probe")
+        check.equal(len(driver.nodes()), len(driver.given_regions()), "disks")
+        driver.unload()
+
+
 # The crate's name in a mangled symbol, after the hash of what it was built from.
 BUILD = re.compile(rb"Cs([0-9A-Za-z]+)_10kernel_ext")
 

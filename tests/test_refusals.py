@@ -170,14 +170,14 @@ def auto_trims_the_end_and_never_the_start(t):
 
 @case(loaded=False)
 def busy(t):
-    """Whoever has it is named, and once the driver is unbound as the message says, rpmem takes it."""
+    """Busy, and once the driver is unbound as the message says, rpmem takes it."""
     first, _ = driver.given_regions()
     with driver.nd_pmem_bound(t):
-        driver.refused(t, regions(first), error=errno.EBUSY, says='is held by "namespace0.0"')
+        driver.refused(t, regions(first), error=errno.EBUSY, says="is busy: another driver holds it, which /proc/iomem names")
         driver.refused(
             t, error=errno.EBUSY, says='auto: driver "e820_pmem" is bound .*/sys/bus/platform/drivers/e820_pmem/unbind'
         )
-        driver.refused(t, regions(first), "auto=1", error=errno.EBUSY, says='is held by "namespace0.0"')
+        driver.refused(t, regions(first), "auto=1", error=errno.EBUSY, says="is busy: another driver holds it, which /proc/iomem names")
     driver.load()
     check.equal(len(driver.nodes()), 2, "disks")
     driver.unload()

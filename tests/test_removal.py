@@ -18,9 +18,11 @@ GONE = (errno.EIO, errno.ENXIO, errno.ENODEV, errno.ENOSPC)
 # What file systems say when their disk has gone. Their own faults, with a call trace, are not among it.
 COMPLAINTS = (
     r"^EXT4-fs (error|warning|\()", r"^EXT4-fs: ", r"^JBD2: ", r"^Aborting journal on device rpmem",
-    r"^XFS \(rpmem", r"^Buffer I/O error on dev(ice)? rpmem", r"^rpmem: .*waiting for the last user",
+    r"^XFS \(rpmem", r"^Buffer I/O error on dev(ice)? rpmem", r"^rpmem: .*waiting for the last user", r"^rpmem rpmem\.\d: rpmem\d: the region is still in use since it was unbound",
     r"^MCE: Killing .* due to hardware memory corruption fault", r"Sending SIGBUS to .* due to hardware memory corruption",
 )
+
+STILL_IN_USE = r"^rpmem rpmem\.\d: rpmem\d: the region is still in use since it was unbound"
 
 
 def device_of(disk):
@@ -110,7 +112,9 @@ def unbind_under_io(t):
 
 @case(guests=("removal",))
 def an_open_disk_is_dead(t):
-    """A descriptor that outlives the device gives errors, not another device's data."""
+    """A descriptor that outlives the device gives errors, not another device's data, and keeps the region."""
+    t.expect_log(STILL_IN_USE)
+    t.allow_log(r"^rpmem: .*waiting for the last user")
     name = device_of(t.disk)
     for direct in (True, False):
         io = t.disk.open(direct=direct)
@@ -118,9 +122,40 @@ def an_open_disk_is_dead(t):
         unbinder = memory.start_child(unbind, name)
         check.equal(ends_within(unbinder, 60), 0, "unbind")
         gives_nothing(io)
-        bind(name)
+        with check.fails(errno.EBUSY):
+            bind(name)
         gives_nothing(io)
         io.close()
+        bind(name)
+
+
+@case(guests=("removal",), limit=300)
+def an_unbind_waits_for_no_mapping(t):
+    """Shutdown takes the lock that unbind runs under, and suspend freezes tasks: neither has to wait until
+    the last page's user goes."""
+    for pattern in COMPLAINTS:
+        t.allow_log(pattern)
+    name = device_of(t.disk)
+    made = FileSystem("ext4", t.disk.node)
+    user = memory.Bystander(made.file("file", b"kept" * (1 << 10)), 0)
+    unbinder = memory.start_child(unbind, name)
+    check.equal(ends_within(unbinder, 20), 0, "unbind")
+    check.true(t.disk.node not in driver.nodes(), "the node is still there")
+    check.true(f": {t.disk.name}\n" in shell.read_text("/proc/iomem"), "the region is claimed no more")
+    # As shutdown does, this takes the lock of the device.
+    shell.write_text(f"/sys/bus/platform/devices/{name}/driver_override", "rpmem")
+    shell.write_text(f"/sys/bus/platform/devices/{name}/driver_override", "\n")
+    with check.fails(errno.EBUSY):
+        bind(name)
+    if os.path.exists("/sys/power/pm_test"):
+        shell.write_text("/sys/power/pm_test", "freezer")
+        shell.write_text("/sys/power/state", "freeze")
+        shell.write_text("/sys/power/pm_test", "none")
+    user.end()
+    made.unmount()
+    bind(name)
+    with FileSystem("ext4", t.disk.node, make=False):
+        pass
 
 
 def gives_nothing(io):

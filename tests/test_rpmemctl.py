@@ -334,9 +334,9 @@ def the_doctor_finds_who_holds_it(t):
         check.equal(set(found), {"held", "module-not-loaded"}, "problems")
         check.true("of the driver nd_pmem" in found["held"]["what"], found["held"]["what"])
         unbind, load = found["held"]["todo"][:2]
-        driver.refused(t, f"regions={driver.text_of(driver.given_regions()[:1])}", error=errno.EBUSY, says="is held by")
+        driver.refused(t, f"regions={driver.text_of(driver.given_regions()[:1])}", error=errno.EBUSY, says="is busy")
         refused = rpmemctl.findings()["refused"]
-        check.true("is held by" in refused["seen"][0], refused["seen"])
+        check.true("is busy" in refused["seen"][0], refused["seen"])
         # The commands that it names mend it.
         shell.run("sh", "-c", unbind)
         shell.run("sh", "-c", load)

@@ -1,184 +1,51 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A region's life: from the platform device that stands for it to the disk, and back.
+//! A region's life: from memory that nobody has to the disk, and back.
 
 use crate::{
+    keeper::Kept,
     limits,
+    loading::{slot, Place, READ_ONLY, SIZE, START},
     medium::Medium,
     poison::Poison,
     presence,
-    regions::{foreign_format, holder_text, phys_range},
+    regions::foreign_format,
 };
-use core::sync::atomic::{AtomicI32, Ordering};
-use kernel::{
-    device, new_mutex, platform,
-    prelude::*,
-    str::CString,
-    sync::{Arc, Completion, Mutex},
-    time::Delta,
-    workqueue, ModuleMetadata,
-};
+use kernel::{device, platform, prelude::*, str::CString, sync::Arc};
 use kernel_ext::{
     block::gen_disk::{GenDisk, NewDisk},
     dax,
     memremap::PageMap,
-    module::{is_unreferenced_within, wait_until_unreferenced},
     numa::Node,
-    platform::{id, node_of, OwnedDevice},
+    platform::{id, node_of, SynchronousAdapter},
     resource::{self, PhysRange},
+    sync::Slot,
     SECTOR_SIZE,
 };
-use rpmem_regions::Regions;
 
 #[cfg(CONFIG_X86_MCE)]
 use kernel_ext::mce;
 
-/// The errno of the probe that failed last, as the device core does not pass it on: the devices are
-/// registered one by one, and each is probed before its registration returns.
-pub(crate) static PROBE_ERRNO: AtomicI32 = AtomicI32::new(0);
-
-/// How long the files of partition scans are waited for: they take a tick or two to be closed.
-const SCAN: Delta = Delta::from_millis(200);
-
-/// The properties of a device that say which region it is, in bytes.
-pub(crate) const START: &CStr = c"rpmem,start";
-pub(crate) const SIZE: &CStr = c"rpmem,size";
-
-/// The property that is 1 if nothing may be written to the region.
-pub(crate) const READ_ONLY: &CStr = c"rpmem,read-only";
-
-/// Registers a device for each region; the driver is bound to all of them afterwards.
-///
-/// # Errors
-///
-/// The first error; then none of the devices is left, and nobody uses the module any more.
-pub(crate) fn register_all(
-    regions: Regions,
-    module: &'static ThisModule,
-) -> Result<KVec<OwnedDevice>> {
-    // By a work item, so that the module may fail to load: see `wait_until_unreferenced`.
-    let job = Arc::pin_init(Job::new(), GFP_KERNEL)?;
-    let worker = job.clone();
-    workqueue::system_long().try_spawn(GFP_KERNEL, move || {
-        *worker.outcome.lock() = Some(register_each(&regions));
-        worker.done.complete_all();
-    })?;
-    job.done.wait_for_completion();
-    let outcome = job.outcome.lock().take().unwrap_or(Err(ENODEV));
-    match &outcome {
-        // So that the module can be unloaded as soon as it is loaded; who keeps a disk open longer
-        // than its partition scan may.
-        Ok(_) => {
-            is_unreferenced_within(module, SCAN);
-        }
-        Err(_) => wait_until_unreferenced(module),
-    }
-    outcome
-}
-
-/// The registration of all devices, by another task.
-#[pin_data]
-struct Job {
-    #[pin]
-    outcome: Mutex<Option<Result<KVec<OwnedDevice>>>>,
-    #[pin]
-    done: Completion,
-}
-
-impl Job {
-    fn new() -> impl PinInit<Self> {
-        pin_init!(Self {
-            outcome <- new_mutex!(None, "rpmem::registration"),
-            done <- Completion::new(),
-        })
-    }
-}
-
-fn register_each(regions: &Regions) -> Result<KVec<OwnedDevice>> {
-    let mut devices = KVec::with_capacity(regions.len(), GFP_KERNEL)?;
-    for (number, region) in (0u32..).zip(regions.iter()) {
-        let range = phys_range(*region)?;
-        PROBE_ERRNO.store(0, Ordering::Relaxed);
-        let device = OwnedDevice::register(
-            crate::Rpmem::NAME,
-            number,
-            [
-                (START, range.start()),
-                (SIZE, range.size()),
-                (READ_ONLY, u64::from(region.is_read_only())),
-            ],
-            Node::of_phys_addr(range.start()),
-        )
-        .inspect_err(|error| {
-            pr_err!(
-                "regions={}: cannot register device rpmem.{number} ({:?})\n",
-                format_args!("{region}"),
-                error
-            );
-        })?;
-        if !device.is_bound() {
-            let errno = PROBE_ERRNO.load(Ordering::Relaxed);
-            if errno != 0 {
-                // Said by the probe already.
-                return Err(Error::from_errno(errno));
-            }
-            pr_err!(
-                "regions={}: rpmem.{number} did not get its driver; the messages above say why\n",
-                format_args!("{region}")
-            );
-            return Err(ENODEV);
-        }
-        devices.push(device, GFP_KERNEL)?;
-    }
-    Ok(devices)
-}
-
-/// The driver of regions.
-pub(crate) struct RpmemDriver;
-
-/// What the driver keeps of a device that it is bound to.
-pub(crate) struct Bound {
+/// A region that is claimed and mapped, with a disk that nobody sees yet.
+pub(crate) struct Prepared {
     // Dropped in this order.
     #[cfg(CONFIG_X86_MCE)]
-    _machine_checks: mce::Registration<Medium>,
-    _disk: GenDisk<Medium>,
+    machine_checks: mce::Registration<Medium>,
+    disk: NewDisk<Medium>,
+    kept: Arc<Kept>,
+    number: u32,
+    range: PhysRange,
+    read_only: bool,
 }
 
-impl platform::Driver for RpmemDriver {
-    type IdInfo = ();
-    type Data<'bound> = Bound;
-
-    fn probe<'bound>(
-        pdev: &'bound platform::Device<device::Core<'_>>,
-        _info: Option<&'bound ()>,
-    ) -> impl PinInit<Bound, Error> + 'bound {
-        Bound::new(pdev).inspect_err(|error| PROBE_ERRNO.store(error.to_errno(), Ordering::Relaxed))
-    }
-}
-
-impl Bound {
-    fn new(pdev: &platform::Device<device::Core<'_>>) -> Result<Self> {
-        let dev = pdev.as_ref();
-        let number = id(pdev).ok_or(ENODEV)?;
-        // Only this module's own devices have them.
-        let fwnode = dev.fwnode().ok_or(ENODEV)?;
-        let range = PhysRange::new(
-            fwnode.property_read(START).required_by(dev)?,
-            fwnode.property_read(SIZE).required_by(dev)?,
-        )
-        .ok_or(EINVAL)?;
-        let read_only = fwnode.property_read::<u64>(READ_ONLY).or_default() != 0;
-        Self::drive(dev, number, range, read_only, node_of(dev))
-    }
-
-    /// Makes a region the disk `rpmemNUMBER` below `dev`; nothing is written to it if it is read-only.
-    pub(crate) fn drive(
-        dev: &device::Device<device::Bound>,
-        number: u32,
-        range: PhysRange,
-        read_only: bool,
-        node: Node,
-    ) -> Result<Self> {
+impl Prepared {
+    /// Claims and maps a region near `node`, for the disk `rpmemNUMBER`; nothing is written to it if it
+    /// is read-only. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// After a message; then nothing is left.
+    pub(crate) fn new(number: u32, range: PhysRange, read_only: bool, node: Node) -> Result<Self> {
         if !resource::is_addressable(range) {
             return Err(EINVAL);
         }
@@ -188,24 +55,15 @@ impl Bound {
                 // There was no memory for the claim itself.
                 return Err(ENOMEM);
             }
-            let holder = resource::holder_name(range);
-            dev_err!(
-                dev,
-                "{} is held by \"{}\"; unbind or unload that driver\n",
-                range,
-                holder_text(&holder)
-            );
+            pr_err!("rpmem{number}: {range} is busy: another driver holds it, which /proc/iomem names; unbind or unload that\n");
             return Err(EBUSY);
         };
 
         let capacity = range.size() / SECTOR_SIZE as u64;
         let poison = Arc::pin_init(Poison::new(number, capacity), GFP_KERNEL)?;
         let pages = PageMap::new(claim, node, poison.clone()).inspect_err(|error| {
-            dev_err!(
-                dev,
-                "{} cannot be mapped ({:?}); is it beyond the addresses that the CPU or a hypervisor allows?\n",
-                range,
-                error
+            pr_err!(
+                "rpmem{number}: {range} cannot be mapped ({error:?}); is it beyond the addresses that the CPU or a hypervisor allows?\n"
             );
         })?;
         // Looked at when the module was loaded; since then another driver may have had it.
@@ -214,15 +72,12 @@ impl Bound {
             window.ok_or(EINVAL)?.read(bytes)
         };
         if let Some(found) = foreign_format(peek) {
-            dev_err!(dev, "{} {}\n", range, found);
+            pr_err!("rpmem{number}: {range} {found}\n");
             return Err(EBUSY);
         }
         if let Some(offset) = presence::first_absent(&pages, !read_only) {
-            dev_err!(
-                dev,
-                "{} has no memory at byte {:#x}: what is stored there does not come back; name memory that the machine has (rpmemctl suggest), not what memmap= alone has made\n",
-                range,
-                offset
+            pr_err!(
+                "rpmem{number}: {range} has no memory at byte {offset:#x}: what is stored there does not come back; name memory that the machine has (rpmemctl suggest), not what memmap= alone has made\n"
             );
             return Err(ENXIO);
         }
@@ -232,36 +87,179 @@ impl Bound {
         medium.poison().set_dax(dax.handle());
         #[cfg(CONFIG_X86_MCE)]
         let machine_checks = mce::Registration::new(medium.clone())?;
-        let disk = NewDisk::new(
-            fmt!("rpmem{number}"),
-            limits::of(capacity, read_only),
-            node,
-            medium,
-            Some(dax),
-        )?
-        .register(dev)
-        .inspect_err(|error| dev_err!(dev, "cannot add disk rpmem{number} ({:?})\n", error))?;
+        let limits = limits::of(capacity, read_only);
+        let disk = NewDisk::new(fmt!("rpmem{number}"), limits, node, medium, Some(dax))?;
+        Ok(Self {
+            #[cfg(CONFIG_X86_MCE)]
+            machine_checks,
+            disk,
+            kept: Kept::new(number)?,
+            number,
+            range,
+            read_only,
+        })
+    }
+}
+
+/// The driver of regions.
+pub(crate) struct RpmemDriver;
+
+/// How it is registered.
+pub(crate) type Adapter = SynchronousAdapter<RpmemDriver>;
+
+impl platform::Driver for RpmemDriver {
+    type IdInfo = ();
+    type Data<'bound> = Bound;
+
+    fn probe<'bound>(
+        pdev: &'bound platform::Device<device::Core<'_>>,
+        _info: Option<&'bound ()>,
+    ) -> impl PinInit<Bound, Error> + 'bound {
+        let bound = probe(pdev);
+        #[cfg(CONFIG_BLK_DEV_RPMEM_KUNIT_TEST)]
+        crate::kunit::rig::note_probe(bound.as_ref().err().copied());
+        bound
+    }
+}
+
+fn probe(pdev: &platform::Device<device::Core<'_>>) -> Result<Bound> {
+    let number = id(pdev).ok_or(ENODEV)?;
+    let home = slot(number).ok_or(ENODEV)?;
+    // Only this module's own devices have one.
+    let mut place = home.take().ok_or(ENODEV)?;
+    let shown = prepared_for(pdev, number, &mut place)
+        .and_then(|prepared| Shown::new(pdev.as_ref(), prepared));
+    match shown {
+        Ok(shown) => Ok(Bound::new(shown, place, Some(home))),
+        Err(error) => {
+            home.put(place);
+            Err(error)
+        }
+    }
+}
+
+/// Returns what was prepared when the module was loaded; the next time, prepares anew.
+fn prepared_for(
+    pdev: &platform::Device<device::Core<'_>>,
+    number: u32,
+    place: &mut Place,
+) -> Result<Prepared> {
+    if let Some(prepared) = place.prepared.take() {
+        return Ok(prepared);
+    }
+    let dev = pdev.as_ref();
+    if place.last.as_ref().is_some_and(|last| !last.is_released_soon()) {
+        dev_err!(
+            dev,
+            "rpmem{number}: the region is still in use since it was unbound: unmount what is mounted, end the processes that map its files, close the disk\n"
+        );
+        return Err(EBUSY);
+    }
+    let fwnode = dev.fwnode().ok_or(ENODEV)?;
+    let range = PhysRange::new(
+        fwnode.property_read(START).required_by(dev)?,
+        fwnode.property_read(SIZE).required_by(dev)?,
+    )
+    .ok_or(EINVAL)?;
+    let read_only = fwnode.property_read::<u64>(READ_ONLY).or_default() != 0;
+    Prepared::new(number, range, read_only, node_of(dev))
+}
+
+/// A region with a disk that everyone sees.
+struct Shown {
+    #[cfg(CONFIG_X86_MCE)]
+    machine_checks: mce::Registration<Medium>,
+    disk: GenDisk<Medium>,
+    kept: Arc<Kept>,
+}
+
+impl Shown {
+    /// Shows the disk below `dev`.
+    fn new(dev: &device::Device<device::Bound>, prepared: Prepared) -> Result<Self> {
+        let number = prepared.number;
+        let disk = prepared
+            .disk
+            .register(dev)
+            .inspect_err(|error| dev_err!(dev, "cannot add disk rpmem{number} ({:?})\n", error))?;
         disk.reset_read_ahead();
         disk.data()
             .poison()
             .notify_through(disk.attribute(c"badblocks"));
-
         dev_info!(
             dev,
             "rpmem{number}: {} MiB at {}{}\n",
-            range.size() >> 20,
-            range,
-            if read_only { ", read-only" } else { "" }
+            prepared.range.size() >> 20,
+            prepared.range,
+            if prepared.read_only { ", read-only" } else { "" }
         );
         Ok(Self {
             #[cfg(CONFIG_X86_MCE)]
-            _machine_checks: machine_checks,
-            _disk: disk,
+            machine_checks: prepared.machine_checks,
+            disk,
+            kept: prepared.kept,
         })
     }
 
+    /// Takes the disk away. Returns the region, to be released once nobody uses it.
+    fn take_away(self, place: &mut Place) {
+        #[cfg(CONFIG_X86_MCE)]
+        drop(self.machine_checks);
+        let disk = self.disk.remove();
+        place.last = Some(self.kept.clone());
+        place.keeper.release(self.kept, disk);
+    }
+}
+
+/// What the driver keeps of a device that it is bound to. Dropping it only takes the disk away: see
+/// [`crate::keeper`].
+pub(crate) struct Bound {
+    // Both are there until drop.
+    shown: Option<Shown>,
+    place: Option<KBox<Place>>,
+    home: Option<&'static Slot<Place>>,
+}
+
+impl Bound {
+    fn new(shown: Shown, place: KBox<Place>, home: Option<&'static Slot<Place>>) -> Self {
+        Self {
+            shown: Some(shown),
+            place: Some(place),
+            home,
+        }
+    }
+
+    /// Makes a region a disk below `dev`, which is not the driver's.
     #[cfg(CONFIG_BLK_DEV_RPMEM_KUNIT_TEST)]
-    pub(crate) fn disk(&self) -> &GenDisk<Medium> {
-        &self._disk
+    pub(crate) fn drive(
+        dev: &device::Device<device::Bound>,
+        number: u32,
+        range: PhysRange,
+        read_only: bool,
+        node: Node,
+    ) -> Result<Self> {
+        let place = Place {
+            keeper: crate::keeper::Keeper::new()?,
+            prepared: None,
+            last: None,
+        };
+        let prepared = Prepared::new(number, range, read_only, node)?;
+        let place = KBox::new(place, GFP_KERNEL)?;
+        Ok(Self::new(Shown::new(dev, prepared)?, place, None))
+    }
+
+    #[cfg(CONFIG_BLK_DEV_RPMEM_KUNIT_TEST)]
+    pub(crate) fn disk(&self) -> Option<&GenDisk<Medium>> {
+        self.shown.as_ref().map(|shown| &shown.disk)
+    }
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        if let (Some(shown), Some(mut place)) = (self.shown.take(), self.place.take()) {
+            shown.take_away(&mut place);
+            if let Some(home) = self.home {
+                drop(home.put(place));
+            }
+        }
     }
 }

@@ -7,10 +7,7 @@
 //! this is all that happens.
 
 use crate::medium::Medium;
-use kernel_ext::{
-    mce::{Answer, Listener, MemoryError},
-    memremap::FailureHandler,
-};
+use kernel_ext::mce::{Answer, Listener, MemoryError};
 use rpmem_regions::span::{Sector, Span};
 
 impl Listener for Medium {

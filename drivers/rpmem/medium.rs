@@ -5,13 +5,12 @@
 //! Every store goes around the CPU's caches and is fenced before the I/O that made it ends, so that
 //! whoever has seen a write end, on any CPU, can have it flushed by a fence on another.
 
-use crate::poison::{Poison, Waiting};
+use crate::poison::{Poison, Repair, Waiting};
 use kernel::{iov::IovIterSource, prelude::*, sync::Arc};
 use kernel_ext::{
     block::bio::Bio,
     memremap::PageMap,
     pmem::{self, Window},
-    sysfs::OpenFile,
     PAGE_SIZE, SECTOR_SIZE,
 };
 use rpmem_regions::span::{Sector, Span};
@@ -56,19 +55,7 @@ impl Medium {
         &self.poison
     }
 
-    /// Makes the changes to the list of bad blocks that a user writes: see [`Poison::edit`].
-    pub(crate) fn edit_badblocks(
-        &self,
-        file: OpenFile,
-        offset: u64,
-        piece: &[u8],
-        is_full: bool,
-    ) -> Result {
-        self.poison.edit(&self.pages, file, offset, piece, is_full)
-    }
-
     /// Returns the mapped pages.
-    #[cfg(CONFIG_X86_MCE)]
     pub(crate) fn pages(&self) -> &PageMap<Poison> {
         &self.pages
     }
@@ -105,13 +92,13 @@ impl Medium {
     #[inline]
     pub(crate) fn write(&self, bio: &Bio) -> Result {
         let mut window = self.window_of(bio)?;
-        self.overwrite(bio.sector(), bio.len(), waiting(bio), || {
-            for segment in bio.segments() {
-                window.write_segment(segment)?;
-            }
-            pmem::fence();
-            Ok(())
-        })
+        let repair = self.begin(bio.sector(), bio.len(), waiting(bio))?;
+        for segment in bio.segments() {
+            window.write_segment(segment)?;
+        }
+        pmem::fence();
+        repair.done();
+        Ok(())
     }
 
     /// Writes zeroes where a bio says, which clears the bad sectors that it covers.
@@ -127,28 +114,20 @@ impl Medium {
             // Up to a multiple of the stride, so that no page is written in two pieces.
             let to_boundary = ZERO_STRIDE - sector as usize * SECTOR_SIZE % ZERO_STRIDE;
             let piece = rest.take_front(rest.len().min(to_boundary)).ok_or(EIO)?;
-            self.overwrite(sector, piece.len(), waiting, || {
-                piece.zero()?;
-                pmem::fence();
-                Ok(())
-            })?;
+            let repair = self.begin(sector, piece.len(), waiting)?;
+            piece.zero()?;
+            pmem::fence();
+            repair.done();
             sector += (piece.len() / SECTOR_SIZE) as u64;
         }
         Ok(())
     }
 
-    /// Stores to `bytes` bytes from a sector on by the rule of [`crate::poison`].
+    /// Begins a write of `bytes` bytes from a sector on, by the rule of [`crate::poison`].
     #[inline]
-    pub(crate) fn overwrite(
-        &self,
-        sector: u64,
-        bytes: usize,
-        waiting: Waiting,
-        store: impl FnOnce() -> Result,
-    ) -> Result {
+    pub(crate) fn begin(&self, sector: u64, bytes: usize, waiting: Waiting) -> Result<Repair<'_>> {
         let sectors = (bytes / SECTOR_SIZE) as u64;
-        self.poison
-            .overwrite(&self.pages, sector, sectors, waiting, store)
+        self.poison.begin(&self.pages, sector, sectors, waiting)
     }
 
     /// Writes `bytes` bytes from `iter` over whole sectors, from a sector on, and clears those;
@@ -167,18 +146,12 @@ impl Medium {
             if pmem::fault_in(iter, rest.len().min(PAGE_SIZE)) < SECTOR_SIZE {
                 break;
             }
-            let sectors = (rest.len() / SECTOR_SIZE) as u64;
-            let store = || {
-                let sectors = rest.copy_sectors_from_iter_nofault(iter);
-                pmem::fence();
-                Ok(sectors as u64)
-            };
-            let repaired =
-                self.poison
-                    .repair(&self.pages, sector, sectors, Waiting::Allowed, store);
-            let Ok(written) = repaired else {
+            let Ok(repair) = self.begin(sector, rest.len(), Waiting::Allowed) else {
                 break;
             };
+            let written = rest.copy_sectors_from_iter_nofault(iter) as u64;
+            pmem::fence();
+            repair.done_up_to(written);
             fruitless = if written == 0 { fruitless + 1 } else { 0 };
             sector += written;
             if rest.take_front(written as usize * SECTOR_SIZE).is_none() {

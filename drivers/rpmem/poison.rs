@@ -24,17 +24,17 @@
 //! under the lock together with the list, says which kind it is.
 
 use badblocks::{
-    index_words_needed, words_needed, AtomicU64, Badblocks, Edit, Edits, Index, Input,
+    index_words_needed, words_needed, AtomicU64, Badblocks, Edit, Index, Input,
 };
 use kernel::{
     alloc::flags::__GFP_NOWARN,
     new_mutex,
     prelude::*,
-    sync::{Mutex, SetOnce},
+    sync::{Mutex, MutexGuard, SetOnce},
 };
 use kernel_ext::{
     dax,
-    memremap::{FailedPages, FailureHandler, PageMap},
+    memremap::{FailedPages, FailureFlags, FailureHandler, PageMap},
     sched::cond_resched,
     sysfs::{Dirent, OpenFile},
     PAGE_SIZE, SECTOR_SIZE,
@@ -58,6 +58,9 @@ pub(crate) struct Poison {
     map: Badblocks<VVec<AtomicU64>>,
     #[pin]
     writer: Mutex<Writer>,
+    /// What writers of the list as text have not finished. Locked before the list.
+    #[pin]
+    pub(crate) input: Mutex<Input>,
     watchers: SetOnce<Dirent>,
     dax: SetOnce<dax::Handle>,
 }
@@ -65,7 +68,41 @@ pub(crate) struct Poison {
 /// What only those who change the list, or read it as text, touch.
 struct Writer {
     index: Index<VVec<u64>>,
-    input: Input,
+}
+
+/// Why a change to the list was refused.
+pub(crate) enum Refused {
+    /// It would clear a part of a page that has failed.
+    PartOfFailed(Edit),
+    /// A page that has failed cannot be mapped again.
+    Unmappable(Error),
+}
+
+/// A write that is under way. Dropping it without [`Repair::done`] clears nothing.
+#[must_use]
+pub(crate) struct Repair<'a> {
+    poison: &'a Poison,
+    sector: u64,
+    sectors: u64,
+    // Only if one of the sectors was bad when the write began.
+    writer: Option<MutexGuard<'a, Writer>>,
+}
+
+impl Repair<'_> {
+    /// All is stored and fenced.
+    #[inline]
+    pub(crate) fn done(self) {
+        let sectors = self.sectors;
+        self.done_up_to(sectors);
+    }
+
+    /// The first `sectors` sectors, not more than were announced, are stored and fenced.
+    #[inline]
+    pub(crate) fn done_up_to(self, sectors: u64) {
+        if let Some(writer) = self.writer {
+            self.poison.clear_written(writer, self.sector, sectors);
+        }
+    }
 }
 
 impl Poison {
@@ -97,10 +134,8 @@ impl Poison {
             Ok(try_pin_init!(Self {
                 disk,
                 map,
-                writer <- new_mutex!(
-                    Writer { index, input: Input::new() },
-                    "rpmem::poison"
-                ),
+                writer <- new_mutex!(Writer { index }, "rpmem::poison"),
+                input <- new_mutex!(Input::new(), "rpmem::badblocks_text"),
                 watchers: SetOnce::new(),
                 dax: SetOnce::new(),
             }))
@@ -137,48 +172,46 @@ impl Poison {
         self.map.first_in(sector, sectors).map(|bad| bad.start())
     }
 
-    /// Stores to `sectors` sectors from `sector` on, and clears those of them that were bad.
+    /// Begins a write of `sectors` sectors from `sector` on; [`Repair::done`] ends it, when the stores
+    /// have been fenced, and clears what was bad. `pages` are those of the medium.
     ///
-    /// `pages` are those of the medium. `store` must have fenced its stores when it returns.
+    /// If one of the sectors is bad, the list is locked meanwhile: no page fault may be taken then, and
+    /// nothing else written.
     ///
     /// # Errors
     ///
-    /// `EIO`, with nothing stored, if the range covers a part of a page that has failed. `EAGAIN`, with
-    /// nothing stored, if that would have to wait and must not. What `store` returns; then nothing is
-    /// cleared.
+    /// `EIO` if the range covers a part of a page that has failed. `EAGAIN` if this would have to wait
+    /// and must not. Nothing may be stored then.
     #[inline]
-    pub(crate) fn overwrite(
+    pub(crate) fn begin(
         &self,
         pages: &PageMap<Poison>,
         sector: u64,
         sectors: u64,
         waiting: Waiting,
-        store: impl FnOnce() -> Result,
-    ) -> Result {
-        if !self.any_in(sector, sectors) {
-            return store();
+    ) -> Result<Repair<'_>> {
+        let mut repair = Repair {
+            poison: self,
+            sector,
+            sectors,
+            writer: None,
+        };
+        if self.any_in(sector, sectors) {
+            repair.writer = Some(self.begin_repair(pages, sector, sectors, waiting)?);
         }
-        self.repair(pages, sector, sectors, waiting, || {
-            store().map(|()| sectors)
-        })?;
-        Ok(())
+        Ok(repair)
     }
 
-    /// As [`Poison::overwrite`] over at least one bad sector, for a store that finds out how far it
-    /// gets: `store` returns how many sectors it has written, from `sector` on and at most `sectors`;
-    /// these are cleared, and this returns their number.
-    ///
-    /// `store` must take no page fault.
+    /// Locks the list, and brings back the pages that have failed.
     #[cold]
-    pub(crate) fn repair(
+    fn begin_repair(
         &self,
         pages: &PageMap<Poison>,
         sector: u64,
         sectors: u64,
         waiting: Waiting,
-        store: impl FnOnce() -> Result<u64>,
-    ) -> Result<u64> {
-        let mut writer = match waiting {
+    ) -> Result<MutexGuard<'_, Writer>> {
+        let writer = match waiting {
             Waiting::Allowed => self.writer.lock(),
             Waiting::Refused => self.writer.try_lock().ok_or(EAGAIN)?,
         };
@@ -189,17 +222,26 @@ impl Poison {
             return Err(EAGAIN);
         }
         pages.revive(bytes(sector), bytes(sectors), self.whole_pages())?;
-        let written = store()?;
+        Ok(writer)
+    }
+
+    /// Clears sectors that have been written.
+    #[cold]
+    fn clear_written(&self, mut writer: MutexGuard<'_, Writer>, sector: u64, sectors: u64) {
         // Refused for no sectors only: the range is on the medium, or nothing in it would be bad.
         let cleared = self
             .map
-            .clear(&mut writer.index, sector, written)
+            .clear(&mut writer.index, sector, sectors)
             .unwrap_or(0);
         drop(writer);
         if cleared != 0 {
             self.notify();
         }
-        Ok(written)
+    }
+
+    /// Returns the number of sectors of the medium.
+    pub(crate) fn sectors(&self) -> u64 {
+        self.map.sectors()
     }
 
     /// Whether all of the page at a byte is bad. A page that has failed is, until it is brought back.
@@ -211,44 +253,20 @@ impl Poison {
         }
     }
 
-    /// Makes the changes that lines of text ask for, all of those that this piece completes or none.
+    /// Makes changes to the list, all of them or none. `edits` gives the same ones whenever it is called.
     ///
-    /// `is_full` says that the piece could not have been longer: a line that it ends within goes on
-    /// with what the same file is written next. Clearing a page that has failed brings it back as it
-    /// is, to be read or to fail again.
+    /// Clearing a page that has failed brings it back as it is, to be read or to fail again.
     ///
     /// # Errors
     ///
-    /// `EINVAL`, after a message that names the line, the rule and the way out. What the kernel says if a
-    /// page that has failed cannot be mapped again. Nothing is changed then.
-    pub(crate) fn edit(
+    /// What was refused; nothing is changed then.
+    pub(crate) fn change<I: Iterator<Item = Edit>>(
         &self,
         pages: &PageMap<Poison>,
-        file: OpenFile,
-        offset: u64,
-        piece: &[u8],
-        is_full: bool,
-    ) -> Result {
+        edits: impl Fn() -> I,
+    ) -> Result<(), Refused> {
         let mut writer = self.writer.lock();
-        let lines = writer
-            .input
-            .feed(file.cookie(), offset, piece, is_full)
-            .map_err(|error| {
-                pr_err!("badblocks: {}\n", format_args!("{error}"));
-                EINVAL
-            })?;
-        let sectors = self.map.sectors();
-        let edits = || {
-            [lines.joined(), lines.rest()]
-                .into_iter()
-                .filter(|part| !part.is_empty())
-                .flat_map(|part| Edits::new(part, sectors))
-        };
-        if let Some(Err(error)) = edits().find(|edit| edit.is_err()) {
-            pr_err!("badblocks: {}\n", format_args!("{error}"));
-            return Err(EINVAL);
-        }
-        let part = edits().flatten().find(|edit| match edit {
+        let part = edits().find(|edit| match edit {
             Edit::Inject(_) => false,
             Edit::Clear(gone) => pages.is_part_of_failed(
                 bytes(gone.start()),
@@ -257,32 +275,26 @@ impl Poison {
             ),
         });
         if let Some(edit) = part {
-            pr_err!(
-                "badblocks: \"{}\" covers a part of a page that has failed; clear all 8 sectors of the page, or write to it\n",
-                format_args!("{edit}")
-            );
-            return Err(EINVAL);
+            return Err(Refused::PartOfFailed(edit));
         }
 
         // All that can fail comes before the first change. What the pages are does not depend on earlier
         // lines: a page that has failed is cleared as a whole, or was refused above.
-        for edit in edits().flatten() {
+        for edit in edits() {
             if let Edit::Clear(gone) = edit {
                 let (start, len) = (bytes(gone.start()), bytes(gone.sectors()));
                 pages
                     .map_failed(start, len, self.whole_pages())
-                    .inspect_err(|error| {
-                        pr_err!("badblocks: a page that has failed cannot be mapped again ({error:?}); nothing was changed\n");
-                    })?;
+                    .map_err(Refused::Unmappable)?;
             }
         }
-        for edit in edits().flatten() {
+        for edit in edits() {
             if let Edit::Clear(gone) = edit {
                 let (start, len) = (bytes(gone.start()), bytes(gone.sectors()));
                 pages.unmark(start, len, self.whole_pages());
             }
         }
-        for edit in edits().flatten() {
+        for edit in edits() {
             // Refused for what is not on the medium only, and no line names that.
             let _ = match edit {
                 Edit::Inject(bad) => self.map.set(&mut writer.index, bad.start(), bad.sectors()),
@@ -333,14 +345,20 @@ fn bytes(sectors: u64) -> usize {
     sectors as usize * SECTOR_SIZE
 }
 
-impl FailureHandler for Poison {
-    fn record(&self, failed: FailedPages<'_>) {
+impl Poison {
+    /// Records pages that have failed.
+    pub(crate) fn record(&self, failed: FailedPages<'_>) {
         let (offset, len) = (failed.offset() as u64, failed.len() as u64);
         let (sector, sectors) = (offset / SECTOR_SIZE as u64, len / SECTOR_SIZE as u64);
         self.record_found("memory failure", sector, sectors, || failed.mark());
     }
+}
 
-    fn dax(&self) -> Option<&dax::Handle> {
-        self.dax.as_ref()
+impl FailureHandler for Poison {
+    fn memory_failure(&self, failed: FailedPages<'_>, flags: FailureFlags) -> Result {
+        // First, so that whoever is told and looks finds it recorded.
+        self.record(failed);
+        let dax = self.dax.as_ref().ok_or(EOPNOTSUPP)?;
+        dax.notify_failure(failed.offset() as u64, failed.len() as u64, flags)
     }
 }

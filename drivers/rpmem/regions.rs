@@ -3,7 +3,7 @@
 //! Which regions to take, and which to refuse.
 
 use crate::params;
-use kernel::{fmt, prelude::*, str::CString};
+use kernel::{fmt, prelude::*};
 use kernel_ext::{
     memremap,
     platform::bound_driver,
@@ -28,7 +28,7 @@ const KINDS: [Kind; 3] = [
 enum Refusal {
     NotAddressable,
     SystemRam,
-    Busy(Option<CString>),
+    Busy,
     NotDescribed,
     /// Several resources beside each other make up the region; this is the first of them.
     InPieces(Region),
@@ -69,7 +69,7 @@ pub(crate) fn foreign_format(peek: impl Fn(u64, &mut [u8]) -> Result) -> Option<
 impl Refusal {
     fn errno(&self) -> Error {
         match self {
-            Refusal::Busy(_) | Refusal::Foreign(_) => EBUSY,
+            Refusal::Busy | Refusal::Foreign(_) => EBUSY,
             Refusal::NotAddressable
             | Refusal::SystemRam
             | Refusal::NotDescribed
@@ -89,10 +89,9 @@ impl Refusal {
                 "regions={}: overlaps System RAM; keep it out of the kernel's hands with memmap= on its command line, or name another range\n",
                 format_args!("{region}")
             ),
-            Refusal::Busy(holder) => pr_err!(
-                "regions={}: is held by \"{}\"; unbind or unload that driver, or name another range\n",
-                format_args!("{region}"),
-                holder_text(holder)
+            Refusal::Busy => pr_err!(
+                "regions={}: is busy: another driver holds it, which /proc/iomem names; unbind or unload that, or name another range\n",
+                format_args!("{region}")
             ),
             Refusal::NotDescribed => pr_err!(
                 "regions={}: is not wholly Reserved or Persistent Memory in /proc/iomem; name a range that is, or add force=1 if you know that memory is there\n",
@@ -111,14 +110,6 @@ impl Refusal {
             }
         }
     }
-}
-
-/// What to call a holder whose name cannot be found out.
-pub(crate) fn holder_text(holder: &Option<CString>) -> &str {
-    holder
-        .as_ref()
-        .and_then(|name| name.to_str().ok())
-        .unwrap_or("an unnamed resource")
 }
 
 /// Returns the region as the kernel's resources know it.
@@ -171,7 +162,7 @@ fn judge(region: Region) -> Result<(), Refusal> {
         return Err(Refusal::SystemRam);
     }
     if resource::is_busy(range) {
-        return Err(Refusal::Busy(resource::holder_name(range)));
+        return Err(Refusal::Busy);
     }
     if !params::FORCE.get() && !KINDS.iter().any(|kind| resource::is_wholly(*kind, range)) {
         return Err(Refusal::NotDescribed);
@@ -246,11 +237,10 @@ fn add_one_legacy(regions: &mut Regions, whole: Region) -> Result {
     }
     match judge(region) {
         Ok(()) => {}
-        Err(Refusal::Busy(holder)) => {
+        Err(Refusal::Busy) => {
             pr_notice!(
-                "auto: leaving {} alone: it is held by \"{}\"\n",
-                format_args!("{region}"),
-                holder_text(&holder)
+                "auto: leaving {} alone: it is busy, another driver holds it\n",
+                format_args!("{region}")
             );
             return Ok(());
         }

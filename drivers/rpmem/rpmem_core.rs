@@ -10,7 +10,9 @@
 //! | `params` | what the user says when the module is loaded |
 //! | `regions` | which regions that means, and which of them are refused |
 //! | `presence` | whether there is memory behind a region |
+//! | `loading` | what happens before the first disk is visible |
 //! | `device` | a region's life, from probe to removal |
+//! | `keeper` | regions that are still in use when their disk has gone |
 //! | `limits` | what a disk says of itself |
 //! | `medium` | the mapped region: reading, overwriting, zeroing |
 //! | `poison` | the list of bad blocks, and the rule by which a write clears them |
@@ -23,15 +25,17 @@
 
 #![forbid(unsafe_code)]
 
-use kernel::{driver, platform, prelude::*, ModuleMetadata};
+use kernel::{driver, prelude::*, ModuleMetadata};
 use kernel_ext::platform::OwnedDevice;
 
 mod block;
 mod dax;
 mod device;
+mod keeper;
 #[cfg(CONFIG_BLK_DEV_RPMEM_KUNIT_TEST)]
 mod kunit;
 mod limits;
+mod loading;
 #[cfg(CONFIG_X86_MCE)]
 mod machine_check;
 mod medium;
@@ -52,10 +56,12 @@ module! {
 /// The module: its devices, one a region, and the driver that is bound to them.
 #[pin_data]
 struct Rpmem {
-    // Dropped in this order: every device is unbound before the driver goes.
+    // Dropped in this order: every device is unbound before the driver goes, and no device is bound when
+    // the places are emptied.
     devices: KVec<OwnedDevice>,
     #[pin]
-    driver: driver::Registration<platform::Adapter<device::RpmemDriver>>,
+    driver: driver::Registration<device::Adapter>,
+    places: loading::Places,
 }
 
 impl kernel::InPlaceModule for Rpmem {
@@ -63,9 +69,16 @@ impl kernel::InPlaceModule for Rpmem {
         pin_init::pin_init_scope(move || {
             params::check()?;
             let regions = regions::select()?;
+            let places = loading::Places::prepare(&regions)?;
+            let mut room = places.room()?;
             Ok(try_pin_init!(Self {
                 driver <- driver::Registration::new(<Self as ModuleMetadata>::NAME, module),
-                devices: device::register_all(regions, module)?,
+                // From here on nothing fails.
+                devices: {
+                    places.show(&mut room);
+                    room
+                },
+                places,
             }))
         })
     }

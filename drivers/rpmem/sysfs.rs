@@ -2,7 +2,11 @@
 
 //! The disk's files in sysfs: see Documentation/ABI/testing/sysfs-block-rpmem.
 
-use crate::medium::Medium;
+use crate::{
+    medium::{Medium, PAGE_SECTORS},
+    poison::Refused,
+};
+use badblocks::Edits;
 use kernel::{fmt::Write, prelude::*, str::kstrtobool_bytes};
 use kernel_ext::{
     block::gen_disk::Disk,
@@ -27,9 +31,61 @@ impl BinAttribute<Disk<Medium>> for BadblocksFile {
     fn write(disk: &Disk<Medium>, writer: OpenFile, offset: u64, text: &[u8]) -> Result<usize> {
         // sysfs cuts a text that is longer than a page, as programs cut one at their buffer's end.
         let is_full = text.len() >= PAGE_SIZE;
-        disk.data().edit_badblocks(writer, offset, text, is_full)?;
+        edit_badblocks(disk.data(), writer, offset, text, is_full)?;
         Ok(text.len())
     }
+}
+
+/// Makes the changes that lines of text ask for, all of those that this piece completes or none.
+///
+/// `is_full` says that the piece could not have been longer: a line that it ends within goes on with what
+/// the same file is written next.
+///
+/// # Errors
+///
+/// `EINVAL`, after a message that names the line, the rule and the way out. What the kernel says if a page
+/// that has failed cannot be mapped again. Nothing is changed then.
+pub(crate) fn edit_badblocks(
+    medium: &Medium,
+    file: OpenFile,
+    offset: u64,
+    piece: &[u8],
+    is_full: bool,
+) -> Result {
+    let poison = medium.poison();
+    let mut input = poison.input.lock();
+    let lines = input
+        .feed(file.cookie(), offset, piece, is_full)
+        .map_err(|error| {
+            pr_err!("badblocks: {}\n", format_args!("{error}"));
+            EINVAL
+        })?;
+    let edits = || {
+        [lines.joined(), lines.rest()]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .flat_map(|part| Edits::new(part, poison.sectors()))
+    };
+    if let Some(Err(error)) = edits().find(|edit| edit.is_err()) {
+        pr_err!("badblocks: {}\n", format_args!("{error}"));
+        return Err(EINVAL);
+    }
+    poison
+        .change(medium.pages(), || edits().flatten())
+        .map_err(|refused| match refused {
+            Refused::PartOfFailed(edit) => {
+                pr_err!(
+                    "badblocks: \"{}\" covers a part of a page that has failed; clear all {} sectors of the page, or write to it\n",
+                    format_args!("{edit}"),
+                    PAGE_SECTORS
+                );
+                EINVAL
+            }
+            Refused::Unmappable(error) => {
+                pr_err!("badblocks: a page that has failed cannot be mapped again ({error:?}); nothing was changed\n");
+                error
+            }
+        })
 }
 
 /// `dax/write_cache`: whether fsync writes the CPU's caches back.

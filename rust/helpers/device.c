@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* include/linux/device.h, include/linux/sysfs.h */
+/* include/linux/device.h, include/linux/kref.h, include/linux/sysfs.h */
 
 struct device *rust_ext_helper_kobj_to_dev(struct kobject *kobj);
 struct device *rust_ext_helper_kobj_to_dev(struct kobject *kobj)
@@ -29,4 +29,10 @@ int rust_ext_helper_dev_to_node(struct device *dev);
 int rust_ext_helper_dev_to_node(struct device *dev)
 {
 	return dev_to_node(dev);
+}
+
+unsigned int rust_ext_helper_kref_read(const struct kref *kref);
+unsigned int rust_ext_helper_kref_read(const struct kref *kref)
+{
+	return kref_read(kref);
 }

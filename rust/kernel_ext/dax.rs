@@ -51,10 +51,10 @@
 //!
 //! C header: [`include/linux/dax.h`](srctree/include/linux/dax.h)
 
-use crate::{pmem::Window, PAGE_SIZE};
+use crate::{memremap::FailureFlags, pmem::Window, PAGE_SIZE};
 use core::ptr::NonNull;
 use kernel::{
-    error::from_err_ptr,
+    error::{from_err_ptr, to_result},
     ffi::{c_long, c_ulong, c_void},
     iov::IovIterSource,
     prelude::*,
@@ -141,13 +141,17 @@ unsafe impl Send for Handle {}
 unsafe impl Sync for Handle {}
 
 impl Handle {
-    /// Tells the holder of the device that `len` bytes from `offset` on have failed, and returns what
-    /// it says: 0, or a negative errno, `-EOPNOTSUPP` if there is no holder.
+    /// Tells the holder of the device, a file system or a device on top, that `len` bytes from `offset`
+    /// on have failed. May sleep.
     ///
-    /// `mf_flags` are those that `dev_pagemap_ops::memory_failure` got. May sleep.
-    pub(crate) fn notify_failure(&self, offset: u64, len: u64, mf_flags: c_int) -> c_int {
+    /// # Errors
+    ///
+    /// What the holder says; `EOPNOTSUPP` if there is none, `ENXIO` if the device is dead.
+    pub fn notify_failure(&self, offset: u64, len: u64, flags: FailureFlags) -> Result {
         // SAFETY: By the type invariant the device is valid.
-        unsafe { bindings::dax_holder_notify_failure(self.dax.as_ptr(), offset, len, mf_flags) }
+        to_result(unsafe {
+            bindings::dax_holder_notify_failure(self.dax.as_ptr(), offset, len, flags.as_raw())
+        })
     }
 }
 

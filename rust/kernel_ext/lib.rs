@@ -17,7 +17,6 @@
 //! | [`mempool`] | `include/linux/mempool.h` |
 //! | `mce` | `arch/x86/include/asm/mce.h` |
 //! | [`memremap`] | `include/linux/memremap.h` |
-//! | [`module`] | `include/linux/module.h` |
 //! | [`mod@module_param`] | `include/linux/moduleparam.h` |
 //! | [`numa`] | `include/linux/numa.h` |
 //! | [`mod@panic`] | `include/linux/panic.h` |
@@ -26,7 +25,9 @@
 //! | [`resource`] | `include/linux/ioport.h` |
 //! | [`sched`] | `include/linux/sched.h` |
 //! | [`sync::rwsem`] | `include/linux/rwsem.h` |
+//! | [`sync::slot`] | `include/linux/atomic.h` |
 //! | [`sysfs`] | `include/linux/sysfs.h` |
+//! | [`workqueue`] | `include/linux/workqueue.h` |
 
 #![no_std]
 
@@ -45,7 +46,6 @@ pub mod mce;
 pub mod memalloc;
 pub mod mempool;
 pub mod memremap;
-pub mod module;
 pub mod module_param;
 pub mod numa;
 pub mod panic;
@@ -57,6 +57,7 @@ pub mod sched;
 mod slab;
 pub mod sync;
 pub mod sysfs;
+pub mod workqueue;
 
 /// Size of a page in bytes.
 pub const PAGE_SIZE: usize = kernel::page::PAGE_SIZE;

@@ -4,8 +4,10 @@
 //!
 //! C header: [`include/linux/memremap.h`](srctree/include/linux/memremap.h)
 
-use crate::{dax, numa::Node, pmem::Window, resource::PhysRange, PAGE_SIZE};
-use core::{marker::PhantomData, ptr::NonNull, time::Duration};
+use crate::{
+    numa::Node, pmem::Window, resource::PhysRange, sched::cond_resched, PAGE_SIZE,
+};
+use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{
     alloc::flags::GFP_KERNEL,
     error::{from_err_ptr, to_result},
@@ -67,13 +69,26 @@ pub fn peek(range: PhysRange, offset: u64, buf: &mut [u8]) -> Result {
 /// Who is told that memory of a [`PageMap`] has failed: a machine check hit it, or somebody said so
 /// (`madvise(MADV_HWPOISON)`, the `hwpoison` files in debugfs).
 pub trait FailureHandler: Send + Sync + 'static {
-    /// Records pages that have failed, and marks them ([`FailedPages::mark`]).
+    /// Records pages that have failed, marks them ([`FailedPages::mark`]), and tells those who use them:
+    /// the holder of the DAX device, by [`Handle::notify_failure`](crate::dax::Handle::notify_failure).
     ///
-    /// Called before processes and file systems are told. May sleep.
-    fn record(&self, failed: FailedPages<'_>);
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP` if nobody was there to be told: the kernel then sends the signals itself. Anything
+    /// else counts as a failure that was not handled.
+    fn memory_failure(&self, failed: FailedPages<'_>, flags: FailureFlags) -> Result;
+}
 
-    /// Returns the DAX device whose holder, a file system or a device on top, is told next.
-    fn dax(&self) -> Option<&dax::Handle>;
+/// What is known of a memory failure (`MF_ACTION_REQUIRED` and others), for those who are told next.
+#[derive(Clone, Copy, Debug)]
+pub struct FailureFlags(c_int);
+
+impl FailureFlags {
+    pub(crate) fn as_raw(self) -> c_int {
+        self.0
+    }
 }
 
 /// Pages of a [`PageMap`] that have failed, for somebody to record.
@@ -173,12 +188,9 @@ impl<H: FailureHandler> PageMap<H> {
             pages: nr_pages,
             _mapping: PhantomData,
         };
-        // First, so that whoever is told and looks finds it recorded.
-        handler.record(failed);
-        match handler.dax() {
-            // The answer is the holder's; without one it makes the core send the signals itself.
-            Some(dax) => dax.notify_failure(failed.offset() as u64, failed.len() as u64, mf_flags),
-            None => -(kernel::bindings::EOPNOTSUPP as c_int),
+        match handler.memory_failure(failed, FailureFlags(mf_flags)) {
+            Ok(()) => 0,
+            Err(error) => error.to_errno(),
         }
     }
 
@@ -388,15 +400,23 @@ impl<H: FailureHandler> PageMap<H> {
         Ok(())
     }
 
-    /// Returns the first page at or after `pfn` that somebody still uses: it is mapped or pinned,
-    /// or a file system has it in a file's mapping.
-    fn first_referenced(&self, pfn: u64) -> Option<u64> {
-        let end = (self.range.last() + 1) / PAGE_SIZE as u64;
-        let mut pfn = pfn;
-        while pfn < end {
+    /// Returns the offset of the first page, at or after the one at byte `offset`, that somebody still
+    /// uses: it is mapped or pinned, or a file system has it in a file's mapping.
+    ///
+    /// The answer stands once nobody can get pages any more: when the DAX device that gives them out is
+    /// dead. Takes a while for a large region. May sleep.
+    pub fn first_in_use(&self, offset: usize) -> Option<usize> {
+        /// Pages that are looked at before the scheduler is asked.
+        const BATCH: usize = 1 << 16;
+
+        let first_pfn = self.range.start() as usize / PAGE_SIZE;
+        for page in offset / PAGE_SIZE..self.len() / PAGE_SIZE {
+            if page % BATCH == BATCH - 1 {
+                cond_resched();
+            }
             // SAFETY: By the type invariant every page frame of the range has an initialised
             // struct page; `pfn_folio()` finds the head of the folio that it is in.
-            let folio = unsafe { bindings::pfn_folio(pfn as usize) };
+            let folio = unsafe { bindings::pfn_folio(first_pfn + page) };
             // SAFETY: `folio` is valid, as above. What is read may change at any time, which is
             // why these are volatile reads and the answer only good after the device was killed.
             // `share` lies in the same word as `index`.
@@ -409,44 +429,23 @@ impl<H: FailureHandler> PageMap<H> {
                 )
             };
             if count != 0 || !mapping.is_null() || share != 0 {
-                return Some(pfn);
+                return Some(page * PAGE_SIZE);
             }
-            pfn += 1;
         }
         None
-    }
-
-    /// Waits until nobody uses a page of the region, saying so in the log every half minute.
-    ///
-    /// The struct pages go with the mapping: a process that still had one mapped, or a file system
-    /// that still had one in a file's mapping, would afterwards touch freed memory.
-    fn wait_until_unreferenced(&self) {
-        const POLL: Delta = Delta::from_millis(50);
-        const MESSAGE: Duration = Duration::from_secs(30);
-
-        let mut waited = Duration::ZERO;
-        let mut next_message = Duration::from_millis(200);
-        let mut from = self.range.start() / PAGE_SIZE as u64;
-        while let Some(pfn) = self.first_referenced(from) {
-            if waited >= next_message {
-                pr_warn!(
-                    "{}: waiting for the last user of page frame {:#x}: unmount the file system on it, end the processes that map it\n",
-                    self.range,
-                    pfn
-                );
-                next_message = waited + MESSAGE;
-            }
-            fsleep(POLL);
-            waited += Duration::from_millis(50);
-            // Pages before this one were idle, and with the device dead nobody can get them again.
-            from = pfn;
-        }
     }
 }
 
 impl<H: FailureHandler> Drop for PageMap<H> {
     fn drop(&mut self) {
-        self.wait_until_unreferenced();
+        // The struct pages go with the mapping: a process that still had one mapped, or a file system
+        // that still had one in a file's mapping, would afterwards touch freed memory.
+        let mut offset = 0;
+        while let Some(in_use) = self.first_in_use(offset) {
+            // Pages before this one are idle, and will not be given out again.
+            offset = in_use;
+            fsleep(Delta::from_millis(50));
+        }
         // Pages that were unmapped from the direct map would stay so when it is taken down and, for the
         // next driver, put up again: the C side takes such an entry for one that is there.
         let _ = self.revive(0, self.len(), |_| true);

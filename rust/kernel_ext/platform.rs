@@ -16,7 +16,6 @@
 //! // `example.3`, for whoever drives devices of that name: nobody.
 //! let properties = [(c"example,start", 1 << 32), (c"example,size", 2 << 20)];
 //! let device = OwnedDevice::register(c"example", 3, properties, Node::NONE)?;
-//! assert!(!device.is_bound());
 //! assert!(bound_driver(c"example.3").is_none());
 //! // There is one of a number.
 //! assert!(OwnedDevice::register(c"example", u32::MAX, properties, Node::NONE).is_err());
@@ -27,7 +26,10 @@
 
 use crate::numa::Node;
 use core::ptr::NonNull;
-use kernel::{device, error::to_result, platform, prelude::*, str::CString};
+use kernel::{
+    bindings as kernel_crate_bindings, device, driver, error::to_result, platform, prelude::*,
+    str::CString, types::Opaque,
+};
 use kernel_bindings as bindings;
 
 /// A platform device that this module registered; dropping it unregisters it, which unbinds its
@@ -49,8 +51,8 @@ unsafe impl Sync for OwnedDevice {}
 impl OwnedDevice {
     /// Registers the device `NAME.ID` near `node`, with properties that its driver reads.
     ///
-    /// A driver of the same name is bound to it before this returns (unless the user asked for
-    /// asynchronous probing). May sleep.
+    /// A driver of the same name is bound to it before this returns, if the driver is a
+    /// [`SynchronousAdapter`]'s and the bus probes by itself (`drivers_autoprobe`). May sleep.
     ///
     /// The device has no memory resource on purpose. When such a device goes, the platform bus
     /// releases its resources, and with each all that lies below it in `/proc/iomem`: a resource with
@@ -114,9 +116,17 @@ impl OwnedDevice {
     }
 
     /// Whether a driver is bound to the device now.
+    #[cfg(CONFIG_RUST_KERNEL_EXT_KUNIT_TEST)]
     pub fn is_bound(&self) -> bool {
-        // SAFETY: By the type invariant the device is registered, hence valid.
-        unsafe { bindings::device_is_bound(&raw mut (*self.pdev.as_ptr()).dev) }
+        // SAFETY: By the type invariant the device is registered, hence valid; the answer is good only
+        // under its lock.
+        unsafe {
+            let dev = &raw mut (*self.pdev.as_ptr()).dev;
+            bindings::device_lock(dev);
+            let bound = bindings::device_is_bound(dev);
+            bindings::device_unlock(dev);
+            bound
+        }
     }
 }
 
@@ -125,6 +135,40 @@ impl Drop for OwnedDevice {
         // SAFETY: By the type invariant the device is registered; this is the only place that
         // unregisters it.
         unsafe { bindings::platform_device_unregister(self.pdev.as_ptr()) };
+    }
+}
+
+/// The kernel crate's adapter for a driver that is always probed in the thread that makes its device,
+/// or binds it: `async_probe` and `driver_async_probe=` do not apply (`PROBE_FORCE_SYNCHRONOUS`).
+pub struct SynchronousAdapter<T: platform::Driver>(platform::Adapter<T>);
+
+// SAFETY: All is as the kernel crate's adapter has it.
+unsafe impl<T: platform::Driver> driver::DriverLayout for SynchronousAdapter<T> {
+    type DriverType = <platform::Adapter<T> as driver::DriverLayout>::DriverType;
+    type DriverData<'bound> = <platform::Adapter<T> as driver::DriverLayout>::DriverData<'bound>;
+    const DEVICE_DRIVER_OFFSET: usize =
+        <platform::Adapter<T> as driver::DriverLayout>::DEVICE_DRIVER_OFFSET;
+}
+
+// SAFETY: As above: a driver is registered and unregistered by the kernel crate's adapter.
+unsafe impl<T: platform::Driver> driver::RegistrationOps for SynchronousAdapter<T> {
+    unsafe fn register(
+        reg: &Opaque<Self::DriverType>,
+        name: &'static CStr,
+        module: &'static ThisModule,
+    ) -> Result {
+        // SAFETY: The structure is initialised, and nobody else knows it before it is registered.
+        unsafe {
+            (*reg.get()).driver.probe_type =
+                kernel_crate_bindings::probe_type_PROBE_FORCE_SYNCHRONOUS;
+        }
+        // SAFETY: As the caller promises.
+        unsafe { <platform::Adapter<T> as driver::RegistrationOps>::register(reg, name, module) }
+    }
+
+    unsafe fn unregister(reg: &Opaque<Self::DriverType>) {
+        // SAFETY: As the caller promises.
+        unsafe { <platform::Adapter<T> as driver::RegistrationOps>::unregister(reg) };
     }
 }
 

@@ -19,9 +19,6 @@
 //! let name = CString::try_from_fmt(fmt!("example"))?;
 //! let claim = resource::request_mem_region(range, name).ok_or(EBUSY)?;
 //! assert!(resource::is_busy(range));
-//! let holder = resource::holder_name(range);
-//! assert!(holder.is_none_or(|name| &*name == c"example"));
-//!
 //! drop(claim);
 //! assert!(!resource::is_busy(range));
 //! # Ok::<(), Error>(())
@@ -30,15 +27,11 @@
 //! C header: [`include/linux/ioport.h`](srctree/include/linux/ioport.h)
 
 use kernel::{
-    alloc::flags::GFP_KERNEL,
-    bindings as kernel_crate_bindings,
-    error::from_err_ptr,
     ffi::c_void,
     fmt,
     io::resource::{Flags, Region, Resource},
     prelude::*,
     str::CString,
-    types::ScopeGuard,
 };
 use kernel_bindings as bindings;
 
@@ -235,74 +228,4 @@ pub fn is_wholly(kind: Kind, range: PhysRange) -> bool {
         Ok(())
     });
     walked.is_ok() && next > range.last()
-}
-
-/// Returns the name of the innermost busy resource that overlaps the range, as `/proc/iomem` has
-/// it; `None` if nothing there is named, or `/proc` is not mounted where the caller can see it.
-///
-/// For an error message: slow, may sleep. The names are in the resource tree only, whose lock is
-/// private to `kernel/resource.c`, and no function that modules may call gives one out; the file is
-/// the interface that exists. It shows only ranges that are inside the caller's view, and a nested
-/// resource behind its parent.
-pub fn holder_name(range: PhysRange) -> Option<CString> {
-    let text = read_iomem().ok()?;
-    let mut holder: Option<&[u8]> = None;
-    for line in text.split(|&byte| byte == b'\n') {
-        let Some((span, name)) = parse_iomem_line(line) else {
-            continue;
-        };
-        if span.start <= range.last() && range.start <= span.last() {
-            // Children come after their parent, so the last match is an innermost one.
-            holder = Some(name);
-        }
-    }
-    CString::try_from_fmt(fmt!("{}", core::str::from_utf8(holder?).ok()?)).ok()
-}
-
-/// Takes a line such as `  100000000-13fffffff : namespace0.0` apart.
-fn parse_iomem_line(line: &[u8]) -> Option<(PhysRange, &[u8])> {
-    let line = line.trim_ascii_start();
-    let dash = line.iter().position(|&byte| byte == b'-')?;
-    let colon = line.windows(3).position(|three| three == b" : ")?;
-    let hex = |digits: &[u8]| u64::from_str_radix(core::str::from_utf8(digits).ok()?, 16).ok();
-    let start = hex(line.get(..dash)?)?;
-    let last = hex(line.get(dash + 1..colon)?)?;
-    let range = PhysRange::new(start, last.checked_sub(start)?.checked_add(1)?)?;
-    Some((range, line.get(colon + 3..)?))
-}
-
-/// Reads `/proc/iomem`.
-fn read_iomem() -> Result<KVVec<u8>> {
-    const CHUNK: usize = 4096;
-    /// More than any machine's memory map; a bound so that the loop has one.
-    const MAX: usize = 1 << 20;
-
-    // SAFETY: The path is a NUL-terminated string.
-    let file = from_err_ptr(unsafe {
-        bindings::filp_open(
-            c"/proc/iomem".as_char_ptr(),
-            kernel_crate_bindings::O_RDONLY as c_int,
-            0,
-        )
-    })?;
-    let _close = ScopeGuard::new(|| {
-        // SAFETY: `file` is open, and this is the only place that closes it.
-        unsafe { bindings::filp_close(file, core::ptr::null_mut()) };
-    });
-
-    let mut text = KVVec::new();
-    let mut position = 0;
-    while text.len() < MAX {
-        let mut chunk = KVec::from_elem(0u8, CHUNK, GFP_KERNEL)?;
-        // SAFETY: `file` is open for reading and `chunk` valid for writes of its length.
-        let read = unsafe {
-            bindings::kernel_read(file, chunk.as_mut_ptr().cast(), chunk.len(), &mut position)
-        };
-        let read = usize::try_from(read).map_err(|_| EIO)?;
-        if read == 0 {
-            break;
-        }
-        text.extend_from_slice(chunk.get(..read).ok_or(EIO)?, GFP_KERNEL)?;
-    }
-    Ok(text)
 }

@@ -3,5 +3,7 @@
 //! Synchronisation.
 
 pub mod rwsem;
+pub mod slot;
 
 pub use rwsem::RwSemaphore;
+pub use slot::Slot;

@@ -7,7 +7,7 @@
 
 use super::io_acct;
 use crate::SECTOR_SIZE;
-use core::{marker::PhantomData, ptr::NonNull};
+use core::{marker::PhantomData, mem::ManuallyDrop, ptr::NonNull};
 use kernel_bindings as bindings;
 
 /// What a bio asks for.
@@ -62,6 +62,10 @@ pub struct Bio {
     status: Result<(), BlkStatus>,
 }
 
+// SAFETY: A bio belongs to no thread: whoever owns it may read it, carry it out and end it from any, as
+// drivers with an interrupt do. The accounting counts per CPU and is summed up by its readers.
+unsafe impl Send for Bio {}
+
 impl Bio {
     /// Takes over a bio from the block layer.
     ///
@@ -80,17 +84,40 @@ impl Bio {
         }
     }
 
+    /// Gives the bio up without ending it, to somebody who will: as to `bio_endio()` of another bio that
+    /// it is chained to. The accounting that was started goes on with nobody to stop it.
     #[inline]
-    fn raw(&self) -> &bindings::bio {
+    pub fn into_raw(self) -> *mut bindings::bio {
+        ManuallyDrop::new(self).bio.as_ptr()
+    }
+
+    /// Returns the operation and flags.
+    ///
+    /// No reference is made to the whole: other CPUs may write `__bi_remaining` and `bi_status` of a bio
+    /// that others are chained to.
+    #[inline]
+    fn opf(&self) -> bindings::blk_opf_t {
         // SAFETY: By the type invariant the bio is valid, and while this driver owns it nobody
-        // writes to the fields that are read here.
-        unsafe { self.bio.as_ref() }
+        // writes to this field.
+        unsafe { (*self.bio.as_ptr()).bi_opf }
+    }
+
+    #[inline]
+    fn iter(&self) -> bindings::bvec_iter {
+        // SAFETY: As in `opf`.
+        unsafe { (&raw const (*self.bio.as_ptr()).bi_iter).read() }
+    }
+
+    #[inline]
+    fn bdev(&self) -> *mut bindings::block_device {
+        // SAFETY: As in `opf`.
+        unsafe { (*self.bio.as_ptr()).bi_bdev }
     }
 
     /// Returns the operation.
     #[inline]
     pub fn op(&self) -> Op {
-        match self.raw().bi_opf & bindings::REQ_OP_MASK {
+        match self.opf() & bindings::REQ_OP_MASK {
             bindings::req_op_REQ_OP_READ => Op::Read,
             bindings::req_op_REQ_OP_WRITE => Op::Write,
             bindings::req_op_REQ_OP_WRITE_ZEROES => Op::WriteZeroes,
@@ -101,26 +128,26 @@ impl Bio {
     /// `REQ_PREFLUSH`: what completed before must be durable before this bio is carried out.
     #[inline]
     pub fn is_preflush(&self) -> bool {
-        self.raw().bi_opf & bindings::REQ_PREFLUSH != 0
+        self.opf() & bindings::REQ_PREFLUSH != 0
     }
 
     /// `REQ_NOWAIT`: who would have to wait, for a lock or memory, ends the bio with
     /// [`BlkStatus::Again`] instead.
     #[inline]
     pub fn is_nowait(&self) -> bool {
-        self.raw().bi_opf & bindings::REQ_NOWAIT != 0
+        self.opf() & bindings::REQ_NOWAIT != 0
     }
 
     /// Returns the first sector, in units of 512 bytes from the start of the whole disk.
     #[inline]
     pub fn sector(&self) -> u64 {
-        self.raw().bi_iter.bi_sector
+        self.iter().bi_sector
     }
 
     /// Returns the length in bytes; 0 for a bio that only carries a flush.
     #[inline]
     pub fn len(&self) -> usize {
-        self.raw().bi_iter.bi_size as usize
+        self.iter().bi_size as usize
     }
 
     /// Whether the bio covers no sector.
@@ -136,7 +163,7 @@ impl Bio {
     pub fn is_to_read_only_device(&self) -> bool {
         // SAFETY: By the type invariant the bio is valid, and so is its block device until it
         // ends.
-        unsafe { bindings::bdev_read_only(self.raw().bi_bdev) }
+        unsafe { bindings::bdev_read_only(self.bdev()) }
     }
 
     /// Starts the I/O accounting of this bio, if the queue's `iostats` is on. It stops when the
@@ -144,7 +171,7 @@ impl Bio {
     #[inline]
     pub fn start_io_acct(&mut self) {
         // SAFETY: By the type invariant the bio is valid, and so is its block device until it ends.
-        self.accounted_since = unsafe { io_acct::begin(self.raw().bi_bdev) };
+        self.accounted_since = unsafe { io_acct::begin(self.bdev()) };
     }
 
     /// Iterates over the memory that holds, or is to get, the bio's data.
@@ -153,13 +180,15 @@ impl Bio {
     /// an operation without data.
     #[inline]
     pub fn segments(&self) -> Segments<'_> {
-        let bio = self.raw();
+        let iter = self.iter();
+        // SAFETY: As in `opf`.
+        let vectors = unsafe { (*self.bio.as_ptr()).bi_io_vec };
         let has_data = matches!(self.op(), Op::Read | Op::Write);
         Segments {
             // With no byte left, the pointer is not used.
-            next: bio.bi_io_vec.wrapping_add(bio.bi_iter.bi_idx as usize),
-            offset: bio.bi_iter.bi_offset,
-            left: if has_data { bio.bi_iter.bi_size } else { 0 },
+            next: vectors.wrapping_add(iter.bi_idx as usize),
+            offset: iter.bi_offset,
+            left: if has_data { iter.bi_size } else { 0 },
             _bio: PhantomData,
         }
     }
@@ -177,12 +206,11 @@ impl Drop for Bio {
         let bio = self.bio.as_ptr();
 
         if let Some(begin) = self.accounted_since {
-            let raw = self.raw();
-            let op = raw.bi_opf & bindings::REQ_OP_MASK;
-            let sectors = raw.bi_iter.bi_size / SECTOR_SIZE as u32;
+            let op = self.opf() & bindings::REQ_OP_MASK;
+            let sectors = self.iter().bi_size / SECTOR_SIZE as u32;
             // SAFETY: By the type invariant the bio has not ended, so that its block device is
             // valid, the one that accounting began with.
-            unsafe { io_acct::end(raw.bi_bdev, op, sectors, begin) };
+            unsafe { io_acct::end(self.bdev(), op, sectors, begin) };
         }
         if let Err(status) = self.status {
             // SAFETY: By the type invariant the bio is valid and this driver's own.

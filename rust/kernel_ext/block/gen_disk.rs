@@ -70,6 +70,7 @@ use crate::{
 };
 use core::{
     marker::PhantomData,
+    mem::ManuallyDrop,
     ptr::{from_ref, null, null_mut, NonNull},
 };
 use kernel::{
@@ -81,7 +82,11 @@ use kernel::{
     prelude::*,
     static_lock_class,
     str::CString,
-    sync::Arc,
+    sync::{
+        atomic::{Acquire, Atomic, Release},
+        Arc,
+    },
+    time::{delay::fsleep, Delta},
     ModuleMetadata,
 };
 use kernel_bindings as bindings;
@@ -169,6 +174,10 @@ pub struct Disk<T: Operations> {
     gendisk: NonNull<bindings::gendisk>,
     dax: Option<dax::Device<T>>,
     data: Arc<T>,
+    /// Whether the disk was added, so that `free_disk` will be called.
+    added: bool,
+    /// Whether `free_disk` was called.
+    freed: Atomic<bool>,
 }
 
 impl<T: Operations> Disk<T> {
@@ -183,7 +192,7 @@ impl<T: Operations> Disk<T> {
         unlock_native_capacity: None,
         getgeo: None,
         set_read_only: None,
-        free_disk: None,
+        free_disk: Some(Self::free_disk),
         swap_slot_free_notify: None,
         report_zones: None,
         devnode: None,
@@ -203,6 +212,17 @@ impl<T: Operations> Disk<T> {
         let disk = unsafe { &*(*(*(*bio).bi_bdev).bd_disk).private_data.cast::<Self>() };
         // SAFETY: As the caller promises.
         disk.data.submit_bio(unsafe { Bio::from_raw(bio) });
+    }
+
+    /// # Safety
+    ///
+    /// For the block layer, which passes a disk with these operations that was added, when its last
+    /// reference has gone.
+    unsafe extern "C" fn free_disk(gendisk: *mut bindings::gendisk) {
+        // SAFETY: As the caller promises; by the type invariant there is a `Disk<T>` behind
+        // `private_data`, which `Disk::drop` keeps until it has seen this.
+        let disk = unsafe { &*(*gendisk).private_data.cast::<Self>() };
+        disk.freed.store(true, Release);
     }
 
     /// Returns the disk of a device.
@@ -238,6 +258,10 @@ pub struct NewDisk<T: Operations> {
     disk: KBox<Disk<T>>,
 }
 
+// SAFETY: Nobody else has seen the gendisk, which belongs to no thread; what the disk works on is shared
+// between threads by an `Arc` anyway.
+unsafe impl<T: Operations> Send for NewDisk<T> {}
+
 impl<T: Operations> NewDisk<T> {
     /// Allocates a disk called `name`, at most 31 bytes long, near `node`.
     ///
@@ -270,7 +294,7 @@ impl<T: Operations> NewDisk<T> {
         // From here on `Disk::drop` gives the gendisk back.
         let disk = match KBox::new_uninit(GFP_KERNEL) {
             // INVARIANT: `private_data` is set below, before anyone else sees the disk.
-            Ok(slot) => KBox::write(slot, Disk { gendisk, dax, data }),
+            Ok(slot) => KBox::write(slot, Disk { gendisk, dax, data, added: false, freed: Atomic::new(false) }),
             Err(error) => {
                 // SAFETY: The disk was just allocated and nobody else has seen it.
                 unsafe { bindings::put_disk(gendisk.as_ptr()) };
@@ -288,7 +312,7 @@ impl<T: Operations> NewDisk<T> {
         for (to, from) in raw.disk_name.iter_mut().zip(bytes) {
             *to = *from;
         }
-        raw.fops = &Disk::<T>::FOPS;
+        raw.fops = const { &Disk::<T>::FOPS };
         raw.private_data = (&raw const *disk).cast_mut().cast();
         // SAFETY: The gendisk is valid.
         unsafe { bindings::set_capacity(gendisk.as_ptr(), capacity) };
@@ -307,7 +331,7 @@ impl<T: Operations> NewDisk<T> {
     /// # Errors
     ///
     /// What `dax_add_host()` and `device_add_disk()` return; nothing is left visible then.
-    pub fn register(self, parent: &device::Device<device::Bound>) -> Result<GenDisk<T>> {
+    pub fn register(mut self, parent: &device::Device<device::Bound>) -> Result<GenDisk<T>> {
         // The C side takes a list that ends with a null pointer.
         if !T::ATTRIBUTES
             .last()
@@ -341,6 +365,7 @@ impl<T: Operations> NewDisk<T> {
             return Err(error);
         }
 
+        self.disk.added = true;
         // INVARIANT: Added above.
         Ok(GenDisk {
             disk: NonNull::from(KBox::leak(self.disk)),
@@ -354,17 +379,22 @@ impl<T: Operations> Drop for Disk<T> {
             dax.kill();
         }
         // SAFETY: By the type invariant the gendisk is valid, and its first reference is ours. If it
-        // was added, `GenDisk::drop` has removed it.
+        // was added, `GenDisk::remove` has removed it.
         unsafe { bindings::put_disk(self.gendisk.as_ptr()) };
+        // That was the last one (see `RemovedDisk`), and `free_disk` has run, in this thread. Only a
+        // task that was looking the disk up when it was removed may have another, for an instant.
+        while self.added && !self.freed.load(Acquire) {
+            fsleep(Delta::from_millis(1));
+        }
     }
 }
 
-/// A disk that everyone sees; dropping it takes it away.
+/// A disk that everyone sees.
 ///
-/// Taking it away first lets no file system find its DAX device any more; then the disk goes: file
-/// systems on it are synced and shut down, running I/O is waited for, new I/O fails; then the DAX
-/// device. What the disk worked on may still be mapped by processes: see
-/// [`PageMap`](crate::memremap::PageMap).
+/// [`GenDisk::remove`] takes it away: first no file system finds its DAX device any more; then the disk
+/// goes: file systems on it are synced and shut down, running I/O is waited for, new I/O fails; then the
+/// DAX device. That does not wait for those who have it open or mapped. Dropping it waits for the former:
+/// see [`RemovedDisk`].
 ///
 /// nd_pmem ends the DAX device before the disk. That tells a mounted XFS before it is shut down, and
 /// XFS of 7.3 (`xfs_dax_notify_dev_failure()`) then walks 2³² pages of every file of every allocation
@@ -430,8 +460,18 @@ impl<T: Operations> core::ops::Deref for GenDisk<T> {
     }
 }
 
-impl<T: Operations> Drop for GenDisk<T> {
-    fn drop(&mut self) {
+impl<T: Operations> GenDisk<T> {
+    /// Takes the disk away, and waits for nobody who has it open. May sleep.
+    pub fn remove(self) -> RemovedDisk<T> {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: `this` is not used afterwards, and not dropped.
+        unsafe { this.remove_once() }
+    }
+
+    /// # Safety
+    ///
+    /// `self` must not be used afterwards.
+    unsafe fn remove_once(&mut self) -> RemovedDisk<T> {
         let gendisk = self.gendisk.as_ptr();
 
         if self.dax.is_some() {
@@ -440,13 +480,73 @@ impl<T: Operations> Drop for GenDisk<T> {
         }
         // SAFETY: By the type invariant the disk was added; this is the only place that removes it.
         unsafe { bindings::del_gendisk(gendisk) };
-        // `Disk::drop` does so too, but the callbacks have a reference to the disk until then.
+        // `Disk::drop` does so too, but file systems have to be told now.
         if let Some(dax) = &self.dax {
             dax.kill();
         }
-        // SAFETY: By the type invariant the pointer is from `KBox::leak`. With the disk removed and
-        // the DAX device dead, no callback runs and none will.
-        drop(unsafe { KBox::from_raw(self.disk.as_ptr()) });
+        // INVARIANT: Removed above, the DAX device is dead.
+        RemovedDisk {
+            // SAFETY: By the type invariant the pointer is from `KBox::leak`, and as the caller
+            // promises this is the only time that it is taken.
+            disk: unsafe { KBox::from_raw(self.disk.as_ptr()) },
+        }
+    }
+}
+
+impl<T: Operations> Drop for GenDisk<T> {
+    fn drop(&mut self) {
+        // SAFETY: `self` is not used any more.
+        drop(unsafe { self.remove_once() });
+    }
+}
+
+/// A disk that has been taken away, but that somebody may still have open: a file system, device
+/// mapper, a process.
+///
+/// Such a user has the kernel's address of the memory from the DAX device and may go on using it; no
+/// call into the driver tells. So what the disk works on stays until nobody has the disk open: dropping
+/// this waits for that. What processes have mapped is another matter: see
+/// [`PageMap`](crate::memremap::PageMap).
+///
+/// The disk's last reference is ours, so that `disk_release()`, which looks at the driver's operations
+/// after the module's reference has been given back, runs in the thread that drops this.
+///
+/// # Invariants
+///
+/// The gendisk was added and removed, and its DAX device is dead.
+pub struct RemovedDisk<T: Operations> {
+    disk: KBox<Disk<T>>,
+}
+
+// SAFETY: As for `GenDisk`.
+unsafe impl<T: Operations> Send for RemovedDisk<T> {}
+
+// SAFETY: As for `GenDisk`.
+unsafe impl<T: Operations> Sync for RemovedDisk<T> {}
+
+impl<T: Operations> RemovedDisk<T> {
+    /// Whether somebody has the disk open. Once it is not, it will not be again.
+    pub fn is_open(&self) -> bool {
+        // SAFETY: By the invariant of `Disk` the gendisk is valid. Every open block device of it has a
+        // reference, and so has each of its partitions.
+        let references = unsafe {
+            let dev = bindings::disk_to_dev(self.disk.gendisk.as_ptr());
+            bindings::kref_read(&raw const (*dev).kobj.kref)
+        };
+        references > 1
+    }
+
+    /// Returns what the disk worked on.
+    pub fn data(&self) -> &T {
+        &self.disk.data
+    }
+}
+
+impl<T: Operations> Drop for RemovedDisk<T> {
+    fn drop(&mut self) {
+        while self.is_open() {
+            fsleep(Delta::from_millis(50));
+        }
     }
 }
 
@@ -473,7 +573,7 @@ impl<T: Operations> DiskAttribute<T> {
     pub const fn text<A: Attribute<Disk<T>>>() -> Self {
         // INVARIANT: The callbacks of `TextFile` take devices of such disks.
         Self {
-            group: &TextFile::<T, A>::GROUP,
+            group: const { &TextFile::<T, A>::GROUP },
             _disk: PhantomData,
         }
     }
@@ -482,7 +582,7 @@ impl<T: Operations> DiskAttribute<T> {
     pub const fn binary<A: BinAttribute<Disk<T>>>() -> Self {
         // INVARIANT: The callbacks of `BinFile` take devices of such disks.
         Self {
-            group: &BinFile::<T, A>::GROUP,
+            group: const { &BinFile::<T, A>::GROUP },
             _disk: PhantomData,
         }
     }
@@ -501,7 +601,7 @@ impl<T: Operations, A: Attribute<Disk<T>>> TextFile<T, A> {
             store: Some(Self::store),
         },
     };
-    const ATTRIBUTES: [*const bindings::attribute; 2] = [&Self::ATTRIBUTE.attr, null()];
+    const ATTRIBUTES: [*const bindings::attribute; 2] = [const { &Self::ATTRIBUTE.attr }, null()];
     const GROUP: bindings::attribute_group = bindings::attribute_group {
         name: match A::GROUP {
             Some(name) => kernel::str::as_char_ptr_in_const_context(name).cast(),
@@ -511,7 +611,7 @@ impl<T: Operations, A: Attribute<Disk<T>>> TextFile<T, A> {
         is_bin_visible: None,
         bin_size: None,
         __bindgen_anon_2: bindings::attribute_group__bindgen_ty_2 {
-            attrs_const: from_ref(&Self::ATTRIBUTES).cast(),
+            attrs_const: from_ref(const { &Self::ATTRIBUTES }).cast(),
         },
         bin_attrs: null(),
     };
@@ -572,7 +672,7 @@ impl<T: Operations, A: BinAttribute<Disk<T>>> BinFile<T, A> {
         llseek: None,
         mmap: None,
     };
-    const ATTRIBUTES: [*const bindings::bin_attribute; 2] = [&Self::ATTRIBUTE, null()];
+    const ATTRIBUTES: [*const bindings::bin_attribute; 2] = [const { &Self::ATTRIBUTE }, null()];
     const GROUP: bindings::attribute_group = bindings::attribute_group {
         name: null(),
         __bindgen_anon_1: bindings::attribute_group__bindgen_ty_1 { is_visible: None },
@@ -581,7 +681,7 @@ impl<T: Operations, A: BinAttribute<Disk<T>>> BinFile<T, A> {
         __bindgen_anon_2: bindings::attribute_group__bindgen_ty_2 {
             attrs_const: null(),
         },
-        bin_attrs: from_ref(&Self::ATTRIBUTES).cast(),
+        bin_attrs: from_ref(const { &Self::ATTRIBUTES }).cast(),
     };
 
     /// # Safety
@@ -606,7 +706,7 @@ impl<T: Operations, A: BinAttribute<Disk<T>>> BinFile<T, A> {
         // The VFS lets no negative offset through.
         let offset = offset.unsigned_abs();
         match A::read(disk, OpenFile::from_raw(file), offset, buf) {
-            Ok(read) => read.min(PAGE_SIZE) as isize,
+            Ok(read) => read.min(count) as isize,
             Err(error) => error.to_errno() as isize,
         }
     }
