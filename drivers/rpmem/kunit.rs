@@ -22,5 +22,5 @@ mod lifecycle;
 mod order;
 mod poison;
 mod regions;
-mod rig;
+pub(crate) mod rig;
 mod translation;

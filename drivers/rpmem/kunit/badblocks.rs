@@ -9,6 +9,7 @@ mod tests {
         poison::Poison,
     };
     use badblocks::MAX_SECTORS;
+    use crate::sysfs::edit_badblocks;
     use kernel::{prelude::*, sync::Arc};
     use kernel_ext::{
         kunit::{
@@ -164,11 +165,11 @@ mod tests {
             let medium = rig.medium();
             let (file, other) = (open_file(11), open_file(12));
             // A line that a full buffer ends within waits for what comes behind it.
-            medium.edit_badblocks(file, 0, b"10 1\n20 ", true)?;
+            edit_badblocks(medium, file, 0, b"10 1\n20 ", true)?;
             assert!(rig.lists("10 1\n"));
             // Another file has nothing to do with it.
-            medium.edit_badblocks(other, 0, b"30 1\n", false)?;
-            medium.edit_badblocks(file, 8, b"2\n", false)?;
+            edit_badblocks(medium, other, 0, b"30 1\n", false)?;
+            edit_badblocks(medium, file, 8, b"2\n", false)?;
             assert!(rig.lists("10 1\n20 2\n30 1\n"));
             Ok(())
         })

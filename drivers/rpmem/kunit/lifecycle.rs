@@ -5,8 +5,12 @@
 #[kernel::macros::kunit_tests(rpmem_lifecycle)]
 mod tests {
     use crate::{
-        device::{register_all, Bound, PROBE_ERRNO, SIZE as SIZE_PROPERTY, START},
-        kunit::rig::{blank, parent, pattern, spare, unused_number, with_rig, SIZE},
+        device::Bound,
+        keeper::Keeper,
+        kunit::rig::{
+            blank, parent, pattern, spare, unused_number, with_rig, LAST_PROBE, SIZE,
+        },
+        loading::{slot, Place, Places, SIZE as SIZE_PROPERTY, START},
         params,
         poison::Poison,
         regions::phys_range,
@@ -24,27 +28,59 @@ mod tests {
     };
     use rpmem_regions::{PhysAddr, Region, Regions};
 
+    /// A device, and its place, which goes after it: then the region is free.
+    struct Registered {
+        device: Option<OwnedDevice>,
+        number: Option<u32>,
+    }
+
+    impl Registered {
+        fn is_bound(&self) -> bool {
+            self.device.as_ref().is_some_and(OwnedDevice::is_bound)
+        }
+    }
+
+    impl Drop for Registered {
+        fn drop(&mut self) {
+            drop(self.device.take());
+            // With the place goes its keeper, which waits for the region.
+            drop(self.number.and_then(slot).and_then(|slot| slot.take()));
+        }
+    }
+
     /// Registers a device with these properties, and returns it with the errno of its probe.
     fn register_with<const N: usize>(
         number: Option<u32>,
         properties: [(&'static CStr, u64); N],
-    ) -> Result<(OwnedDevice, c_int)> {
-        PROBE_ERRNO.store(0, Ordering::Relaxed);
-        let device = match number {
+    ) -> Result<(Registered, c_int)> {
+        LAST_PROBE.store(0, Ordering::Relaxed);
+        let mut registered = Registered {
+            device: None,
+            number,
+        };
+        if let Some(slot) = number.and_then(slot) {
+            let place = Place {
+                keeper: Keeper::new()?,
+                prepared: None,
+                last: None,
+            };
+            slot.put(KBox::new(place, GFP_KERNEL)?);
+        }
+        registered.device = Some(match number {
             Some(number) => OwnedDevice::register(Rpmem::NAME, number, properties, Node::NONE)?,
             None => OwnedDevice::register_without_number(Rpmem::NAME, properties, Node::NONE)?,
-        };
-        Ok((device, PROBE_ERRNO.load(Ordering::Relaxed)))
+        });
+        Ok((registered, LAST_PROBE.load(Ordering::Relaxed)))
     }
 
     /// Registers a device for a range.
-    fn register(start: u64, size: u64) -> Result<(OwnedDevice, c_int)> {
+    fn register(start: u64, size: u64) -> Result<(Registered, c_int)> {
         let properties = [(START, start), (SIZE_PROPERTY, size)];
         register_with(Some(unused_number()), properties)
     }
 
     /// Whether the probe of such a device fails with this errno, and leaves `range` alone.
-    fn fails(probed: Result<(OwnedDevice, c_int)>, errno: Error, range: PhysRange) -> bool {
+    fn fails(probed: Result<(Registered, c_int)>, errno: Error, range: PhysRange) -> bool {
         let Ok((device, found)) = probed else {
             return false;
         };
@@ -234,24 +270,24 @@ mod tests {
 
     #[test]
     fn a_device_of_that_number() -> Result {
-        static MODULE: ThisModule = Rpmem::THIS_MODULE;
-
-        let Some([range]) = spare() else {
+        let Some([first, second]) = spare() else {
             return Ok(());
         };
-        if bound_driver(c"rpmem.0").is_none() {
-            mark_skipped("needs rpmem.regions= on the command line");
-            return Ok(());
-        }
-        // What the module does when it is loaded; number 0 is in use.
+        let number = unused_number();
+        let (taken, _) =
+            register_with(Some(number), [(START, first.start()), (SIZE_PROPERTY, first.size())])?;
+        // What the module does when it is loaded; a device that cannot be made is left out.
         let mut regions = Regions::new();
-        let region = Region::new(PhysAddr::new(range.start()), range.size()).map_err(|_| EINVAL)?;
-        assert_eq!(phys_range(region)?, range);
+        let region = Region::new(PhysAddr::new(second.start()), second.size()).map_err(|_| EINVAL)?;
+        assert_eq!(phys_range(region)?, second);
         regions.push(region).map_err(|_| EINVAL)?;
-        let outcome = register_all(regions, &MODULE);
-        assert_eq!(outcome.err().map(Error::to_errno), Some(EEXIST.to_errno()));
-        assert!(!resource::is_busy(range));
-        assert!(bound_driver(c"rpmem.0").is_some());
+        let places = Places::prepare_from(number, &regions)?;
+        assert!(resource::is_busy(second));
+        let mut devices = places.room()?;
+        places.show(&mut devices);
+        assert!(devices.is_empty());
+        assert!(!resource::is_busy(second));
+        assert!(taken.is_bound());
         Ok(())
     }
 

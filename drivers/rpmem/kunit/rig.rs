@@ -5,8 +5,9 @@
 use crate::{
     device::Bound,
     medium::{Medium, PAGE_SECTORS},
+    sysfs::edit_badblocks,
 };
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use kernel::{faux, prelude::*, str::CString};
 use kernel_ext::{
     block::gen_disk::Disk,
@@ -26,7 +27,15 @@ pub(super) const PAGES: u64 = SECTORS / PAGE_SECTORS;
 pub(super) const SECTORS: u64 = (SIZE / SECTOR_SIZE) as u64;
 
 /// Numbers of disks and devices that the driver has not given away.
-static NEXT: AtomicU32 = AtomicU32::new(1000);
+static NEXT: AtomicU32 = AtomicU32::new(100);
+
+/// The errno of the probe that ended last, as the device core does not pass it on.
+pub(super) static LAST_PROBE: AtomicI32 = AtomicI32::new(0);
+
+/// Called when a probe ends.
+pub(crate) fn note_probe(error: Option<Error>) {
+    LAST_PROBE.store(error.map_or(0, Error::to_errno), Ordering::Relaxed);
+}
 
 /// Returns a number for a disk or a device of a test.
 pub(super) fn unused_number() -> u32 {
@@ -82,7 +91,11 @@ impl Rig {
     }
 
     pub(super) fn disk(&self) -> &Disk<Medium> {
-        self.bound.disk()
+        match self.bound.disk() {
+            Some(disk) => disk,
+            // There until it is dropped.
+            None => unreachable!(),
+        }
     }
 
     pub(super) fn medium(&self) -> &Medium {
@@ -112,8 +125,7 @@ impl Rig {
     /// Writes a text to the list of bad blocks, as a user does.
     pub(super) fn edit(&self, text: &str) -> Result {
         let file = kunit::open_file(1);
-        self.medium()
-            .edit_badblocks(file, 0, text.as_bytes(), false)
+        edit_badblocks(self.medium(), file, 0, text.as_bytes(), false)
     }
 
     /// Whether the list of bad blocks is `expected`, as a user reads it.
