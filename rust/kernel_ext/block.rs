@@ -6,6 +6,7 @@
 //! like memory, takes bios as they come: no request, no queue, no tag.
 
 pub mod bio;
+#[cfg(any(MODULE, CONFIG_RUST_KERNEL_EXT_FS))]
 pub mod block_device;
 pub mod gen_disk;
 mod io_acct;

@@ -37,6 +37,7 @@ const __LOG_PREFIX: &[u8] = b"kernel_ext\0";
 pub mod block;
 pub mod capability;
 pub mod dax;
+#[cfg(any(MODULE, CONFIG_RUST_KERNEL_EXT_FS))]
 pub mod fs;
 pub mod hash;
 #[cfg(CONFIG_RUST_KERNEL_EXT_KUNIT_TEST)]
