@@ -148,7 +148,11 @@ fn prepared_for(
         return Ok(prepared);
     }
     let dev = pdev.as_ref();
-    if place.last.as_ref().is_some_and(|last| !last.is_released_soon()) {
+    if place
+        .last
+        .as_ref()
+        .is_some_and(|last| !last.is_released_soon())
+    {
         dev_err!(
             dev,
             "rpmem{number}: the region is still in use since it was unbound: unmount what is mounted, end the processes that map its files, close the disk\n"
@@ -190,7 +194,11 @@ impl Shown {
             "rpmem{number}: {} MiB at {}{}\n",
             prepared.range.size() >> 20,
             prepared.range,
-            if prepared.read_only { ", read-only" } else { "" }
+            if prepared.read_only {
+                ", read-only"
+            } else {
+                ""
+            }
         );
         Ok(Self {
             #[cfg(CONFIG_X86_MCE)]

@@ -15,11 +15,7 @@ use crate::{
     regions::phys_range,
 };
 use kernel::{prelude::*, sync::Arc, ModuleMetadata};
-use kernel_ext::{
-    numa::Node,
-    platform::OwnedDevice,
-    sync::Slot,
-};
+use kernel_ext::{numa::Node, platform::OwnedDevice, sync::Slot};
 use rpmem_regions::{Regions, MAX_REGIONS};
 
 /// The properties of a device that say which region it is, in bytes.
@@ -87,7 +83,9 @@ impl Places {
                 last: None,
             };
             places.regions.push((number, *region), GFP_KERNEL)?;
-            slot(number).ok_or(EINVAL)?.put(KBox::new(place, GFP_KERNEL)?);
+            slot(number)
+                .ok_or(EINVAL)?
+                .put(KBox::new(place, GFP_KERNEL)?);
         }
         Ok(places)
     }
@@ -115,11 +113,7 @@ impl Places {
     }
 }
 
-fn show_one(
-    number: u32,
-    region: rpmem_regions::Region,
-    devices: &mut KVec<OwnedDevice>,
-) -> Result {
+fn show_one(number: u32, region: rpmem_regions::Region, devices: &mut KVec<OwnedDevice>) -> Result {
     let range = phys_range(region)?;
     let device = OwnedDevice::register(
         crate::Rpmem::NAME,

@@ -23,9 +23,7 @@
 //! covers all of it, and any smaller write to it fails. Its flag in the struct page, which changes
 //! under the lock together with the list, says which kind it is.
 
-use badblocks::{
-    index_words_needed, words_needed, AtomicU64, Badblocks, Edit, Index, Input,
-};
+use badblocks::{index_words_needed, words_needed, AtomicU64, Badblocks, Edit, Index, Input};
 use kernel::{
     alloc::flags::__GFP_NOWARN,
     new_mutex,

@@ -25,7 +25,8 @@ use kernel_ext::{
 };
 use rdaxfs_core::{
     format::{
-        Superblock, Time, BLOCK_SIZE, MAX_FILE_SIZE, MAX_LINKS, MAX_NAME, STATE_CLEAN, STATE_DAMAGED, SUPER_MAGIC,
+        Superblock, Time, BLOCK_SIZE, MAX_FILE_SIZE, MAX_LINKS, MAX_NAME, STATE_CLEAN,
+        STATE_DAMAGED, SUPER_MAGIC,
     },
     platform::Medium as _,
     volume::{read_superblock, Access, Volume},

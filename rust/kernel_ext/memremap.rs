@@ -4,9 +4,7 @@
 //!
 //! C header: [`include/linux/memremap.h`](srctree/include/linux/memremap.h)
 
-use crate::{
-    numa::Node, pmem::Window, resource::PhysRange, sched::cond_resched, PAGE_SIZE,
-};
+use crate::{numa::Node, pmem::Window, resource::PhysRange, sched::cond_resched, PAGE_SIZE};
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{
     alloc::flags::GFP_KERNEL,

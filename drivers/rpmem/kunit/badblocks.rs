@@ -4,12 +4,12 @@
 
 #[kernel::macros::kunit_tests(rpmem_badblocks)]
 mod tests {
+    use crate::sysfs::edit_badblocks;
     use crate::{
         kunit::rig::{with_rig, SECTORS},
         poison::Poison,
     };
     use badblocks::MAX_SECTORS;
-    use crate::sysfs::edit_badblocks;
     use kernel::{prelude::*, sync::Arc};
     use kernel_ext::{
         kunit::{

@@ -7,9 +7,7 @@ mod tests {
     use crate::{
         device::Bound,
         keeper::Keeper,
-        kunit::rig::{
-            blank, parent, pattern, spare, unused_number, with_rig, LAST_PROBE, SIZE,
-        },
+        kunit::rig::{blank, parent, pattern, spare, unused_number, with_rig, LAST_PROBE, SIZE},
         loading::{slot, Place, Places, SIZE as SIZE_PROPERTY, START},
         params,
         poison::Poison,
@@ -126,10 +124,10 @@ mod tests {
             use kernel_ext::kunit::bio::{Opf, TestBio};
             let bound = Bound::drive(device.as_ref(), unused_number(), range, false, Node::NONE)?;
             let mut found = blank(PAGE_SIZE)?;
-            TestBio::new(bound.disk(), Opf::READ, 80, [&mut found[..]])?.submit()?;
+            TestBio::new(bound.disk().ok_or(ENODEV)?, Opf::READ, 80, [&mut found[..]])?.submit()?;
             assert!(round == 0 || found[..] == pattern(round - 1, PAGE_SIZE)?[..]);
             let mut data = pattern(round, PAGE_SIZE)?;
-            TestBio::new(bound.disk(), Opf::WRITE, 80, [&mut data[..]])?.submit()?;
+            TestBio::new(bound.disk().ok_or(ENODEV)?, Opf::WRITE, 80, [&mut data[..]])?.submit()?;
         }
         Ok(())
     }
@@ -274,11 +272,14 @@ mod tests {
             return Ok(());
         };
         let number = unused_number();
-        let (taken, _) =
-            register_with(Some(number), [(START, first.start()), (SIZE_PROPERTY, first.size())])?;
+        let (taken, _) = register_with(
+            Some(number),
+            [(START, first.start()), (SIZE_PROPERTY, first.size())],
+        )?;
         // What the module does when it is loaded; a device that cannot be made is left out.
         let mut regions = Regions::new();
-        let region = Region::new(PhysAddr::new(second.start()), second.size()).map_err(|_| EINVAL)?;
+        let region =
+            Region::new(PhysAddr::new(second.start()), second.size()).map_err(|_| EINVAL)?;
         assert_eq!(phys_range(region)?, second);
         regions.push(region).map_err(|_| EINVAL)?;
         let places = Places::prepare_from(number, &regions)?;

@@ -294,7 +294,16 @@ impl<T: Operations> NewDisk<T> {
         // From here on `Disk::drop` gives the gendisk back.
         let disk = match KBox::new_uninit(GFP_KERNEL) {
             // INVARIANT: `private_data` is set below, before anyone else sees the disk.
-            Ok(slot) => KBox::write(slot, Disk { gendisk, dax, data, added: false, freed: Atomic::new(false) }),
+            Ok(slot) => KBox::write(
+                slot,
+                Disk {
+                    gendisk,
+                    dax,
+                    data,
+                    added: false,
+                    freed: Atomic::new(false),
+                },
+            ),
             Err(error) => {
                 // SAFETY: The disk was just allocated and nobody else has seen it.
                 unsafe { bindings::put_disk(gendisk.as_ptr()) };
