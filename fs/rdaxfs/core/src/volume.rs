@@ -126,7 +126,7 @@ impl<P: Platform> Volume<P> {
         if access == Access::NoStores {
             let superblock = Self::probe(&platform)?;
             // Block 0 may be the one that is damaged.
-            let is_first = read_superblock(&platform, 0).is_ok();
+            let is_first = matches!(read_superblock(&platform, 0), Ok(_));
             let block = if is_first {
                 0
             } else {
