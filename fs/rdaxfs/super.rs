@@ -25,8 +25,7 @@ use kernel_ext::{
 };
 use rdaxfs_core::{
     format::{
-        Superblock, Time, BLOCK_SIZE, MAX_FILE_SIZE, MAX_LINKS, MAX_NAME, STATE_CLEAN,
-        STATE_DAMAGED, SUPER_MAGIC,
+        Superblock, Time, BLOCK_SIZE, MAX_FILE_SIZE, MAX_LINKS, MAX_NAME, STATE_CLEAN, SUPER_MAGIC,
     },
     platform::Medium as _,
     volume::{read_superblock, Access, Volume},
@@ -130,7 +129,7 @@ impl FileSystem for Rdaxfs {
         let superblock = probe(sb, context, &medium, options)?;
         let uuid = Uuid(superblock.uuid);
         let claim = claim_uuid(sb, context, options, uuid)?;
-        let volume = mount(sb, context, medium, &superblock, options)?;
+        let volume = mount(sb, context, medium, &superblock)?;
 
         sb.set_magic(MAGIC);
         sb.set_limits(MAX_FILE_SIZE as i64, MAX_LINKS as u32);
@@ -339,7 +338,6 @@ fn mount(
     context: &FsContext<Rdaxfs>,
     medium: Medium,
     superblock: &Superblock,
-    options: &Options,
 ) -> Result<MountedVolume> {
     let access = if sb.is_read_only() {
         Access::NoStores
@@ -350,16 +348,10 @@ fn mount(
     let platform = Platform::new(medium, superblock)?;
     let mut workspace = workspaces.alloc_noreserve()?;
     let now = to_medium(Timespec::now());
-    let volume = if sb.is_read_only() && options.superblock_copy {
-        let block = superblock.blocks.get() - 1;
-        Volume::mount_by_copy(platform, block, &mut workspace)
-    } else {
-        Volume::mount(platform, access, now, &mut workspace)
-    };
-    let volume = volume.map_err(|error| {
+    let volume = Volume::mount(platform, access, now, &mut workspace).map_err(|error| {
         match error {
-            CoreError::Corrupt if superblock.state.get() == STATE_DAMAGED => context.error(fmt!(
-                "{}: the volume is damaged: run fsck.rdaxfs, or mount it with -o ro",
+            CoreError::ReadOnly if sb.is_read_only() => context.error(fmt!(
+                "{}: the journal has to be replayed, for which the volume has to be mounted read-write",
                 sb.id(),
             )),
             CoreError::ReadOnly => context.error(fmt!(
@@ -375,14 +367,6 @@ fn mount(
         errno(error)
     })?;
     drop(workspace);
-    if let Some((said, real)) = volume.misalignment() {
-        context.warn(fmt!(
-            "{}: huge pages begin at block {} of the device, and at block {} where the volume was made: files are mapped by small pages; copy them to a volume that is made here",
-            sb.id(),
-            real,
-            said,
-        ));
-    }
     Ok(MountedVolume::new(volume, workspaces))
 }
 
@@ -418,6 +402,18 @@ fn finish(sb: &SuperBlock<Rdaxfs>, ino: u64) -> Result {
     Ok(())
 }
 
+/// The free blocks and the inodes in use.
+fn totals(volume: &Volume<Platform>) -> rdaxfs_core::Result<(u64, u64)> {
+    let (mut free, mut inodes) = (0, 0_u64);
+    for group in 0..volume.groups() {
+        let (blocks, count) = volume.count_group(group)?;
+        free += u64::from(blocks);
+        // What a damaged group counts is any number.
+        inodes = inodes.saturating_add(count);
+    }
+    Ok((free, inodes))
+}
+
 /// Ends the use of a volume: it is clean.
 fn end(data: &SuperData) {
     let volume = data.mounted.volume();
@@ -425,9 +421,8 @@ fn end(data: &SuperData) {
         // The next mount replays the journal.
         return;
     }
-    match volume.unmount() {
-        Ok(()) => {}
-        Err(_) if volume.is_shut_down() => {}
+    match totals(volume) {
+        Ok((free, inodes)) => volume.end(free, inodes),
         Err(error) => pr_err!(
             "the volume cannot be marked as clean ({}); run fsck.rdaxfs\n",
             Reason(error)
@@ -461,7 +456,7 @@ impl Operations for Rdaxfs {
 
     fn statfs(sb: &SuperBlock<Self>) -> Result<Statfs> {
         let volume = sb.data().mounted.volume();
-        let (free, inodes) = volume.totals().map_err(errno)?;
+        let (free, inodes) = totals(volume).map_err(errno)?;
         let [high, low] = [0, 8].map(|at| {
             let bytes = volume.superblock().uuid.get(at..at + 8);
             bytes

@@ -11,7 +11,8 @@ use rdaxfs_core::Result;
 
 use crate::Host;
 
-/// The free blocks and the inodes of a volume, as its groups count them.
+/// The free blocks and the inodes of a volume, as its groups count them: what
+/// [`Volume::unmount`] wants to know.
 ///
 /// # Errors
 ///
@@ -69,9 +70,9 @@ impl<M: Medium + Stores + Digest> Mounted<M> {
     ///
     /// # Errors
     ///
-    /// Those of [`Volume::unmount`].
+    /// Those of [`totals`].
     pub fn unmount(self) -> Result<M> {
-        self.volume.unmount()?;
-        Ok(self.volume.into_platform().into_medium())
+        let (free, inodes) = totals(&self.volume)?;
+        Ok(self.volume.unmount(free, inodes).into_medium())
     }
 }

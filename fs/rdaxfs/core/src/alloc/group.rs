@@ -27,8 +27,6 @@ pub struct GroupState {
     reserved: u64,
     /// Blocks that no allocation takes.
     pub(super) aside: Aside,
-    /// By how much a transaction that is not committed changes the free blocks and the inodes in use.
-    changes: (i64, i64),
 }
 
 /// What is known of a group's chunks, a bit for each, and its free blocks.
@@ -70,7 +68,6 @@ impl GroupState {
             masks: Masks::new(),
             reserved: 0,
             aside: Aside::new(),
-            changes: (0, 0),
         }
     }
 
@@ -84,19 +81,11 @@ impl GroupState {
     pub(crate) fn forget(&mut self) {
         self.loaded = false;
         self.aside.settled(false);
-        self.changes = (0, 0);
     }
 
-    /// A transaction that changed the group has been committed. Returns by how much the free blocks and the
-    /// inodes in use are more.
-    pub(crate) fn committed(&mut self) -> (i64, i64) {
+    /// A transaction that changed the group has been committed.
+    pub(crate) fn committed(&mut self) {
         self.aside.settled(true);
-        core::mem::take(&mut self.changes)
-    }
-
-    /// The transaction that has the group takes an inode, or gives one back.
-    pub(crate) fn count_inodes(&mut self, more: i64) {
-        self.changes.1 += more;
     }
 
     /// The word of [`Locks::hint`](crate::platform::Locks::hint); [`None`] if nothing is known.
@@ -397,13 +386,7 @@ fn change<P: Platform>(
         header_word(group, core::mem::offset_of!(GroupHeader, free)),
         counters,
     )?;
-    let held = tx.group(group)?;
-    held.masks = state;
-    held.changes.0 += if used {
-        -i64::from(count)
-    } else {
-        i64::from(count)
-    };
+    tx.group(group)?.masks = state;
     Ok(())
 }
 

@@ -15,6 +15,7 @@ use rdaxfs_core::xattr::{NewXattr, SetMode};
 use rdaxfs_core::{Error, Result};
 use rdaxfs_crash::spec::{pattern, Errno, FallocateMode, Op, XattrMode};
 use rdaxfs_crash::{Lock, Recorder};
+use rdaxfs_host::totals;
 
 use crate::inodes::{Inode, Inodes};
 use crate::platform::{Machine, Pmem};
@@ -50,8 +51,8 @@ impl<'m> Mounted<'m> {
     }
 
     pub(crate) fn unmount(self) -> Result<&'m Recorder> {
-        self.volume.unmount()?;
-        Ok(self.volume.into_platform().recorder())
+        let (free, inodes) = totals(&self.volume)?;
+        Ok(self.volume.unmount(free, inodes).recorder())
     }
 
     pub(crate) fn workspace(&self) -> Box<Workspace> {
