@@ -22,6 +22,8 @@ COMPLAINTS = (
     r"^MCE: Killing .* due to hardware memory corruption fault", r"Sending SIGBUS to .* due to hardware memory corruption",
 )
 
+# What the device core adds when the probe refuses a region that is still in use.
+PROBE_BUSY = r"^rpmem rpmem\.\d+: probe with driver rpmem failed with error -16"
 STILL_IN_USE = r"^rpmem rpmem\.\d: rpmem\d: the region is still in use since it was unbound"
 
 
@@ -115,6 +117,7 @@ def an_open_disk_is_dead(t):
     """A descriptor that outlives the device gives errors, not another device's data, and keeps the region."""
     t.expect_log(STILL_IN_USE)
     t.allow_log(r"^rpmem: .*waiting for the last user")
+    t.allow_log(PROBE_BUSY)
     name = device_of(t.disk)
     for direct in (True, False):
         io = t.disk.open(direct=direct)
@@ -133,7 +136,7 @@ def an_open_disk_is_dead(t):
 def an_unbind_waits_for_no_mapping(t):
     """Shutdown takes the lock that unbind runs under, and suspend freezes tasks: neither has to wait until
     the last page's user goes."""
-    for pattern in COMPLAINTS:
+    for pattern in (*COMPLAINTS, STILL_IN_USE, PROBE_BUSY, r"^rpmem: .*waiting for the last user"):
         t.allow_log(pattern)
     name = device_of(t.disk)
     made = FileSystem("ext4", t.disk.node)

@@ -516,7 +516,8 @@ def the_doctor_finds_modules_that_cannot_be_loaded(t):
     original = module.read_bytes()
 
     def ids():
-        return set(rpmemctl.findings()) - {"memmap-in-pieces", "memmap-merged", "misaligned"}
+        # The ranges of this guest are odd ones, and one goes beyond the end of its memory.
+        return set(rpmemctl.findings()) - {"memmap-in-pieces", "memmap-merged", "misaligned", "no-memory"}
 
     module.unlink()
     check.equal(ids(), {"module-missing"}, "without the file")

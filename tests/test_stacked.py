@@ -258,6 +258,7 @@ def a_disk_below_dm_writecache_is_taken_away(t):
     """dm-writecache keeps the kernel's address of the medium and stores to it without asking: the region
     stays mapped until the table is gone."""
     t.allow_log(r"^rpmem: .*waiting for the last user|^device-mapper: |^Buffer I/O error on dev")
+    t.allow_log(r"the region is still in use since it was unbound|probe with driver rpmem failed with error -16")
     cache, origin = t.disks
     name = os.path.basename(os.path.realpath(f"{cache.sysfs}/device"))
     with cache.open() as io:

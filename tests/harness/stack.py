@@ -17,7 +17,7 @@ CHUNK = MIB  # of a striped device: a multiple of what a page table entry may ma
 @contextmanager
 def mapper(name, table):
     """A device-mapper device; its node. There is no udev to make one with a name."""
-    modules = {"linear": "dm-mod", "striped": "dm-mod", "raid": "dm-raid"}
+    modules = {"writecache": "dm-writecache", "linear": "dm-mod", "striped": "dm-mod", "raid": "dm-raid"}
     shell.run("modprobe", modules[table.split()[2]])
     shell.run("dmsetup", "create", "--noudevsync", name, stdin=table)
     try:
