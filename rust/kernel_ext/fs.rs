@@ -20,6 +20,17 @@
 //!
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
 
+/// An entry of a table of operations: the table has it if the file system does.
+macro_rules! optional {
+    ($operations:ident::$has:ident, $function:ident) => {
+        if $operations::$has {
+            Some(Self::$function)
+        } else {
+            None
+        }
+    };
+}
+
 pub mod attr;
 pub mod dax;
 pub mod dentry;

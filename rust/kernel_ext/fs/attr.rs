@@ -272,28 +272,17 @@ impl Before {
 /// The part of the table of operations on inodes that is about attributes.
 pub(super) struct Table<O>(PhantomData<O>);
 
-/// An operation that the table has if the file system does.
-macro_rules! optional {
-    ($has:ident, $function:ident) => {
-        if O::$has {
-            Some(Self::$function)
-        } else {
-            None
-        }
-    };
-}
-
 impl<O: Operations> Table<O> {
     pub(super) const OPS: bindings::inode_operations = bindings::inode_operations {
-        setattr: optional!(HAS_SETATTR, setattr),
-        getattr: optional!(HAS_GETATTR, getattr),
-        listxattr: optional!(HAS_LIST_XATTR, listxattr),
-        get_inode_acl: optional!(HAS_GET_INODE_ACL, get_inode_acl),
-        set_acl: optional!(HAS_SET_ACL, set_acl),
-        fileattr_get: optional!(HAS_FILEATTR_GET, fileattr_get),
-        fileattr_set: optional!(HAS_FILEATTR_SET, fileattr_set),
-        update_time: optional!(HAS_UPDATE_TIME, update_time),
-        sync_lazytime: optional!(HAS_SYNC_LAZYTIME, sync_lazytime),
+        setattr: optional!(O::HAS_SETATTR, setattr),
+        getattr: optional!(O::HAS_GETATTR, getattr),
+        listxattr: optional!(O::HAS_LIST_XATTR, listxattr),
+        get_inode_acl: optional!(O::HAS_GET_INODE_ACL, get_inode_acl),
+        set_acl: optional!(O::HAS_SET_ACL, set_acl),
+        fileattr_get: optional!(O::HAS_FILEATTR_GET, fileattr_get),
+        fileattr_set: optional!(O::HAS_FILEATTR_SET, fileattr_set),
+        update_time: optional!(O::HAS_UPDATE_TIME, update_time),
+        sync_lazytime: optional!(O::HAS_SYNC_LAZYTIME, sync_lazytime),
         ..no_operations()
     };
 

@@ -297,17 +297,9 @@ impl<O: Operations> Table<O> {
         write_iter: Some(Self::write_iter),
         mmap_prepare: Some(Self::mmap_prepare),
         open: Some(Self::open),
-        release: if O::HAS_RELEASE {
-            Some(Self::release)
-        } else {
-            None
-        },
+        release: optional!(O::HAS_RELEASE, release),
         fsync: Some(Self::fsync),
-        fallocate: if O::HAS_FALLOCATE {
-            Some(Self::fallocate)
-        } else {
-            None
-        },
+        fallocate: optional!(O::HAS_FALLOCATE, fallocate),
         // So that a mapping can have huge pages wherever the process lets the kernel choose.
         get_unmapped_area: Some(bindings::thp_get_unmapped_area),
         // For DAX and O_DIRECT the VFS itself copies instead.

@@ -168,7 +168,7 @@ pub(super) struct Table<O>(PhantomData<O>);
 impl<O: Operations> Table<O> {
     pub(super) const OPS: &'static bindings::iomap_ops = &bindings::iomap_ops {
         iomap_begin: Some(Self::begin),
-        iomap_end: if O::HAS_END { Some(Self::end) } else { None },
+        iomap_end: optional!(O::HAS_END, end),
         ..no_operations()
     };
 

@@ -257,31 +257,20 @@ impl<T: FileSystem> Ops<T> {
 /// The table of a file system's operations on inodes.
 struct Table<O>(PhantomData<O>);
 
-/// An operation that the table has if the file system does.
-macro_rules! optional {
-    ($has:ident, $function:ident) => {
-        if O::$has {
-            Some(Self::$function)
-        } else {
-            None
-        }
-    };
-}
-
 impl<O: Operations> Table<O> {
     const OPS: bindings::inode_operations = bindings::inode_operations {
-        lookup: optional!(HAS_LOOKUP, lookup),
-        get_link: optional!(HAS_GET_LINK, get_link),
-        create: optional!(HAS_CREATE, create),
-        link: optional!(HAS_LINK, link),
-        unlink: optional!(HAS_UNLINK, unlink),
-        symlink: optional!(HAS_SYMLINK, symlink),
-        mkdir: optional!(HAS_MKDIR, mkdir),
-        rmdir: optional!(HAS_RMDIR, rmdir),
-        mknod: optional!(HAS_MKNOD, mknod),
-        rename: optional!(HAS_RENAME, rename),
-        tmpfile: optional!(HAS_TMPFILE, tmpfile),
-        fiemap: optional!(HAS_FIEMAP, fiemap),
+        lookup: optional!(O::HAS_LOOKUP, lookup),
+        get_link: optional!(O::HAS_GET_LINK, get_link),
+        create: optional!(O::HAS_CREATE, create),
+        link: optional!(O::HAS_LINK, link),
+        unlink: optional!(O::HAS_UNLINK, unlink),
+        symlink: optional!(O::HAS_SYMLINK, symlink),
+        mkdir: optional!(O::HAS_MKDIR, mkdir),
+        rmdir: optional!(O::HAS_RMDIR, rmdir),
+        mknod: optional!(O::HAS_MKNOD, mknod),
+        rename: optional!(O::HAS_RENAME, rename),
+        tmpfile: optional!(O::HAS_TMPFILE, tmpfile),
+        fiemap: optional!(O::HAS_FIEMAP, fiemap),
         ..attr::Table::<O::Attributes>::OPS
     };
 

@@ -363,32 +363,12 @@ impl<O: Operations> Ops<O> {
         free_inode: Some(inode::free::<O::FileSystem>),
         evict_inode: Some(Self::evict_inode),
         put_super: Some(Self::put_super),
-        sync_fs: if O::HAS_SYNC_FS {
-            Some(Self::sync_fs)
-        } else {
-            None
-        },
-        freeze_fs: if O::HAS_FREEZE_FS {
-            Some(Self::freeze_fs)
-        } else {
-            None
-        },
-        unfreeze_fs: if O::HAS_UNFREEZE_FS {
-            Some(Self::unfreeze_fs)
-        } else {
-            None
-        },
+        sync_fs: optional!(O::HAS_SYNC_FS, sync_fs),
+        freeze_fs: optional!(O::HAS_FREEZE_FS, freeze_fs),
+        unfreeze_fs: optional!(O::HAS_UNFREEZE_FS, unfreeze_fs),
         statfs: Some(Self::statfs),
-        show_options: if O::HAS_SHOW_OPTIONS {
-            Some(Self::show_options)
-        } else {
-            None
-        },
-        shutdown: if O::HAS_SHUTDOWN {
-            Some(Self::shutdown)
-        } else {
-            None
-        },
+        show_options: optional!(O::HAS_SHOW_OPTIONS, show_options),
+        shutdown: optional!(O::HAS_SHUTDOWN, shutdown),
         ..no_operations()
     };
 
