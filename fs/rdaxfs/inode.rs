@@ -145,7 +145,7 @@ pub(crate) fn get(sb: &SuperBlock<Rdaxfs>, ino: u64) -> Result<ARef<Inode<Rdaxfs
     match sb.inode(ino, generation)? {
         Found::Cached(inode) => Ok(inode),
         Found::New(new) => {
-            // Nobody has it, and whoever looks for it waits.
+            // No other task has it, and those that look for it wait.
             let found = volume
                 .open(ino, Some(generation))
                 .map_err(|error| match error {
@@ -253,7 +253,7 @@ pub(crate) fn refresh(inode: &Locked<'_, Rdaxfs>, changed: &Changed) {
         inode.set_size(size as i64);
     }
     if let Some(blocks) = changed.blocks {
-        inode.set_sectors(blocks.saturating_mul(SECTORS_PER_BLOCK));
+        set_blocks(inode, blocks);
     }
     if let Some(links) = changed.links {
         inode.set_links(links as u32);

@@ -19,7 +19,7 @@ use kernel_ext::fs::{
 use rdaxfs_core::{
     format::{Time, S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG},
     inode::{Attributes, MapState},
-    name::{Directories, Made, NewInode as CoreNewInode, RenameMode, Renamed},
+    name::{Changes, Directories, Made, NewInode as CoreNewInode, RenameMode, Renamed},
     volume::Volume,
     workspace::Workspace,
     Error as CoreError,
@@ -99,6 +99,44 @@ fn make(
     Ok(())
 }
 
+/// Gives a name to an inode, or takes one from it, as `change` does on the medium, and tells the VFS what has
+/// changed.
+fn change_name(
+    directory: Locked<'_, Rdaxfs>,
+    dentry: Child<'_, Rdaxfs>,
+    inode: Locked<'_, Rdaxfs>,
+    change: impl FnOnce(
+        &Volume<Platform>,
+        &mut Workspace,
+        &mut MapState,
+        &[u8],
+        &mut MapState,
+        Time,
+    ) -> rdaxfs_core::Result<Changes>,
+) -> Result {
+    let changing = Changing::new(&[directory.inode(), inode.inode()]);
+    let changed = {
+        let mut operation = directory.super_block().data().mounted.begin();
+        let mut maps = Maps::lock([Some(directory.inode()), Some(inode.inode())]);
+        let [Some(parent), Some(map)] = maps.states() else {
+            return Err(EIO);
+        };
+        change(
+            operation.volume,
+            &mut operation.workspace,
+            parent,
+            dentry.name(),
+            map,
+            to_medium(changing.now),
+        )
+        .map_err(|error| met(&directory, error))?
+    };
+    refresh(&directory, &changed.directory);
+    refresh(&inode, &changed.inode);
+    directory.set_mtime(changing.commit());
+    Ok(())
+}
+
 /// What a rename leaves under the old name: a device of number 0, which overlayfs takes for no file.
 fn whiteout(
     idmap: &MntIdmap,
@@ -110,7 +148,7 @@ fn whiteout(
     Template::new(&mut new, idmap, directory, Some(old), S_IFCHR, (0, 0))
 }
 
-/// Enters a new inode into the hash, so that whoever looks for it waits: it can be opened by its number once the
+/// Enters a new inode into the hash, so that others that look for it wait: it can be opened by its number once the
 /// core's transaction has been committed. If that fails, it leaves the hash when it is dropped.
 fn announce(new: &mut NewInode<Rdaxfs>, ino: u64, generation: u32) -> rdaxfs_core::Result {
     // There is no other one: no two inodes with a number have the same generation.
@@ -193,20 +231,12 @@ impl Operations for DirectoryOperations {
         dentry: Child<'_, Rdaxfs>,
         mode: u16,
     ) -> Result {
-        let place = Place {
+        Self::mknod(
             idmap,
             directory,
             dentry,
-        };
-        let name = dentry.name();
-        make(
-            place,
             mode & !rdaxfs_core::format::S_IFMT | S_IFREG,
             (0, 0),
-            None,
-            |volume, workspace, map, new, now, announce| {
-                volume.create(workspace, map, name, new, now, announce)
-            },
         )
     }
 
@@ -318,22 +348,7 @@ impl Operations for DirectoryOperations {
         directory: Locked<'_, Rdaxfs>,
         dentry: Child<'_, Rdaxfs>,
     ) -> Result {
-        let change = Changing::new(&[directory.inode(), inode.inode()]);
-        let changed = {
-            let mut operation = directory.super_block().data().mounted.begin();
-            let mut maps = Maps::lock([Some(directory.inode()), Some(inode.inode())]);
-            let [Some(parent), Some(map)] = maps.states() else {
-                return Err(EIO);
-            };
-            let volume = operation.volume;
-            let now = to_medium(change.now);
-            volume
-                .link(&mut operation.workspace, parent, dentry.name(), map, now)
-                .map_err(|error| met(&directory, error))?
-        };
-        refresh(&directory, &changed.directory);
-        refresh(&inode, &changed.inode);
-        directory.set_mtime(change.commit());
+        change_name(directory, dentry, inode, Volume::link)?;
         dentry.instantiate(inode.inode().into());
         Ok(())
     }
@@ -343,23 +358,7 @@ impl Operations for DirectoryOperations {
         dentry: Child<'_, Rdaxfs>,
         inode: Locked<'_, Rdaxfs>,
     ) -> Result {
-        let change = Changing::new(&[directory.inode(), inode.inode()]);
-        let changed = {
-            let mut operation = directory.super_block().data().mounted.begin();
-            let mut maps = Maps::lock([Some(directory.inode()), Some(inode.inode())]);
-            let [Some(parent), Some(map)] = maps.states() else {
-                return Err(EIO);
-            };
-            let volume = operation.volume;
-            let now = to_medium(change.now);
-            volume
-                .unlink(&mut operation.workspace, parent, dentry.name(), map, now)
-                .map_err(|error| met(&directory, error))?
-        };
-        refresh(&directory, &changed.directory);
-        refresh(&inode, &changed.inode);
-        directory.set_mtime(change.commit());
-        Ok(())
+        change_name(directory, dentry, inode, Volume::unlink)
     }
 
     fn rmdir(
@@ -367,23 +366,7 @@ impl Operations for DirectoryOperations {
         dentry: Child<'_, Rdaxfs>,
         inode: Locked<'_, Rdaxfs>,
     ) -> Result {
-        let change = Changing::new(&[directory.inode(), inode.inode()]);
-        let changed = {
-            let mut operation = directory.super_block().data().mounted.begin();
-            let mut maps = Maps::lock([Some(directory.inode()), Some(inode.inode())]);
-            let [Some(parent), Some(map)] = maps.states() else {
-                return Err(EIO);
-            };
-            let volume = operation.volume;
-            let now = to_medium(change.now);
-            volume
-                .rmdir(&mut operation.workspace, parent, dentry.name(), map, now)
-                .map_err(|error| met(&directory, error))?
-        };
-        refresh(&directory, &changed.directory);
-        refresh(&inode, &changed.inode);
-        directory.set_mtime(change.commit());
-        Ok(())
+        change_name(directory, dentry, inode, Volume::rmdir)
     }
 
     fn rename(idmap: &MntIdmap, rename: Rename<'_, Rdaxfs>) -> Result {
