@@ -354,7 +354,7 @@ impl Poison {
 
 impl FailureHandler for Poison {
     fn memory_failure(&self, failed: FailedPages<'_>, flags: FailureFlags) -> Result {
-        // First, so that whoever is told and looks finds it recorded.
+        // First, so that a task that is told finds it recorded.
         self.record(failed);
         let dax = self.dax.as_ref().ok_or(EOPNOTSUPP)?;
         dax.notify_failure(failed.offset() as u64, failed.len() as u64, flags)

@@ -206,7 +206,7 @@ pub(crate) fn init(
         size: attributes.size as i64,
         sectors: attributes.blocks.saturating_mul(SECTORS_PER_BLOCK),
         device: ((attributes.device >> 32) as u32, attributes.device as u32),
-        flags: vfs_flags(attributes.flags) | dax_flag(sb.data().options().dax, attributes),
+        flags: vfs_flags(attributes.flags) | dax_flag(sb.data().dax, attributes),
         atime: from_medium(attributes.atime),
         mtime: from_medium(attributes.mtime),
         ctime: from_medium(attributes.ctime),

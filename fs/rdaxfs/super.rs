@@ -36,7 +36,7 @@ use crate::{
     error::{errno, Reason},
     export::Export,
     inode::{self, InodeData},
-    options::{self, Errors, Options},
+    options::{self, Dax, Errors, Options},
     platform::{Medium, Platform},
     time::to_medium,
     volume::MountedVolume,
@@ -54,6 +54,9 @@ pub(crate) struct Rdaxfs;
 pub(crate) struct SuperData {
     /// The volume and its memory.
     pub(crate) mounted: MountedVolume,
+    /// Which files have their pages on the medium. Every inode that comes into memory asks, and it does not
+    /// change while the volume is mounted.
+    pub(crate) dax: Dax,
     #[pin]
     options: Mutex<Options>,
     /// How often something damaged was found.
@@ -143,6 +146,7 @@ impl FileSystem for Rdaxfs {
         KBox::pin_init(
             try_pin_init!(SuperData {
                 mounted: volume,
+                dax: options.dax,
                 options <- new_mutex!(*options),
                 damages: AtomicU32::new(0),
                 _uuid: claim,
@@ -190,7 +194,7 @@ impl FileSystem for Rdaxfs {
     ) -> Result {
         let data = sb.data();
         let before = data.options();
-        if options.dax != before.dax {
+        if options.dax != data.dax {
             return Err(context.invalid(fmt!(
                 "dax= cannot be changed while the volume is mounted: unmount it first",
             )));

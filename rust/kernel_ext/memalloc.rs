@@ -8,7 +8,7 @@ use kernel::{prelude::*, types::NotThreadSafe};
 use kernel_bindings as bindings;
 
 /// While this exists, allocations of the task do not reclaim memory through file systems, as if
-/// each had `GFP_NOFS`: for whoever holds a lock that a file system takes in reclaim.
+/// each had `GFP_NOFS`: for a task that holds a lock which a file system takes in reclaim.
 ///
 /// Scopes may be nested, and end in the reverse order.
 ///

@@ -9,7 +9,7 @@
 //! ```
 //! use kernel_ext::mempool::MemPool;
 //!
-//! // Two buffers are kept for whoever cannot wait for reclaim.
+//! // Two buffers are kept for callers that cannot wait for reclaim.
 //! let pool = MemPool::<[u8; 4096]>::new(c"example_buffers", 2)?;
 //! let mut buffer = pool.alloc();
 //! buffer[0] = 1;
@@ -100,7 +100,7 @@ impl<T> MemPool<T> {
         }
     }
 
-    /// Allocates an object without using up those that are kept back: for whoever keeps it for long.
+    /// Allocates an object without using up those that are kept back: for a caller that keeps it for long.
     ///
     /// May sleep, and may reclaim memory through file systems.
     ///

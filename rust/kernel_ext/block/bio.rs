@@ -62,7 +62,7 @@ pub struct Bio {
     status: Result<(), BlkStatus>,
 }
 
-// SAFETY: A bio belongs to no thread: whoever owns it may read it, carry it out and end it from any, as
+// SAFETY: A bio belongs to no thread: its owner may read it, carry it out and end it from any, as
 // drivers with an interrupt do. The accounting counts per CPU and is summed up by its readers.
 unsafe impl Send for Bio {}
 

@@ -76,17 +76,17 @@ impl<T: FileSystem> FsContext<T> {
         purpose == bindings::fs_context_purpose_FS_CONTEXT_FOR_RECONFIGURE
     }
 
-    /// Tells whoever mounts why it fails: in the mount API's log, and in the kernel's.
+    /// Says why the mount fails, in the mount API's log, and in the kernel's.
     pub fn error(&self, message: fmt::Arguments<'_>) {
         self.log(b'e', message);
     }
 
-    /// Tells whoever mounts what to look out for.
+    /// Warns the caller of mount(2).
     pub fn warn(&self, message: fmt::Arguments<'_>) {
         self.log(b'w', message);
     }
 
-    /// Tells whoever mounts that an option cannot be, and returns `EINVAL`.
+    /// Says that an option is invalid, and returns `EINVAL`.
     pub fn invalid(&self, message: fmt::Arguments<'_>) -> Error {
         self.error(message);
         EINVAL

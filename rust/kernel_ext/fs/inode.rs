@@ -423,7 +423,7 @@ pub enum Found<T: FileSystem> {
 
 /// An inode that has no data yet.
 ///
-/// Dropped before [`init`](Self::init), it goes, and whoever waits for it looks again.
+/// Dropped before [`init`](Self::init), it goes, and tasks that wait for it look again.
 ///
 /// # Invariants
 ///
@@ -486,7 +486,7 @@ impl<T: FileSystem> NewInode<T> {
         Timespec::from_raw(unsafe { bindings::inode_set_ctime_current(self.as_ptr()) })
     }
 
-    /// Enters it into the hash by its number and generation, so that whoever looks for it waits.
+    /// Enters it into the hash by its number and generation, so that tasks that look for it wait.
     ///
     /// May sleep, until another inode of that number and generation has gone.
     ///

@@ -2,7 +2,7 @@
 
 //! The lock that keeps page faults away from an inode's pages, `invalidate_lock`.
 //!
-//! A fault holds it shared, so that whoever takes blocks from a file holds it exclusively: no task
+//! A fault holds it shared, so that a task that takes blocks from a file holds it exclusively: no task
 //! maps a page meanwhile. It comes behind `i_rwsem` and before the locks of folios and DAX entries.
 //!
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h) (`filemap_invalidate_lock()`)
