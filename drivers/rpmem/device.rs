@@ -208,7 +208,7 @@ impl Shown {
         })
     }
 
-    /// Takes the disk away. Returns the region, to be released once nobody uses it.
+    /// Takes the disk away, and hands the region to the keeper, which releases it once it is not in use.
     fn take_away(self, place: &mut Place) {
         #[cfg(CONFIG_X86_MCE)]
         drop(self.machine_checks);
