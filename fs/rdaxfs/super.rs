@@ -406,18 +406,6 @@ fn finish(sb: &SuperBlock<Rdaxfs>, ino: u64) -> Result {
     Ok(())
 }
 
-/// The free blocks and the inodes in use.
-fn totals(volume: &Volume<Platform>) -> rdaxfs_core::Result<(u64, u64)> {
-    let (mut free, mut inodes) = (0, 0_u64);
-    for group in 0..volume.groups() {
-        let (blocks, count) = volume.count_group(group)?;
-        free += u64::from(blocks);
-        // What a damaged group counts is any number.
-        inodes = inodes.saturating_add(count);
-    }
-    Ok((free, inodes))
-}
-
 /// Ends the use of a volume: it is clean.
 fn end(data: &SuperData) {
     let volume = data.mounted.volume();
@@ -425,7 +413,7 @@ fn end(data: &SuperData) {
         // The next mount replays the journal.
         return;
     }
-    match totals(volume) {
+    match volume.totals() {
         Ok((free, inodes)) => volume.end(free, inodes),
         Err(error) => pr_err!(
             "the volume cannot be marked as clean ({}); run fsck.rdaxfs\n",
@@ -460,7 +448,7 @@ impl Operations for Rdaxfs {
 
     fn statfs(sb: &SuperBlock<Self>) -> Result<Statfs> {
         let volume = sb.data().mounted.volume();
-        let (free, inodes) = totals(volume).map_err(errno)?;
+        let (free, inodes) = volume.totals().map_err(errno)?;
         let [high, low] = [0, 8].map(|at| {
             let bytes = volume.superblock().uuid.get(at..at + 8);
             bytes

@@ -12,7 +12,7 @@ use rdaxfs_core::platform::{Digest, Stores};
 use rdaxfs_core::volume::{Access, Volume};
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::Result;
-use rdaxfs_host::{totals, Host};
+use rdaxfs_host::Host;
 
 /// A time, later each time it is asked for.
 pub fn now() -> Time {
@@ -148,7 +148,7 @@ impl<M: Stores + Digest> Session<M> {
     /// Free blocks.
     #[must_use]
     pub fn free(&self) -> u64 {
-        totals(&self.volume).expect("they are good").0
+        self.volume.totals().expect("they are good").0
     }
 }
 

@@ -41,6 +41,6 @@ pub use file::{FileMedium, WriteError};
 pub use host::Host;
 #[cfg(feature = "media")]
 pub use in_use::{loop_device_of, DeviceLock, Scope};
-pub use mounted::{totals, Mounted};
+pub use mounted::Mounted;
 #[cfg(feature = "media")]
 pub use trouble::Trouble;

@@ -4,29 +4,12 @@
 
 use rdaxfs_core::format::{Time, BLOCK_SIZE};
 use rdaxfs_core::make::{make, Options};
-use rdaxfs_core::platform::{Digest, Medium, Platform, Stores};
+use rdaxfs_core::platform::{Digest, Medium, Stores};
 use rdaxfs_core::volume::{Access, Volume};
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::Result;
 
 use crate::Host;
-
-/// The free blocks and the inodes of a volume, as its groups count them: what
-/// [`Volume::unmount`] wants to know.
-///
-/// # Errors
-///
-/// Those of [`Volume::count_group`].
-pub fn totals<P: Platform>(volume: &Volume<P>) -> Result<(u64, u64)> {
-    let (mut free, mut inodes) = (0, 0_u64);
-    for group in 0..volume.groups() {
-        let (blocks, count) = volume.count_group(group)?;
-        free += u64::from(blocks);
-        // What a damaged group counts is any number.
-        inodes = inodes.saturating_add(count);
-    }
-    Ok((free, inodes))
-}
 
 /// A mounted volume and its memory to work in, for one thread.
 pub struct Mounted<M> {
@@ -70,9 +53,9 @@ impl<M: Medium + Stores + Digest> Mounted<M> {
     ///
     /// # Errors
     ///
-    /// Those of [`totals`].
+    /// Those of [`Volume::totals`].
     pub fn unmount(self) -> Result<M> {
-        let (free, inodes) = totals(&self.volume)?;
+        let (free, inodes) = self.volume.totals()?;
         Ok(self.volume.unmount(free, inodes).into_medium())
     }
 }

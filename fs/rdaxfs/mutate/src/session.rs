@@ -10,7 +10,7 @@ use rdaxfs_core::name::{unannounced, Made, NewInode};
 use rdaxfs_core::volume::{Access, Volume};
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::{Error, Result};
-use rdaxfs_host::{totals, Host};
+use rdaxfs_host::Host;
 
 use crate::Memory;
 
@@ -53,7 +53,7 @@ impl Session {
 
     /// Unmounts as clean, with the totals as they are.
     pub(crate) fn unmount(self) -> Result {
-        let (free, inodes) = totals(&self.volume)?;
+        let (free, inodes) = self.volume.totals()?;
         self.volume.unmount(free, inodes);
         Ok(())
     }

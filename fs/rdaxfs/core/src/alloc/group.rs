@@ -185,6 +185,23 @@ impl<P: Platform> Volume<P> {
         let header = self.read_group(group)?;
         Ok((header.free.get(), header.inodes.get()))
     }
+
+    /// The free blocks and the inodes in use of all groups: what [`unmount`](Self::unmount) and statfs(2) want.
+    /// Visits each group in turn.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`count_group`](Self::count_group).
+    pub fn totals(&self) -> Result<(u64, u64)> {
+        let (mut free, mut inodes) = (0, 0_u64);
+        for group in 0..self.groups() {
+            let (blocks, count) = self.count_group(group)?;
+            free += u64::from(blocks);
+            // What a damaged group counts is any number.
+            inodes = inodes.saturating_add(count);
+        }
+        Ok((free, inodes))
+    }
 }
 
 /// The byte offset of a word of a group's header.

@@ -11,7 +11,6 @@ use rdaxfs_crash::spec::{
     operations, prepared, Difference, Errno, Expectation, FallocateMode, Op, Snapshot, Tree,
 };
 use rdaxfs_crash::{explore, Body, Bounds, Budget, Point, Recorder, Schedules, Step, Tally};
-use rdaxfs_host::totals;
 
 use crate::case::{budget, BLOCKS};
 use crate::mounted::Mounted;
@@ -330,5 +329,5 @@ fn free_after(ops: &[Op], blocks: u64) -> u64 {
     let medium = made(blocks);
     let mounted = Mounted::mount(&medium, time(0)).unwrap();
     do_both(&mounted, &mut tree(), ops, 1);
-    totals(&mounted.volume).unwrap().0
+    mounted.volume.totals().unwrap().0
 }

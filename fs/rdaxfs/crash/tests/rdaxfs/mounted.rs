@@ -15,7 +15,6 @@ use rdaxfs_core::xattr::{NewXattr, SetMode};
 use rdaxfs_core::{Error, Result};
 use rdaxfs_crash::spec::{pattern, Errno, FallocateMode, Op, XattrMode};
 use rdaxfs_crash::{Lock, Recorder};
-use rdaxfs_host::totals;
 
 use crate::inodes::{Inode, Inodes};
 use crate::platform::{Machine, Pmem};
@@ -51,7 +50,7 @@ impl<'m> Mounted<'m> {
     }
 
     pub(crate) fn unmount(self) -> Result<&'m Recorder> {
-        let (free, inodes) = totals(&self.volume)?;
+        let (free, inodes) = self.volume.totals()?;
         Ok(self.volume.unmount(free, inodes).recorder())
     }
 

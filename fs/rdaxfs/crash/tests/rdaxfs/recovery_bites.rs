@@ -8,7 +8,6 @@ use rdaxfs_core::volume::{Access, Volume};
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_crash::spec::{prepared, Op, Snapshot};
 use rdaxfs_crash::{explore, Log, Point, Recorder, Step, Tally};
-use rdaxfs_host::totals;
 
 use crate::bite::{each_is_needed, Trial, BUDGET};
 use crate::case::{Case, Setting, BLOCKS};
@@ -53,7 +52,7 @@ fn unmount() -> Trial<'static> {
     let medium = made(BLOCKS);
     let (mounted, expected) = furnished(&medium);
     mounted.finish_all().unwrap();
-    let totals = totals(&mounted.volume).unwrap();
+    let totals = mounted.volume.totals().unwrap();
     medium.forget();
     medium.step(Step::Begin(0));
     mounted.unmount().unwrap();
