@@ -67,7 +67,7 @@ impl Operations for Appended {
             if let Some(error) = append.error {
                 return Err(error);
             }
-            let mut operation = inode.super_block().data().mounted.begin();
+            let mut operation = inode.super_block().data().mounted.begin()?;
             let mut map = inode.data().map.write();
             operation
                 .volume
@@ -98,7 +98,7 @@ impl Operations for Appended {
             return Ok(());
         };
         let change = Change::modified(to_medium(append.now));
-        let mut operation = inode.super_block().data().mounted.begin();
+        let mut operation = inode.super_block().data().mounted.begin()?;
         let mut map = inode.data().map.write();
         let committed = operation.volume.commit_claim(
             &mut operation.workspace,
@@ -149,12 +149,9 @@ pub(crate) fn write(
     let written = dax::io::write::<Appended>(kiocb, from, inode);
     let append = inode.data().append.lock().take().ok_or(EIO)?;
     if let Some(claim) = append.claim {
-        inode
-            .super_block()
-            .data()
-            .mounted
-            .volume()
-            .forget_claim(claim);
+        if let Ok(volume) = inode.super_block().data().mounted.volume() {
+            volume.forget_claim(claim);
+        }
     }
     let size = append.committed.map_or(old, |changed| changed.size);
     if size > old {
@@ -199,7 +196,7 @@ fn realign(inode: Locked<'_, Rdaxfs>, start: u64, len: u64) -> Result {
     if !pages.is_empty() {
         return Ok(());
     }
-    let mut operation = inode.super_block().data().mounted.begin();
+    let mut operation = inode.super_block().data().mounted.begin()?;
     let mut map = inode.data().map.write();
     operation
         .volume

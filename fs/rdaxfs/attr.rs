@@ -172,7 +172,7 @@ fn store(inode: Locked<'_, Rdaxfs>, attr: &Iattr) -> Result {
 ///
 /// `EIO`, `EROFS`.
 pub(crate) fn store_change(inode: &Inode<Rdaxfs>, change: &Change) -> Result {
-    let mut operation = inode.super_block().data().mounted.begin();
+    let mut operation = inode.super_block().data().mounted.begin()?;
     let mut map = inode.data().map.write();
     operation
         .volume

@@ -100,9 +100,9 @@ impl Writeback for Pages {
     fn written(inode: &Inode<Rdaxfs>, end: u64) -> Result {
         // It may have become shorter.
         let end = end.min(inode.size() as u64);
-        let mut operation = inode.super_block().data().mounted.begin();
+        let mut operation = inode.super_block().data().mounted.begin()?;
         let mut map = inode.data().map.write();
-        let volume = operation.volume;
+        let volume = &*operation.volume;
         let attributes = volume.attributes(&map).map_err(errno)?;
         if end <= attributes.size {
             return Ok(());

@@ -21,7 +21,7 @@ impl Operations for Export {
         let sb = directory.super_block();
         let parent = {
             let map = directory.data().map.read();
-            sb.data().mounted.volume().parent(&map).map_err(errno)?
+            sb.data().mounted.volume()?.parent(&map).map_err(errno)?
         };
         inode::get(sb, parent)
     }

@@ -136,9 +136,9 @@ fn without_pages(
 fn change(inode: Locked<'_, Rdaxfs>, range: &FallocateRange) -> Result {
     // `modified` has said when.
     let change = Change::modified(to_medium(inode.ctime()));
-    let mut operation = inode.super_block().data().mounted.begin();
+    let mut operation = inode.super_block().data().mounted.begin()?;
     let mut map = inode.data().map.write();
-    let volume = operation.volume;
+    let volume = &*operation.volume;
     let done = volume
         .fallocate(&mut operation.workspace, &mut map, range, &change)
         .map_err(errno);

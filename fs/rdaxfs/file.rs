@@ -48,8 +48,9 @@ impl Operations for Regular {
     fn release(file: &File<Rdaxfs>) {
         if file.is_last_writer() {
             let inode = file.inode();
-            let volume = inode.super_block().data().mounted.volume();
-            volume.close(&mut inode.data().map.write());
+            if let Ok(volume) = inode.super_block().data().mounted.volume() {
+                volume.close(&mut inode.data().map.write());
+            }
         }
     }
 

@@ -137,7 +137,7 @@ fn operations(mode: u16, is_dax: bool) -> Ops<Rdaxfs> {
 ///
 /// `EUCLEAN` if there is none; `EIO`, `ENOMEM`.
 pub(crate) fn get(sb: &SuperBlock<Rdaxfs>, ino: u64) -> Result<ARef<Inode<Rdaxfs>>> {
-    let volume = sb.data().mounted.volume();
+    let volume = sb.data().mounted.volume()?;
     // Somebody who has the inode may be changing it: its checksum cannot be judged yet.
     let generation = volume
         .generation(ino)
@@ -154,7 +154,7 @@ pub(crate) fn get(sb: &SuperBlock<Rdaxfs>, ino: u64) -> Result<ARef<Inode<Rdaxfs
                     error => met_at(sb, ino, error),
                 });
             let (map, attributes) = found?;
-            let target = symlink::read(volume, &map, &attributes)?;
+            let target = symlink::read(&volume, &map, &attributes)?;
             Ok(init(new, sb, map, &attributes, target).unlock())
         }
     }
@@ -170,7 +170,7 @@ pub(crate) fn get_by_handle(
     ino: u64,
     generation: u32,
 ) -> Result<ARef<Inode<Rdaxfs>>> {
-    let volume = sb.data().mounted.volume();
+    let volume = sb.data().mounted.volume()?;
     let (_, attributes) = volume.open(ino, Some(generation)).map_err(errno)?;
     // One without a name is found only while somebody has it.
     if attributes.links == 0 {
@@ -184,7 +184,7 @@ pub(crate) fn get_by_handle(
             if attributes.links == 0 {
                 return Err(ESTALE);
             }
-            let target = symlink::read(volume, &map, &attributes)?;
+            let target = symlink::read(&volume, &map, &attributes)?;
             Ok(init(new, sb, map, &attributes, target).unlock())
         }
     }
@@ -271,10 +271,15 @@ pub(crate) fn evict(inode: &Evicted<'_, Rdaxfs>) {
     let mounted = &sb.data().mounted;
     if inode.links() > 0 {
         // Nothing is stored here: memory reclaim may be the caller.
-        mounted.volume().close(&mut inode.data().map.write());
+        if let Ok(volume) = mounted.volume() {
+            volume.close(&mut inode.data().map.write());
+        }
         return;
     }
-    let mut operation = mounted.begin();
+    // Where the device has gone, the next mount does it.
+    let Ok(mut operation) = mounted.begin() else {
+        return;
+    };
     let mut map = inode.data().map.write();
     match operation.volume.finish(&mut operation.workspace, &mut map) {
         // A mount for writing does it.

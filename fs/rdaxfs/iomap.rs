@@ -56,7 +56,7 @@ fn look_up(inode: &Inode<Rdaxfs>, request: &Request, pages: Pages) -> Result<Map
     } else {
         lock.read()
     };
-    let volume = inode.super_block().data().mounted.volume();
+    let volume = inode.super_block().data().mounted.volume()?;
     volume.map(&map, pages.first, pages.count).map_err(errno)
 }
 
@@ -79,7 +79,7 @@ impl Operations for Read {
     type FileSystem = Rdaxfs;
 
     fn dax_device(sb: &SuperBlock<Rdaxfs>) -> Option<&DaxDevice> {
-        Some(sb.data().mounted.volume().platform().mapping().dax_device())
+        Some(sb.data().mounted.dax_device())
     }
 
     fn begin(inode: &Inode<Rdaxfs>, request: &Request) -> Result<Iomap> {
@@ -147,9 +147,9 @@ fn make_writable_unmapped(inode: &Inode<Rdaxfs>, request: &Request, pages: Pages
 fn make_writable(inode: &Inode<Rdaxfs>, pages: Pages) -> Result<Iomap> {
     let Pages { first, count } = pages;
     let data = inode.data();
-    let mut operation = inode.super_block().data().mounted.begin();
+    let mut operation = inode.super_block().data().mounted.begin()?;
     let mut map = data.map.write();
-    let volume = operation.volume;
+    let volume = &*operation.volume;
     let before = unwritten_at(volume, &map, first)?;
     let pages = (first, count);
     let Writable {

@@ -78,10 +78,10 @@ fn make(
         attributes,
         directory: changed,
     } = {
-        let mut operation = sb.data().mounted.begin();
+        let mut operation = sb.data().mounted.begin()?;
         let mut state = directory.data().map.write();
         make(
-            operation.volume,
+            &operation.volume,
             &mut operation.workspace,
             &mut state,
             &what,
@@ -116,13 +116,13 @@ fn change_name(
 ) -> Result {
     let changing = Changing::new(&[directory.inode(), inode.inode()]);
     let changed = {
-        let mut operation = directory.super_block().data().mounted.begin();
+        let mut operation = directory.super_block().data().mounted.begin()?;
         let mut maps = Maps::lock([Some(directory.inode()), Some(inode.inode())]);
         let [Some(parent), Some(map)] = maps.states() else {
             return Err(EIO);
         };
         change(
-            operation.volume,
+            &operation.volume,
             &mut operation.workspace,
             parent,
             dentry.name(),
@@ -215,7 +215,7 @@ impl Operations for DirectoryOperations {
         let sb = directory.super_block();
         let found = {
             let map = directory.data().map.read();
-            sb.data().mounted.volume().lookup(&map, dentry.name())
+            sb.data().mounted.volume()?.lookup(&map, dentry.name())
         };
         let inode = match found {
             Ok(target) => Some(inode::get(sb, target.ino)?),
@@ -326,7 +326,7 @@ impl Operations for DirectoryOperations {
         let Made {
             map, attributes, ..
         } = {
-            let mut operation = sb.data().mounted.begin();
+            let mut operation = sb.data().mounted.begin()?;
             operation
                 .volume
                 .tmpfile(
@@ -392,7 +392,7 @@ impl Operations for DirectoryOperations {
             other.unwrap_or(rename.inode),
         ]);
         let changed = {
-            let mut operation = from.super_block().data().mounted.begin();
+            let mut operation = from.super_block().data().mounted.begin()?;
             let mut maps = Maps::lock([
                 Some(from.inode()),
                 (!is_one).then_some(to.inode()),

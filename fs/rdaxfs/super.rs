@@ -8,7 +8,7 @@ use kernel::{
     prelude::*,
     seq_file::SeqFile,
     str::CStr,
-    sync::{aref::ARef, new_mutex, Mutex},
+    sync::{aref::ARef, new_mutex, Arc, Mutex},
 };
 use kernel_ext::{
     fs::{
@@ -156,7 +156,7 @@ impl FileSystem for Rdaxfs {
     }
 
     fn root(sb: &SuperBlock<Self>, context: &FsContext<Self>) -> Result<ARef<Inode<Self>>> {
-        let volume = sb.data().mounted.volume();
+        let volume = sb.data().mounted.volume()?;
         if !sb.is_read_only() && volume.superblock().state.get() != STATE_CLEAN {
             finish_all(sb).inspect_err(|error| {
                 context.error(fmt!(
@@ -255,7 +255,7 @@ fn map_device(
         context.error(fmt!("{}: the device is shorter than a block", sb.id()));
         return Err(EINVAL);
     }
-    dax.map(len).inspect_err(|error| {
+    Arc::new(dax, GFP_KERNEL)?.map(len).inspect_err(|error| {
         context.error(fmt!(
             "{}: the memory of the device cannot be mapped in one piece ({:?})",
             sb.id(),
@@ -343,6 +343,7 @@ fn mount(
     medium: Medium,
     superblock: &Superblock,
 ) -> Result<MountedVolume> {
+    let device = medium.mapping().dax_device().into();
     let access = if sb.is_read_only() {
         Access::NoStores
     } else {
@@ -371,12 +372,12 @@ fn mount(
         errno(error)
     })?;
     drop(workspace);
-    Ok(MountedVolume::new(volume, workspaces))
+    MountedVolume::new(volume, workspaces, device)
 }
 
 /// Finishes what was left to do when the volume was last used.
 fn finish_all(sb: &SuperBlock<Rdaxfs>) -> Result {
-    let volume = sb.data().mounted.volume();
+    let volume = sb.data().mounted.volume()?;
     for group in 0..volume.groups() {
         let mut last = None;
         while let Some(ino) = volume.first_unfinished(group).map_err(errno)? {
@@ -394,7 +395,7 @@ fn finish_all(sb: &SuperBlock<Rdaxfs>) -> Result {
 fn finish(sb: &SuperBlock<Rdaxfs>, ino: u64) -> Result {
     let inode = inode::get(sb, ino)?;
     if inode.links() > 0 {
-        let mut operation = sb.data().mounted.begin();
+        let mut operation = sb.data().mounted.begin()?;
         let mut map = inode.data().map.write();
         operation
             .volume
@@ -408,11 +409,10 @@ fn finish(sb: &SuperBlock<Rdaxfs>, ino: u64) -> Result {
 
 /// Ends the use of a volume: it is clean.
 fn end(data: &SuperData) {
-    let volume = data.mounted.volume();
-    if !volume.platform().mapping().is_alive() {
+    let Ok(volume) = data.mounted.volume() else {
         // The next mount replays the journal.
         return;
-    }
+    };
     match volume.totals() {
         Ok((free, inodes)) => volume.end(free, inodes),
         Err(error) => pr_err!(
@@ -443,11 +443,11 @@ impl Operations for Rdaxfs {
             sb.id()
         );
         // The driver waits for this before it unmaps the memory.
-        sb.data().mounted.volume().platform().mapping().revoke();
+        sb.data().mounted.revoke();
     }
 
     fn statfs(sb: &SuperBlock<Self>) -> Result<Statfs> {
-        let volume = sb.data().mounted.volume();
+        let volume = sb.data().mounted.volume()?;
         let (free, inodes) = volume.totals().map_err(errno)?;
         let [high, low] = [0, 8].map(|at| {
             let bytes = volume.superblock().uuid.get(at..at + 8);

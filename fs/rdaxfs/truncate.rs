@@ -30,7 +30,7 @@ pub(crate) fn commit_size(inode: Locked<'_, Rdaxfs>, start: u64, end: u64) -> Re
     let ctime = inode.ctime();
     let now = inode.set_ctime_current();
     let committed = {
-        let mut operation = inode.super_block().data().mounted.begin();
+        let mut operation = inode.super_block().data().mounted.begin()?;
         let mut map = inode.data().map.write();
         operation
             .volume
@@ -63,7 +63,7 @@ pub(crate) fn commit_size(inode: Locked<'_, Rdaxfs>, start: u64, end: u64) -> Re
 /// `EIO`, `EUCLEAN`.
 pub(crate) fn size_on_medium(inode: &Inode<Rdaxfs>) -> Result<u64> {
     let map = inode.data().map.read();
-    let volume = inode.super_block().data().mounted.volume();
+    let volume = inode.super_block().data().mounted.volume()?;
     volume
         .attributes(&map)
         .map(|attributes| attributes.size)
@@ -131,7 +131,7 @@ pub(crate) fn prepare_cached_size(inode: Locked<'_, Rdaxfs>, size: u64) -> Resul
 fn change_size(inode: Locked<'_, Rdaxfs>, size: u64) -> Result {
     let before = inode.ctime();
     let now = inode.set_ctime_current();
-    let mut operation = inode.super_block().data().mounted.begin();
+    let mut operation = inode.super_block().data().mounted.begin()?;
     let mut map = inode.data().map.write();
     let change = Change::modified(to_medium(now));
     let done = operation

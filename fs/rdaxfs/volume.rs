@@ -5,10 +5,13 @@
 use kernel::{
     prelude::*,
     str::{CStr, CString},
+    sync::Arc,
 };
 use kernel_ext::{
+    fs::dax::DaxDevice,
     memalloc::NofsScope,
     mempool::{MemPool, PoolBox},
+    sync::{revocable::Guard, Revocable},
 };
 use rdaxfs_core::{volume::Volume, workspace::Workspace};
 
@@ -18,16 +21,29 @@ use crate::platform::Platform;
 /// of one. An operation has one, and waits for nothing but locks of the core while it has it.
 const RESERVED_WORKSPACES: u16 = 4;
 
-/// A mounted volume of the core, with the memory that its operations work in.
+/// A mounted volume of the core until its device goes, with the memory that its operations work in.
 pub(crate) struct MountedVolume {
-    volume: Volume<Platform>,
+    volume: Pin<KBox<Revocable<Volume<Platform>>>>,
     workspaces: MemPool<Workspace>,
+    device: Arc<DaxDevice>,
 }
 
 impl MountedVolume {
-    /// Puts them together.
-    pub(crate) fn new(volume: Volume<Platform>, workspaces: MemPool<Workspace>) -> Self {
-        Self { volume, workspaces }
+    /// Puts them together, with the device that the volume is on.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(
+        volume: Volume<Platform>,
+        workspaces: MemPool<Workspace>,
+        device: Arc<DaxDevice>,
+    ) -> Result<Self> {
+        Ok(Self {
+            volume: KBox::pin_init(Revocable::new(volume), GFP_KERNEL)?,
+            workspaces,
+            device,
+        })
     }
 
     /// Makes the memory to work in, for the volume on the device of that name.
@@ -40,19 +56,38 @@ impl MountedVolume {
         MemPool::new(&name, RESERVED_WORKSPACES)
     }
 
-    /// The volume, for what only reads.
-    pub(crate) fn volume(&self) -> &Volume<Platform> {
-        &self.volume
+    /// The volume, for what only reads. The device's driver waits until it is dropped: no access to memory of
+    /// user space meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// `EIO` if the device has gone.
+    pub(crate) fn volume(&self) -> Result<Guard<'_, Volume<Platform>>> {
+        self.volume.try_access().ok_or(EIO)
     }
 
     /// Begins an operation. To be called before any map lock is taken.
-    pub(crate) fn begin(&self) -> Operation<'_> {
+    ///
+    /// # Errors
+    ///
+    /// `EIO` if the device has gone.
+    pub(crate) fn begin(&self) -> Result<Operation<'_>> {
         let scope = NofsScope::new();
-        Operation {
-            volume: &self.volume,
+        Ok(Operation {
+            volume: self.volume()?,
             workspace: self.workspaces.alloc(),
             _scope: scope,
-        }
+        })
+    }
+
+    /// The device goes: waits for operations that have begun, and lets go of its memory. Others fail.
+    pub(crate) fn revoke(&self) {
+        self.volume.revoke();
+    }
+
+    /// The device, for what maps its pages.
+    pub(crate) fn dax_device(&self) -> &DaxDevice {
+        &self.device
     }
 
     /// A workspace for an operation that lets go of all locks and then waits for others with what it has
@@ -71,7 +106,7 @@ impl MountedVolume {
 /// Dropped after the map locks.
 pub(crate) struct Operation<'v> {
     /// The volume.
-    pub(crate) volume: &'v Volume<Platform>,
+    pub(crate) volume: Guard<'v, Volume<Platform>>,
     /// What it works in.
     pub(crate) workspace: PoolBox<'v, Workspace>,
     _scope: NofsScope,

@@ -91,7 +91,7 @@ impl<S: Space> Handler for Of<S> {
 ///
 /// `ENODATA`, `ERANGE`, `EIO`, `EUCLEAN`.
 pub(crate) fn get(inode: &Inode<Rdaxfs>, name: XattrName<'_>, into: &mut [u8]) -> Result<usize> {
-    let volume = inode.super_block().data().mounted.volume();
+    let volume = inode.super_block().data().mounted.volume()?;
     let xattrs = inode.data().xattrs.read();
     volume.get_xattr(&xattrs, name, into).map_err(errno)
 }
@@ -113,10 +113,10 @@ pub(crate) fn set(
         SetMode::Create => CoreSetMode::Create,
         SetMode::Replace => CoreSetMode::Replace,
     };
-    let mut operation = inode.super_block().data().mounted.begin();
+    let mut operation = inode.super_block().data().mounted.begin()?;
     let mut xattrs = inode.data().xattrs.write();
     let mut map = inode.data().map.write();
-    let (volume, workspace) = (operation.volume, &mut operation.workspace);
+    let (volume, workspace) = (&*operation.volume, &mut operation.workspace);
     match value {
         Some(value) => {
             let new = NewXattr { name, value };
@@ -130,7 +130,7 @@ pub(crate) fn set(
 
 /// listxattr(2): names of `trusted.` only for who has `CAP_SYS_ADMIN`.
 pub(crate) fn list(inode: &Inode<Rdaxfs>, list: &mut List<'_>) -> Result {
-    let volume = inode.super_block().data().mounted.volume();
+    let volume = inode.super_block().data().mounted.volume()?;
     let xattrs = inode.data().xattrs.read();
     let mut failed = Ok(());
     let listed = volume.list_xattrs(&xattrs, |name, _| {

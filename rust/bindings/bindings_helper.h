@@ -61,6 +61,9 @@
 #include <linux/wait_bit.h>
 #include <linux/writeback.h>
 
+#ifdef CONFIG_X86
+#include <asm/extable.h>
+#endif
 #ifdef CONFIG_X86_MCE
 #include <asm/mce.h>
 #endif
@@ -91,6 +94,9 @@ const u32 RUST_CONST_HELPER_GFP_KERNEL = (__force u32)GFP_KERNEL;
 const u32 RUST_CONST_HELPER_GFP_NOFS = (__force u32)GFP_NOFS;
 const u32 RUST_CONST_HELPER_IOCB_DIRECT = (__force u32)IOCB_DIRECT;
 const u32 RUST_CONST_HELPER_IOCB_NOWAIT = (__force u32)IOCB_NOWAIT;
+#ifdef CONFIG_X86
+#include <asm/extable.h>
+#endif
 #ifdef CONFIG_X86_MCE
 const u64 RUST_CONST_HELPER_MCE_HANDLED_UC = MCE_HANDLED_UC;
 const u64 RUST_CONST_HELPER_MCI_STATUS_MISCV = MCI_STATUS_MISCV;

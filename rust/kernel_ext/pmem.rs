@@ -16,6 +16,11 @@ use core::marker::PhantomData;
 use kernel::{iov::IovIterSource, prelude::*};
 use kernel_bindings as bindings;
 
+/// A word, in bytes.
+const WORD: usize = size_of::<u64>();
+/// What a CPU loads at a time, in bytes.
+const CACHE_LINE: usize = 64;
+
 /// Tells a test that listens of a store or a fence; nothing in a kernel without the tests.
 macro_rules! tell {
     ($event:ident) => {
@@ -149,10 +154,52 @@ impl<'a> Window<'a> {
     /// # Errors
     ///
     /// As [`Window::read_segment`].
+    #[inline]
     pub fn read(&mut self, buf: &mut [u8]) -> Result {
         let src = self.take_front(buf.len()).ok_or(ENOSPC)?;
+        // A few words are loaded before the copy that suits pages has begun.
+        if buf.len() <= CACHE_LINE && buf.len() % WORD == 0 && src.addr.addr() % WORD == 0 {
+            for (at, word) in buf.chunks_exact_mut(WORD).enumerate() {
+                // SAFETY: By the type invariant `src` is valid for all the words, which are aligned.
+                let loaded = unsafe { load_mc(src.addr.wrapping_add(at * WORD).cast())? };
+                word.copy_from_slice(&loaded.to_ne_bytes());
+            }
+            return Ok(());
+        }
         // SAFETY: As above; `buf` is exclusively ours.
         unsafe { copy_mc(buf.as_mut_ptr(), src.addr, src.len) }
+    }
+
+    /// Loads the first word of the window.
+    ///
+    /// # Errors
+    ///
+    /// `EIO` if the CPU met poison; `EINVAL` if the window has no whole aligned word.
+    #[inline]
+    pub fn load_u64(&self) -> Result<u64> {
+        if self.len < WORD || self.addr.addr() % WORD != 0 {
+            return Err(EINVAL);
+        }
+        // SAFETY: By the type invariant the window is valid for the word, which is aligned.
+        unsafe { load_mc(self.addr.cast()) }
+    }
+
+    /// Stores the first word of the window, through the CPU's caches; nothing if it has no whole aligned word.
+    #[inline]
+    pub fn store_u64(&self, value: u64) {
+        if self.len >= WORD && self.addr.addr() % WORD == 0 {
+            // SAFETY: By the type invariant the window is valid for the word, which is aligned.
+            unsafe { self.addr.cast::<u64>().write_volatile(value) };
+        }
+    }
+
+    /// Stores the first byte of the window, through the CPU's caches; nothing if the window is empty.
+    #[inline]
+    pub fn store_u8(&self, value: u8) {
+        if self.len > 0 {
+            // SAFETY: By the type invariant the window is valid for the byte.
+            unsafe { self.addr.write_volatile(value) };
+        }
     }
 
     /// Writes bytes to the front of the window, around the CPU's caches, and consumes it.
@@ -277,6 +324,58 @@ unsafe fn copy_mc(dst: *mut u8, src: *const u8, len: usize) -> Result {
     } else {
         Err(EIO)
     }
+}
+
+/// Loads a word, and reports poison instead of dying of it.
+///
+/// # Safety
+///
+/// `src` must be aligned, and mapped for a word.
+#[cfg(all(CONFIG_X86_64, CONFIG_ARCH_HAS_COPY_MC))]
+#[inline]
+unsafe fn load_mc(src: *const u64) -> Result<u64> {
+    let (value, failed): (u64, u32);
+    // SAFETY: The load is of a word that the caller vouches for. If it raises a machine check, or the page
+    // was unmapped because of one, the kernel finds the instruction in its table of exceptions and goes
+    // on behind the next one: `failed` stays 1.
+    unsafe {
+        core::arch::asm!(
+            "mov {failed:e}, 1",
+            "2: mov {value}, qword ptr [{src}]",
+            "mov {failed:e}, 0",
+            "3:",
+            ".pushsection __ex_table, \"a\"",
+            ".balign 4",
+            ".long 2b - .",
+            ".long 3b - .",
+            ".long {kind}",
+            ".popsection",
+            failed = out(reg) failed,
+            value = out(reg) value,
+            src = in(reg) src,
+            kind = const bindings::EX_TYPE_DEFAULT_MCE_SAFE,
+            options(nostack, readonly, preserves_flags),
+        )
+    };
+    if failed == 0 {
+        Ok(value)
+    } else {
+        Err(EIO)
+    }
+}
+
+/// Loads a word, and reports poison where the architecture can.
+///
+/// # Safety
+///
+/// `src` must be aligned, and mapped for a word.
+#[cfg(not(all(CONFIG_X86_64, CONFIG_ARCH_HAS_COPY_MC)))]
+#[inline]
+unsafe fn load_mc(src: *const u64) -> Result<u64> {
+    let mut bytes = [0; WORD];
+    // SAFETY: As the caller promises.
+    unsafe { copy_mc(bytes.as_mut_ptr(), src.cast(), WORD)? };
+    Ok(u64::from_ne_bytes(bytes))
 }
 
 /// Zeroes whole sectors around the CPU's caches: 32 non-temporal stores to a turn of the loop, whose

@@ -2,8 +2,10 @@
 
 //! Synchronisation.
 
+pub mod revocable;
 pub mod rwsem;
 pub mod slot;
 
+pub use revocable::Revocable;
 pub use rwsem::RwSemaphore;
 pub use slot::Slot;

@@ -9,15 +9,12 @@ pub mod io;
 pub mod layout;
 
 use crate::{block::block_device::BlockDevice, pmem::Window, PAGE_SIZE};
-use core::{
-    ptr::{self, NonNull},
-    sync::atomic::{AtomicBool, Ordering},
-};
+use core::ptr::{self, NonNull};
 use kernel::{
     error::to_result,
     ffi::{c_long, c_ulong},
     prelude::*,
-    sync::rcu,
+    sync::{Arc, ArcBorrow},
 };
 use kernel_bindings as bindings;
 
@@ -70,7 +67,8 @@ impl DaxDevice {
 
     /// Maps the first `len` bytes of the block device, which are adjacent in memory.
     ///
-    /// The memory stays until [`Mapping::revoke`]: the device's driver waits for that.
+    /// The memory stays as long as the mapping: the device's driver waits for that. Where the device may go
+    /// at any time the mapping belongs into a [`Revocable`](crate::sync::Revocable).
     ///
     /// May sleep.
     ///
@@ -78,7 +76,7 @@ impl DaxDevice {
     ///
     /// `EOPNOTSUPP` if the memory is not adjacent or has no struct pages; `ENXIO` if the device is not
     /// alive; `ERANGE` if it is not so long; `EINVAL` if `len` is 0 or not one of whole pages.
-    pub fn map(self, len: u64) -> Result<Mapping> {
+    pub fn map(self: Arc<Self>, len: u64) -> Result<Mapping> {
         if len == 0 || len % PAGE_SIZE as u64 != 0 {
             return Err(EINVAL);
         }
@@ -87,13 +85,13 @@ impl DaxDevice {
         let first = self.page(0, pages, bindings::dax_access_mode_DAX_RECOVERY_WRITE)?;
         // SAFETY: Any number may be asked for.
         let reference = unsafe { bindings::get_dev_pagemap(first.pfn) };
-        // INVARIANT: The reference was taken; the driver unmaps nothing while there is one. That all pages are
+        // INVARIANT: The reference was taken; the driver unmaps nothing while there is one (`memunmap_pages`
+        // waits for the last). That all pages are
         // among those is judged before it is used.
         let mapping = Mapping {
             addr: first.addr,
             len,
             pages: NonNull::new(reference).ok_or(EOPNOTSUPP)?,
-            is_alive: AtomicBool::new(true),
             dax: self,
         };
         // At poison the device gives less at a time.
@@ -186,20 +184,18 @@ impl Drop for ReadLock {
 /// The memory of a file system's device.
 ///
 /// Processes map the same memory and store to it at any time: there is no reference to it, only
-/// copies in and out, and each is within the memory. Once it is revoked, loads fail and stores do
-/// nothing.
+/// copies in and out, and each is within the memory.
 ///
 /// # Invariants
 ///
-/// - `addr` is the kernel's address of `len` bytes of physical memory.
-/// - Until `is_alive` is false and an RCU grace period has passed, the reference `pages` is held, and
-///   that memory stays mapped.
+/// - `addr` is the kernel's address of `len` bytes of physical memory, whole pages from the start of one.
+/// - The reference `pages` is held until the mapping is dropped, and with it that memory stays mapped, with
+///   its struct pages.
 pub struct Mapping {
     addr: *mut u8,
     len: u64,
     pages: NonNull<bindings::dev_pagemap>,
-    is_alive: AtomicBool,
-    dax: DaxDevice,
+    dax: Arc<DaxDevice>,
 }
 
 // SAFETY: The memory may be copied from and to on any thread.
@@ -219,25 +215,17 @@ impl Mapping {
         self.len == 0
     }
 
-    /// Whether it has not been revoked.
-    pub fn is_alive(&self) -> bool {
-        self.is_alive.load(Ordering::Relaxed)
-    }
-
     /// The device.
-    pub fn dax_device(&self) -> &DaxDevice {
-        &self.dax
+    pub fn dax_device(&self) -> ArcBorrow<'_, DaxDevice> {
+        self.dax.as_arc_borrow()
     }
 
-    /// A part of the memory, while the guard is held.
+    /// A part of the memory.
     #[inline]
-    fn window<'g>(&self, offset: u64, len: usize, _guard: &'g rcu::Guard) -> Result<Window<'g>> {
-        if !self.is_alive.load(Ordering::Relaxed) {
-            return Err(EIO);
-        }
+    fn window(&self, offset: u64, len: usize) -> Result<Window<'_>> {
         match offset.checked_add(len as u64) {
             Some(end) if end <= self.len => {
-                // SAFETY: By the type invariants: within the memory, which stays until the guard is let go.
+                // SAFETY: By the type invariants: within the memory, which stays as long as the mapping.
                 Ok(unsafe { Window::new(self.addr.wrapping_add(offset as usize), len) })
             }
             _ => Err(ERANGE),
@@ -248,11 +236,20 @@ impl Mapping {
     ///
     /// # Errors
     ///
-    /// `EIO` at poison, or when it has been revoked; `ERANGE` if it is not all there.
+    /// `EIO` at poison; `ERANGE` if it is not all there.
     #[inline]
     pub fn read(&self, offset: u64, into: &mut [u8]) -> Result {
-        let guard = rcu::read_lock();
-        self.window(offset, into.len(), &guard)?.read(into)
+        self.window(offset, into.len())?.read(into)
+    }
+
+    /// Loads a word.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mapping::read`]; `EINVAL` if `offset` is not a multiple of 8.
+    #[inline]
+    pub fn load_u64(&self, offset: u64) -> Result<u64> {
+        self.window(offset, size_of::<u64>())?.load_u64()
     }
 
     /// Fails if the device knows of poison in one of the pages of the range.
@@ -284,23 +281,16 @@ impl Mapping {
     /// Stores a word through the cache. Does nothing if it is not all there, or not aligned.
     #[inline]
     pub fn store_u64(&self, offset: u64, value: u64) {
-        let guard = rcu::read_lock();
-        if let Ok(window) = self.window(offset, size_of::<u64>(), &guard) {
-            if offset % 8 == 0 {
-                // SAFETY: The window is valid for the word, which is aligned, because the memory
-                // begins with a page.
-                unsafe { window.as_ptr().cast::<u64>().write_volatile(value) };
-            }
+        if let Ok(window) = self.window(offset, size_of::<u64>()) {
+            window.store_u64(value);
         }
     }
 
     /// Stores a byte through the cache. Does nothing if it is not there.
     #[inline]
     pub fn store_u8(&self, offset: u64, value: u8) {
-        let guard = rcu::read_lock();
-        if let Ok(window) = self.window(offset, 1, &guard) {
-            // SAFETY: The window is valid for the byte.
-            unsafe { window.as_ptr().write_volatile(value) };
+        if let Ok(window) = self.window(offset, 1) {
+            window.store_u8(value);
         }
     }
 
@@ -308,11 +298,10 @@ impl Mapping {
     ///
     /// # Errors
     ///
-    /// `EIO` when it has been revoked; `ERANGE` if it is not all there.
+    /// `ERANGE` if it is not all there.
     #[inline]
     pub fn copy_nt(&self, offset: u64, bytes: &[u8]) -> Result {
-        let guard = rcu::read_lock();
-        self.window(offset, bytes.len(), &guard)?.write(bytes)
+        self.window(offset, bytes.len())?.write(bytes)
     }
 
     /// Zeroes around the cache, and clears poison where the range has whole pages. Durable after the
@@ -322,7 +311,7 @@ impl Mapping {
     ///
     /// # Errors
     ///
-    /// `EIO` when it has been revoked, or poison cannot be cleared; `ERANGE` if it is not all there.
+    /// `EIO` if poison cannot be cleared; `ERANGE` if it is not all there.
     pub fn zero_nt(&self, offset: u64, len: u64) -> Result {
         static ZEROES: [u8; PAGE_SIZE] = [0; PAGE_SIZE];
         const PAGE: u64 = PAGE_SIZE as u64;
@@ -346,9 +335,6 @@ impl Mapping {
     fn zero_pages(&self, page: u64, pages: u64) -> Result {
         let _lock = ReadLock::new();
         let first = self.dax.start / PAGE_SIZE as u64 + page;
-        if !self.is_alive.load(Ordering::Relaxed) {
-            return Err(EIO);
-        }
         for page in first..first + pages {
             // The DAX core refuses more than one page at a time.
             // SAFETY: The device is valid.
@@ -364,23 +350,10 @@ impl Mapping {
     /// [`fence`](crate::pmem::fence). Does nothing where that is not needed, or if it is not all there.
     #[inline]
     pub fn flush(&self, offset: u64, len: u64) {
-        let guard = rcu::read_lock();
-        if let Ok(window) = self.window(offset, len as usize, &guard) {
+        if let Ok(window) = self.window(offset, len as usize) {
             // SAFETY: The device and the window are valid.
             unsafe {
                 bindings::dax_flush(self.dax.as_ptr(), window.as_ptr().cast(), window.len());
-            }
-        }
-    }
-
-    /// Ends the use of the memory, and waits for those that use it now. May sleep.
-    pub fn revoke(&self) {
-        if self.is_alive.swap(false, Ordering::Relaxed) {
-            // SAFETY: May be called where sleeping is allowed. Nobody uses the memory after that; the
-            // reference was held until now.
-            unsafe {
-                bindings::synchronize_rcu();
-                bindings::put_dev_pagemap(self.pages.as_ptr());
             }
         }
     }
@@ -388,9 +361,7 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        if *self.is_alive.get_mut() {
-            // SAFETY: The reference is held, and nobody else has the mapping.
-            unsafe { bindings::put_dev_pagemap(self.pages.as_ptr()) };
-        }
+        // SAFETY: By the type invariants the reference is held, and nobody uses the memory any more.
+        unsafe { bindings::put_dev_pagemap(self.pages.as_ptr()) };
     }
 }
