@@ -194,14 +194,13 @@ fn change_bits(
         if number == last / 64 {
             mask &= !0 >> (63 - last % 64);
         }
-        // There is one writer, so the word does not change between the load and the change; the
-        // change is still an atomic one, so that it could never undo another.
+        // There is one writer, so the word does not change between the load and the store.
         let old = word.load(Relaxed);
         any_pristine |= old == pristine;
         if bad && old & mask != mask {
-            word.fetch_or(mask, Release);
+            word.store(old | mask, Release);
         } else if !bad && old & mask != 0 {
-            word.fetch_and(!mask, Release);
+            word.store(old & !mask, Release);
         }
     }
     any_pristine

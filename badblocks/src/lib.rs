@@ -35,8 +35,8 @@
 //!
 //! - a range whose [`Badblocks::set`] has returned, in an order that the reader can know of (same
 //!   thread, a lock, a release store), is seen, until a `clear` of it begins;
-//! - a bad sector that nobody clears stays seen whatever happens to its neighbours: every word is
-//!   changed by atomic read-modify-write of exactly the bits named, and a word's summary bit is
+//! - a bad sector that nobody clears stays seen whatever happens to its neighbours: there is
+//!   one writer, whose store of a word changes exactly the bits named, and a word's summary bit is
 //!   only dropped once the word is zero;
 //! - a sector reported bad was bad at some moment during the call;
 //! - between the beginning and the end of a `set` or a `clear`, each of its sectors may be seen

@@ -35,14 +35,6 @@ impl AtomicU64 {
         self.value.store(value, order);
     }
 
-    pub(crate) fn fetch_or(&self, value: u64, order: Ordering) -> u64 {
-        self.value.fetch_or(value, order)
-    }
-
-    pub(crate) fn fetch_and(&self, value: u64, order: Ordering) -> u64 {
-        self.value.fetch_and(value, order)
-    }
-
     pub(crate) fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
         self.value.fetch_add(value, order)
     }
