@@ -108,6 +108,41 @@ def met_by_a_program(t):
     comes_back(t, page, data)
 
 
+@case(guests=HERE, on=("ext4",), limit=300)
+def overwritten_while_it_is_handled(t):
+    """The list has the page before the kernel unmaps it, on the program's way back to user space. A write in
+    between must not bring back a page that goes afterwards: nobody would know of it, and the next store
+    would oops."""
+    allow_complaints(t)
+    data = bytearray(t.target.fill())
+
+    def overwrite(sector):
+        os.sched_setaffinity(0, {0})
+        with t.disk.open() as io:
+            os.write(ready, b"r")
+            while (sector, 8) not in t.disk.badblocks.list():
+                pass
+            io.write(sector * SECTOR, b"n" * PAGE)
+
+    told, ready = os.pipe()
+    for page in range(10):
+        address = address_of(t, page)
+        program = memory.Looper(t.target.path, page * PAGE + 256, cpu=1)
+        writer = memory.start_child(overwrite, t.target.sector_of(page * PAGE))
+        os.read(told, 1)
+        machine_check.inject(address + 256, ACTION_REQUIRED, cpu=1, rip=program.rip)
+        check.equal(program.bus_error()[0], memory.BUS_MCEERR_AR, "si_code")
+        check.equal(memory.end_of(writer), 0, "the process that overwrote it")
+        check.true(machine_check.is_mapped(address), f"page {page} has been overwritten and is not mapped")
+        data[page * PAGE:(page + 1) * PAGE] = b"n" * PAGE
+        with t.disk.open() as io:
+            io.write(t.target.sector_of(page * PAGE) * SECTOR, b"n" * PAGE)
+    # The records of the errors, which may come late, name sectors.
+    time.sleep(1)
+    t.disk.badblocks.clear(0, t.disk.sectors)
+    check.true(t.target.read(0, len(data)) == data, "the file")
+
+
 @case(guests=HERE, on=FILE_SYSTEMS)
 def met_by_the_kernel(t):
     """read(2) copies in a way that survives it: EIO, and from then on the list knows the sector. The

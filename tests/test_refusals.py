@@ -57,6 +57,14 @@ def what_firmware_does_not_describe(t):
     )
 
 
+@case(loaded=False)
+def addresses_of_devices(t):
+    """What is below a PCI bridge is no memory, and reading it may have an effect: force=1 does not help."""
+    driver.refused(
+        t, regions(hole()), "force=1", error=errno.EINVAL, says="16M@.*no memory but a device's.*/proc/iomem"
+    )
+
+
 TEXTS = {
     "": "no region is named",
     "1G": "there is no @",

@@ -14,6 +14,7 @@ use kernel_ext::{
 };
 use rpmem_regions::span::{pages_from, Pgoff, Sector, Span};
 
+#[vtable]
 impl Operations for Medium {
     fn direct_access(
         &self,
@@ -64,7 +65,7 @@ impl Operations for Medium {
         let sector = pgoff * PAGE_SECTORS;
         let pages = (offset + bytes).div_ceil(PAGE_SIZE) as u64;
         if !self.poison().any_in(sector, pages * PAGE_SECTORS) {
-            // Good pages before the bad one, or someone else has mended it meanwhile.
+            // Good pages before the bad one, or someone else has repaired it meanwhile.
             let Some(mut window) = self.window(sector, offset + bytes) else {
                 return 0;
             };

@@ -14,11 +14,11 @@ use crate::{
 use kernel::{device, platform, prelude::*, str::CString, sync::Arc};
 use kernel_ext::{
     block::gen_disk::{GenDisk, NewDisk},
-    dax,
+    dax::{self, Property},
     memremap::PageMap,
     numa::Node,
     platform::{id, node_of, SynchronousAdapter},
-    resource::{self, PhysRange},
+    resource::{self, Claim, PhysRange},
     sync::Slot,
     SECTOR_SIZE,
 };
@@ -50,14 +50,11 @@ impl Prepared {
             return Err(EINVAL);
         }
         let name = CString::try_from_fmt(fmt!("rpmem{number}"))?;
-        let Some(claim) = resource::request_mem_region(range, name) else {
-            if !resource::is_busy(range) {
-                // There was no memory for the claim itself.
-                return Err(ENOMEM);
+        let claim = Claim::new(range, name).inspect_err(|error| {
+            if *error == EBUSY {
+                pr_err!("rpmem{number}: {range} is busy: another driver holds it, which /proc/iomem names; unbind or unload that\n");
             }
-            pr_err!("rpmem{number}: {range} is busy: another driver holds it, which /proc/iomem names; unbind or unload that\n");
-            return Err(EBUSY);
-        };
+        })?;
 
         let capacity = range.size() / SECTOR_SIZE as u64;
         let poison = Arc::pin_init(Poison::new(number, capacity), GFP_KERNEL)?;
@@ -83,7 +80,10 @@ impl Prepared {
         }
 
         let medium = Arc::new(Medium::new(pages, poison, read_only), GFP_KERNEL)?;
-        let dax = dax::Device::new(medium.clone())?;
+        let dax = dax::Device::new(
+            medium.clone(),
+            Property::NoCache | Property::NoMc | Property::Synchronous | Property::WriteCache,
+        )?;
         medium.poison().set_dax(dax.handle());
         #[cfg(CONFIG_X86_MCE)]
         let machine_checks = mce::Registration::new(medium.clone())?;

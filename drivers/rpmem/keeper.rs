@@ -50,7 +50,8 @@ impl Keeper {
 
     /// Releases a region: at once if nobody uses it, as soon as that is so otherwise.
     pub(crate) fn release(&self, region: Arc<Kept>, disk: RemovedDisk<Medium>) {
-        if disk.is_open() || disk.data().pages().first_in_use(0).is_some() {
+        let pages = disk.data().pages();
+        if disk.is_open() || pages.first_in_use(0).is_some() || pages.is_failure_under_way() {
             *region.disk.lock() = Some(disk);
             // Refused for an item that waits already, and a region is released once.
             let _ = self.queue.enqueue(region);

@@ -13,13 +13,17 @@
 //! it.
 
 use crate::params;
-use kernel_ext::{block::gen_disk::Limits, PAGE_SIZE, SECTOR_SIZE};
+use kernel::sizes::{SZ_1G, SZ_2M};
+use kernel_ext::{
+    block::gen_disk::{Feature, Limits},
+    PAGE_SIZE, SECTOR_SIZE,
+};
 
 /// Bytes that one entry of the page table maps above the pages.
-const HUGE: u32 = 2 << 20;
+const HUGE: u32 = SZ_2M as u32;
 
 /// The smallest disk, in sectors, whose `minimum_io_size` is [`HUGE`]: 1 GiB.
-const HUGE_FROM: u64 = (1 << 30) / SECTOR_SIZE as u64;
+const HUGE_FROM: u64 = (SZ_1G / SECTOR_SIZE) as u64;
 
 /// The limits of a disk of `capacity` sectors.
 pub(crate) fn of(capacity: u64, read_only: bool) -> Limits {
@@ -31,11 +35,11 @@ pub(crate) fn of(capacity: u64, read_only: bool) -> Limits {
         io_opt: HUGE,
         capacity,
         read_only,
-        write_cache: true,
-        fua: true,
-        synchronous: true,
-        nowait: true,
-        io_stat: true,
+        features: Feature::WriteCache
+            | Feature::Fua
+            | Feature::Synchronous
+            | Feature::NoWait
+            | Feature::IoStat,
         write_zeroes: true,
     }
 }

@@ -10,24 +10,32 @@ use crate::medium::Medium;
 use kernel_ext::mce::{Answer, Listener, MemoryError};
 use rpmem_regions::span::{Sector, Span};
 
+/// Returns the part of a medium that an error is in.
+fn span_of(medium: &Medium, error: MemoryError) -> Option<Span> {
+    let region = medium.pages().range();
+    Span::of_error(error.addr(), error.granule(), region.start(), region.size())
+}
+
 impl Listener for Medium {
+    fn before(&self, error: MemoryError) {
+        let is_mine = span_of(self, error).is_some();
+        self.pages().set_record_under_way(is_mine);
+    }
+
     fn memory_error(&self, error: MemoryError) -> Answer {
-        let region = self.pages().range();
-        let span = Span::of_error(error.addr(), error.granule(), region.start(), region.size());
-        let Some(span) = span else {
-            return Answer::NotMine;
-        };
-        if error.is_page_unmapped() {
-            // Recorded already, unless somebody has overwritten the page since, before it was
-            // unmapped: then the next write has to map it again.
-            let pages = self.pages();
-            if let Some(failed) = pages.failed(span.offset() as usize, span.len() as usize) {
-                self.poison().record(failed);
+        let answer = match span_of(self, error) {
+            Some(span) => {
+                if !error.is_page_unmapped() {
+                    // Otherwise the page was recorded when it failed, and nobody has brought it back
+                    // since.
+                    let (Sector(first), sectors) = span.sectors_touched();
+                    self.poison().record_machine_check(first, sectors);
+                }
+                Answer::Handled
             }
-        } else {
-            let (Sector(first), sectors) = span.sectors_touched();
-            self.poison().record_machine_check(first, sectors);
-        }
-        Answer::Handled
+            None => Answer::NotMine,
+        };
+        self.pages().set_record_under_way(false);
+        answer
     }
 }

@@ -6,7 +6,7 @@
 //! whoever has seen a write end, on any CPU, can have it flushed by a fence on another.
 
 use crate::poison::{Poison, Repair, Waiting};
-use kernel::{iov::IovIterSource, prelude::*, sync::Arc};
+use kernel::{iov::IovIterSource, prelude::*, sizes::SZ_2M, sync::Arc};
 use kernel_ext::{
     block::bio::Bio,
     memremap::PageMap,
@@ -19,7 +19,7 @@ use rpmem_regions::span::{Sector, Span};
 pub(crate) const PAGE_SECTORS: u64 = (PAGE_SIZE / SECTOR_SIZE) as u64;
 
 /// Bytes that are zeroed at a time: what a concurrent injection of an error may have to wait for.
-const ZERO_STRIDE: usize = 2 << 20;
+const ZERO_STRIDE: usize = SZ_2M;
 
 /// How often in a row a source may be in memory when it is asked for, and gone when it is copied,
 /// before a recovery gives up on it.

@@ -5,12 +5,12 @@
 //! # The rule
 //!
 //! An entry goes only when the new data is on the medium, and an error that is recorded while a
-//! write is under way is never taken for an older one that the write has mended:
+//! write is under way is never taken for an older one that the write has repaired:
 //!
 //! 1. A write looks at the list before it stores anything. If none of its sectors is bad, it stores,
 //!    and clears nothing: what is recorded from then on came after it, and stays.
 //! 2. Otherwise it takes the lock that everyone who changes the list holds, stores, fences, and only
-//!    then clears its sectors. An error is recorded before, and mended by the stores that follow, or
+//!    then clears its sectors. An error is recorded before, and repaired by the stores that follow, or
 //!    after, and stays.
 //!
 //! Readers take no lock: see the `badblocks` crate for what they are promised.
@@ -22,6 +22,10 @@
 //! unmapped that page for itself too: such a page is brought back, before the store, by a write that
 //! covers all of it, and any smaller write to it fails. Its flag in the struct page, which changes
 //! under the lock together with the list, says which kind it is.
+//!
+//! The kernel unmaps the page after it has reported the failure ([`kernel_ext::hwpoison`]). So what would
+//! bring it back waits until that is over, without the lock: the file system that is told of the failure
+//! may need what the waiting task holds, which is also why the wait is bounded.
 
 use badblocks::{index_words_needed, words_needed, AtomicU64, Badblocks, Edit, Index, Input};
 use kernel::{
@@ -29,10 +33,12 @@ use kernel::{
     new_mutex,
     prelude::*,
     sync::{Mutex, MutexGuard, SetOnce},
+    time::{delay::fsleep, Delta},
 };
 use kernel_ext::{
     dax,
-    memremap::{FailedPages, FailureFlags, FailureHandler, PageMap},
+    hwpoison::{FailedPages, FailureFlags, FailureHandler},
+    memremap::PageMap,
     sched::cond_resched,
     sysfs::{Dirent, OpenFile},
     PAGE_SIZE, SECTOR_SIZE,
@@ -44,6 +50,10 @@ pub(crate) enum Waiting {
     Allowed,
     Refused,
 }
+
+/// How often, a millisecond apart, it is looked whether a failure is over, before a change that would
+/// bring pages back is refused.
+const LOOKS_AT_FAILURES: u32 = 2000;
 
 /// Words of the list that are initialised before the scheduler is asked.
 const BATCH: usize = 1 << 20;
@@ -178,8 +188,8 @@ impl Poison {
     ///
     /// # Errors
     ///
-    /// `EIO` if the range covers a part of a page that has failed. `EAGAIN` if this would have to wait
-    /// and must not. Nothing may be stored then.
+    /// `EIO` if the range covers a part of a page that has failed. `EBUSY` if a failure takes too long.
+    /// `EAGAIN` if this would have to wait and must not. Nothing may be stored then.
     #[inline]
     pub(crate) fn begin(
         &self,
@@ -209,18 +219,42 @@ impl Poison {
         sectors: u64,
         waiting: Waiting,
     ) -> Result<MutexGuard<'_, Writer>> {
+        let brings_back =
+            || pages.has_failed(bytes(sector), bytes(sectors), self.whole_pages());
         let writer = match waiting {
-            Waiting::Allowed => self.writer.lock(),
-            Waiting::Refused => self.writer.try_lock().ok_or(EAGAIN)?,
+            Waiting::Allowed => self.lock_to_bring_back(pages, brings_back)?,
+            Waiting::Refused => {
+                let writer = self.writer.try_lock().ok_or(EAGAIN)?;
+                if brings_back() {
+                    // Mapping them again takes locks.
+                    return Err(EAGAIN);
+                }
+                writer
+            }
         };
-        if waiting == Waiting::Refused
-            && pages.has_failed(bytes(sector), bytes(sectors), self.whole_pages())
-        {
-            // Mapping them again takes locks.
-            return Err(EAGAIN);
-        }
         pages.revive(bytes(sector), bytes(sectors), self.whole_pages())?;
         Ok(writer)
+    }
+
+    /// Locks the list, when no failure is under way or nothing `brings_back` pages that have failed.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if it takes too long.
+    fn lock_to_bring_back(
+        &self,
+        pages: &PageMap<Poison>,
+        brings_back: impl Fn() -> bool,
+    ) -> Result<MutexGuard<'_, Writer>> {
+        for _ in 0..LOOKS_AT_FAILURES {
+            let writer = self.writer.lock();
+            if !pages.is_failure_under_way() || !brings_back() {
+                return Ok(writer);
+            }
+            drop(writer);
+            fsleep(Delta::from_millis(1));
+        }
+        Err(EBUSY)
     }
 
     /// Clears sectors that have been written.
@@ -263,7 +297,19 @@ impl Poison {
         pages: &PageMap<Poison>,
         edits: impl Fn() -> I,
     ) -> Result<(), Refused> {
-        let mut writer = self.writer.lock();
+        let brings_back = || {
+            edits().any(|edit| match edit {
+                Edit::Inject(_) => false,
+                Edit::Clear(gone) => pages.has_failed(
+                    bytes(gone.start()),
+                    bytes(gone.sectors()),
+                    self.whole_pages(),
+                ),
+            })
+        };
+        let mut writer = self
+            .lock_to_bring_back(pages, brings_back)
+            .map_err(Refused::Unmappable)?;
         let part = edits().find(|edit| match edit {
             Edit::Inject(_) => false,
             Edit::Clear(gone) => pages.is_part_of_failed(

@@ -7,7 +7,8 @@
 
 use kernel::prelude::*;
 use kernel_ext::{
-    memremap::{FailureHandler, PageMap},
+    hwpoison::FailureHandler,
+    memremap::PageMap,
     pmem::{self, Window},
     sched::cond_resched,
 };

@@ -30,6 +30,7 @@ enum Refusal {
     SystemRam,
     Busy,
     NotDescribed,
+    NotMemory,
     /// Several resources beside each other make up the region; this is the first of them.
     InPieces(Region),
     Misaligned(Misaligned),
@@ -73,6 +74,7 @@ impl Refusal {
             Refusal::NotAddressable
             | Refusal::SystemRam
             | Refusal::NotDescribed
+            | Refusal::NotMemory
             | Refusal::InPieces(_)
             | Refusal::Misaligned(_) => EINVAL,
         }
@@ -95,6 +97,10 @@ impl Refusal {
             ),
             Refusal::NotDescribed => pr_err!(
                 "regions={}: is not wholly Reserved or Persistent Memory in /proc/iomem; name a range that is, or add force=1 if you know that memory is there\n",
+                format_args!("{region}")
+            ),
+            Refusal::NotMemory => pr_err!(
+                "regions={}: is in part no memory but a device's, or the firmware's, as /proc/iomem shows; name a range that is Reserved or Persistent Memory there\n",
                 format_args!("{region}")
             ),
             Refusal::InPieces(first) => pr_err!(
@@ -166,6 +172,9 @@ fn judge(region: Region) -> Result<(), Refusal> {
     }
     if !params::FORCE.get() && !KINDS.iter().any(|kind| resource::is_wholly(*kind, range)) {
         return Err(Refusal::NotDescribed);
+    }
+    if !resource::is_memory(range) {
+        return Err(Refusal::NotMemory);
     }
     if let Some(first) = first_piece(range) {
         return Err(Refusal::InPieces(first));

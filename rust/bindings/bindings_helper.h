@@ -4,6 +4,7 @@
  * in full. What is taken from them is listed in ./allowlist.
  */
 
+#include <linux/anon_inodes.h>
 #include <linux/badblocks.h>
 #include <linux/blk_types.h>
 #include <linux/blkdev.h>
@@ -14,6 +15,7 @@
 #include <linux/exportfs.h>
 #include <linux/fileattr.h>
 #include <linux/falloc.h>
+#include <linux/file.h>
 #include <linux/fiemap.h>
 #include <linux/filelock.h>
 #include <linux/fs.h>

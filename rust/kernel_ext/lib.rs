@@ -12,6 +12,7 @@
 //! | [`block::block_device`] | `include/linux/blkdev.h` |
 //! | [`dax`] | `include/linux/dax.h` |
 //! | [`fs`] | `include/linux/fs.h`, `include/linux/fs_context.h` |
+//! | [`hwpoison`] | `include/linux/page-flags.h`, `include/linux/set_memory.h` |
 //! | [`hash`] | `include/linux/crc32.h`, `include/linux/siphash.h` |
 //! | [`memalloc`] | `include/linux/sched/mm.h` |
 //! | [`mempool`] | `include/linux/mempool.h` |
@@ -40,6 +41,7 @@ pub mod dax;
 #[cfg(any(MODULE, CONFIG_RUST_KERNEL_EXT_FS))]
 pub mod fs;
 pub mod hash;
+pub mod hwpoison;
 #[cfg(CONFIG_RUST_KERNEL_EXT_KUNIT_TEST)]
 pub mod kunit;
 #[cfg(CONFIG_X86_MCE)]
@@ -64,4 +66,4 @@ pub mod workqueue;
 pub const PAGE_SIZE: usize = kernel::page::PAGE_SIZE;
 
 /// Size of a sector, the unit of the block layer's addresses, in bytes.
-pub const SECTOR_SIZE: usize = 512;
+pub const SECTOR_SIZE: usize = kernel::block::SECTOR_SIZE as usize;

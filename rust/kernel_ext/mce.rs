@@ -41,7 +41,13 @@ impl Answer {
 
 /// Who wants to know of memory errors.
 pub trait Listener: Send + Sync + 'static {
-    /// Hears of an error. Whatever it answers, others in the chain, such as EDAC, hear of it too.
+    /// Hears that the kernel is about to handle an error, and with it the failure of the whole page.
+    /// [`Listener::memory_error`] follows, unless another listener stops the chain.
+    ///
+    /// Called, and bound, as that is.
+    fn before(&self, error: MemoryError);
+
+    /// Hears of an error that the kernel has handled. Whatever it answers, others in the chain, such as EDAC, hear of it too.
     ///
     /// Called from a work item, one error at a time. May sleep, but holds up every later error
     /// meanwhile, and must neither make nor drop a [`Registration`], which would wait for the call
@@ -120,7 +126,7 @@ impl MemoryError {
 ///
 /// # Invariants
 ///
-/// `entry` is in the decode chain and stays where it is.
+/// Both blocks of `entry` are in the decode chain, and stay where they are.
 ///
 /// # Examples
 ///
@@ -131,6 +137,8 @@ impl MemoryError {
 /// struct Everything;
 ///
 /// impl Listener for Everything {
+///     fn before(&self, _error: MemoryError) {}
+///
 ///     fn memory_error(&self, error: MemoryError) -> Answer {
 ///         pr_info!("memory error at {:#x}\n", error.addr());
 ///         Answer::Handled
@@ -149,7 +157,9 @@ pub struct Registration<L: Listener> {
 #[pin_data]
 struct Entry<L> {
     #[pin]
-    block: Opaque<bindings::notifier_block>,
+    before: Opaque<bindings::notifier_block>,
+    #[pin]
+    after: Opaque<bindings::notifier_block>,
     listener: Arc<L>,
 }
 
@@ -160,8 +170,8 @@ unsafe impl<L: Listener> Send for Registration<L> {}
 unsafe impl<L: Listener> Sync for Registration<L> {}
 
 impl<L: Listener> Registration<L> {
-    /// Puts a listener into the chain, behind the kernel's own handling of failed memory and with
-    /// the priority of ACPI NFIT's, which is in the same business. May sleep.
+    /// Puts a listener into the chain, before the kernel's own handling of failed memory and behind it,
+    /// there with the priority of ACPI NFIT's, which is in the same business. May sleep.
     ///
     /// Errors that were logged before are not told.
     ///
@@ -171,8 +181,13 @@ impl<L: Listener> Registration<L> {
     pub fn new(listener: Arc<L>) -> Result<Self> {
         let entry = KBox::pin_init(
             pin_init!(Entry {
-                block: Opaque::new(bindings::notifier_block {
-                    notifier_call: Some(Self::notify),
+                before: Opaque::new(bindings::notifier_block {
+                    notifier_call: Some(Self::before),
+                    priority: bindings::mce_notifier_prios_MCE_PRIO_EARLY as c_int,
+                    ..Default::default()
+                }),
+                after: Opaque::new(bindings::notifier_block {
+                    notifier_call: Some(Self::after),
                     priority: bindings::mce_notifier_prios_MCE_PRIO_NFIT as c_int,
                     ..Default::default()
                 }),
@@ -180,25 +195,45 @@ impl<L: Listener> Registration<L> {
             }),
             GFP_KERNEL,
         )?;
-        // SAFETY: `block` is initialised, pinned, and valid until it is taken out in drop.
-        unsafe { bindings::mce_register_decode_chain(entry.block.get()) };
-        // INVARIANT: Registered above; the priority is one that the function takes.
+        // SAFETY: The blocks are initialised, pinned, and valid until they are taken out in drop.
+        unsafe {
+            bindings::mce_register_decode_chain(entry.after.get());
+            bindings::mce_register_decode_chain(entry.before.get());
+        }
+        // INVARIANT: Registered above; the priorities are ones that the function takes.
         Ok(Self { entry })
     }
 
     /// # Safety
     ///
-    /// For the decode chain, which passes a block of an [`Entry`] of this type that is in it, and a
-    /// valid `struct mce`.
-    unsafe extern "C" fn notify(
+    /// For the decode chain, which passes the block `before` of an [`Entry`] of this type that is in it,
+    /// and a valid `struct mce`.
+    unsafe extern "C" fn before(
         block: *mut bindings::notifier_block,
         _action: c_ulong,
         record: *mut c_void,
     ) -> c_int {
         // SAFETY: As the caller promises `block` is the field of an `Entry`. The chain's lock, which
         // drop takes to take the entry out, is held by the caller, so that the entry lives.
-        let entry = unsafe { &*kernel::container_of!(Opaque::cast_from(block), Entry<L>, block) };
+        let entry = unsafe { &*kernel::container_of!(Opaque::cast_from(block), Entry<L>, before) };
         // SAFETY: As the caller promises; listeners are called one after another.
+        if let Some(error) = unsafe { MemoryError::from_raw(record.cast()) } {
+            entry.listener.before(error);
+        }
+        Answer::NotMine.to_raw()
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Registration::before`], with the block `after`.
+    unsafe extern "C" fn after(
+        block: *mut bindings::notifier_block,
+        _action: c_ulong,
+        record: *mut c_void,
+    ) -> c_int {
+        // SAFETY: As in `before`.
+        let entry = unsafe { &*kernel::container_of!(Opaque::cast_from(block), Entry<L>, after) };
+        // SAFETY: As in `before`.
         match unsafe { MemoryError::from_raw(record.cast()) } {
             Some(error) => entry.listener.memory_error(error),
             None => Answer::NotMine,
@@ -209,8 +244,11 @@ impl<L: Listener> Registration<L> {
 
 impl<L: Listener> Drop for Registration<L> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the block is in the chain. The call waits for those who
+        // SAFETY: By the type invariant the blocks are in the chain. Each call waits for those who
         // walk through it.
-        unsafe { bindings::mce_unregister_decode_chain(self.entry.block.get()) };
+        unsafe {
+            bindings::mce_unregister_decode_chain(self.entry.before.get());
+            bindings::mce_unregister_decode_chain(self.entry.after.get());
+        }
     }
 }

@@ -4,13 +4,19 @@
 //!
 //! C header: [`include/linux/memremap.h`](srctree/include/linux/memremap.h)
 
-use crate::{numa::Node, pmem::Window, resource::PhysRange, sched::cond_resched, PAGE_SIZE};
-use core::{marker::PhantomData, ptr::NonNull};
+use crate::{
+    hwpoison::{FailedPages, FailureFlags, FailureHandler, UnderWay},
+    numa::Node,
+    pmem::{copy_mc, Window},
+    resource::{is_memory, Claim, PhysRange},
+    sched::cond_resched,
+    PAGE_SIZE,
+};
+use core::ptr::NonNull;
 use kernel::{
     alloc::flags::GFP_KERNEL,
-    error::{from_err_ptr, to_result},
+    error::{from_err_ptr, from_result},
     ffi::{c_int, c_ulong},
-    io::resource::Region,
     prelude::*,
     sync::Arc,
     time::{delay::fsleep, Delta},
@@ -34,99 +40,119 @@ pub fn compat_align() -> u64 {
     unsafe { bindings::memremap_compat_align() as u64 }
 }
 
-/// Reads `buf.len()` bytes from byte `offset` of a range that nobody has mapped yet.
-///
-/// The range must not be System RAM. May sleep.
+/// Reads `buf.len()` bytes from byte `offset` of a range that nobody has mapped yet. May sleep.
 ///
 /// # Errors
 ///
-/// `EINVAL` if the bytes are not all in the range, `ENOMEM` if they cannot be mapped, `EIO` if the
-/// CPU met poison.
+/// `EINVAL` if the bytes are not all in the range, or not in memory that the kernel does not use
+/// ([`is_memory`]); `ENOMEM` if they cannot be mapped; `EIO` if the CPU met poison.
 pub fn peek(range: PhysRange, offset: u64, buf: &mut [u8]) -> Result {
     let end = offset.checked_add(buf.len() as u64).ok_or(EINVAL)?;
-    if end > range.size() {
+    let start = range.start().checked_add(offset).ok_or(EINVAL)?;
+    let bytes = PhysRange::new(start, buf.len() as u64).ok_or(EINVAL)?;
+    if end > range.size() || !is_memory(bytes) {
         return Err(EINVAL);
     }
-    // SAFETY: Any range may be asked for; System RAM is refused with a warning.
-    let addr = unsafe {
-        bindings::memremap(
-            range.start() + offset,
-            buf.len(),
-            bindings::MEMREMAP_WB as usize,
-        )
-    };
+    // SAFETY: Not System RAM, of which the C side refuses only what is there in part, and not what
+    // reading would have an effect on.
+    let addr =
+        unsafe { bindings::memremap(start, buf.len(), bindings::MEMREMAP_WB as usize) };
     let addr = NonNull::new(addr).ok_or(ENOMEM)?;
     // SAFETY: `memremap()` has mapped as many bytes as `buf` has, until `memunmap()` below.
-    let mut window = unsafe { Window::new(addr.as_ptr().cast(), buf.len()) };
-    let read = window.read(buf);
+    let read = unsafe { copy_mc(buf.as_mut_ptr(), addr.as_ptr().cast(), buf.len()) };
     // SAFETY: Mapped above, and not used any more.
     unsafe { bindings::memunmap(addr.as_ptr()) };
     read
 }
 
-/// Who is told that memory of a [`PageMap`] has failed: a machine check hit it, or somebody said so
-/// (`madvise(MADV_HWPOISON)`, the `hwpoison` files in debugfs).
-pub trait FailureHandler: Send + Sync + 'static {
-    /// Records pages that have failed, marks them ([`FailedPages::mark`]), and tells those who use them:
-    /// the holder of the DAX device, by [`Handle::notify_failure`](crate::dax::Handle::notify_failure).
+/// Memory for a [`PageMap`], and where its struct pages are.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::str::CString;
+/// use kernel_ext::{
+///     memremap::Memory,
+///     resource::{Claim, PhysRange},
+/// };
+///
+/// let name = CString::try_from_fmt(fmt!("example"))?;
+/// let claim = Claim::new(PhysRange::new(0x2f_0000_0000, 8 << 20).ok_or(EINVAL)?, name)?;
+/// // Without 2 MiB at the end, with a MiB at the front for the struct pages.
+/// let memory = Memory::from(claim).without_ends(0, 2 << 20)?.with_pages_inside(1 << 20)?;
+/// let data = memory.data();
+/// assert_eq!((data.start(), data.size()), (0x2f_0010_0000, 5 << 20));
+/// # Ok::<(), Error>(())
+/// ```
+pub struct Memory {
+    /// What is mapped.
+    range: PhysRange,
+    /// Bytes at its front that hold struct pages.
+    pages_inside: u64,
+    claim: Option<Claim>,
+}
+
+impl From<Claim> for Memory {
+    fn from(claim: Claim) -> Self {
+        Self {
+            range: claim.range(),
+            pages_inside: 0,
+            claim: Some(claim),
+        }
+    }
+}
+
+impl Memory {
+    /// Memory that is claimed already, as a bus does it for its devices.
     ///
-    /// May sleep.
+    /// # Safety
+    ///
+    /// The range must be memory ([`is_memory`]) that nobody else uses as long as this, or what is made of
+    /// it, exists.
+    pub unsafe fn claimed_elsewhere(range: PhysRange) -> Self {
+        Self {
+            range,
+            pages_inside: 0,
+            claim: None,
+        }
+    }
+
+    /// Leaves bytes out at the front and at the back, which stay claimed: padding.
     ///
     /// # Errors
     ///
-    /// `EOPNOTSUPP` if nobody was there to be told: the kernel then sends the signals itself. Anything
-    /// else counts as a failure that was not handled.
-    fn memory_failure(&self, failed: FailedPages<'_>, flags: FailureFlags) -> Result;
-}
-
-/// What is known of a memory failure (`MF_ACTION_REQUIRED` and others), for those who are told next.
-#[derive(Clone, Copy, Debug)]
-pub struct FailureFlags(c_int);
-
-impl FailureFlags {
-    pub(crate) fn as_raw(self) -> c_int {
-        self.0
-    }
-}
-
-/// Pages of a [`PageMap`] that have failed, for somebody to record.
-///
-/// # Invariants
-///
-/// `pages` page frames from `first_pfn` on have struct pages for `'a`; they are those of the region
-/// from byte `offset` on.
-#[derive(Clone, Copy)]
-pub struct FailedPages<'a> {
-    offset: usize,
-    first_pfn: usize,
-    pages: usize,
-    _mapping: PhantomData<&'a ()>,
-}
-
-impl FailedPages<'_> {
-    /// Returns the offset of the first of them in the region, in bytes.
-    pub fn offset(&self) -> usize {
-        self.offset
+    /// `EINVAL` if nothing is left.
+    pub fn without_ends(self, front: u64, back: u64) -> Result<Self> {
+        let size = self.range.size().checked_sub(front).and_then(|size| size.checked_sub(back));
+        // In the range, whose end does not wrap.
+        let range = PhysRange::new(self.range.start().wrapping_add(front), size.ok_or(EINVAL)?);
+        Ok(Self {
+            range: range.ok_or(EINVAL)?,
+            ..self
+        })
     }
 
-    /// Returns how many bytes they are.
-    pub fn len(&self) -> usize {
-        self.pages * PAGE_SIZE
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.pages == 0
-    }
-
-    /// Sets the flag of each page, which says that the whole page is bad, as it does for ordinary
-    /// memory; [`PageMap::revive`] takes it away. Whoever calls that must be kept out meanwhile, or
-    /// finds pages marked that are not recorded yet.
-    pub fn mark(&self) {
-        for pfn in self.first_pfn..self.first_pfn.saturating_add(self.pages) {
-            // SAFETY: By the type invariant the frame has a struct page.
-            unsafe { bindings::SetPageHWPoison(bindings::pfn_to_page(pfn)) };
+    /// Keeps the struct pages in the first `bytes` bytes (`struct vmem_altmap`), where they take no
+    /// ordinary memory, which data then begins behind.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if these are not whole pages, or nothing is left.
+    pub fn with_pages_inside(self, bytes: u64) -> Result<Self> {
+        if bytes % PAGE_SIZE as u64 != 0 || bytes >= self.range.size() {
+            return Err(EINVAL);
         }
+        Ok(Self {
+            pages_inside: bytes,
+            ..self
+        })
+    }
+
+    /// Returns the range that data is in.
+    pub fn data(&self) -> PhysRange {
+        let (start, size) = (self.range.start(), self.range.size());
+        // A part of the range, not empty.
+        PhysRange::new(start + self.pages_inside, size - self.pages_inside).unwrap_or(self.range)
     }
 }
 
@@ -135,17 +161,25 @@ impl FailedPages<'_> {
 ///
 /// # Invariants
 ///
-/// - `pgmap` was passed to `memremap_pages()`, which succeeded, and not yet to `memunmap_pages()`;
-///   it stays where it is.
-/// - `kaddr` is the kernel's address of its first byte, `range` what it maps.
-/// - `pgmap.owner` points to what `handler` points to.
+/// - `shared.pgmap` was passed to `memremap_pages()`, which succeeded, and not yet to `memunmap_pages()`.
+/// - `range` is the part of what it maps that has struct pages, `kaddr` the kernel's address of its first
+///   byte, `shared.start` its first physical address.
 pub struct PageMap<H: FailureHandler> {
-    pgmap: Pin<KBox<Opaque<bindings::dev_pagemap>>>,
+    shared: Pin<KBox<Shared<H>>>,
     kaddr: NonNull<u8>,
     range: PhysRange,
     // Goes after the mapping: fields are dropped after `PageMap::drop`.
-    _claim: Region,
-    _handler: Arc<H>,
+    _claim: Option<Claim>,
+}
+
+/// What the C side has a pointer to, and what that leads to.
+#[pin_data]
+struct Shared<H> {
+    #[pin]
+    pgmap: Opaque<bindings::dev_pagemap>,
+    start: u64,
+    handler: Arc<H>,
+    under_way: Arc<UnderWay>,
 }
 
 // SAFETY: The mapping belongs to no thread; all of `PageMap`'s methods may be called from any.
@@ -173,78 +207,97 @@ impl<H: FailureHandler> PageMap<H> {
         nr_pages: c_ulong,
         mf_flags: c_int,
     ) -> c_int {
-        // SAFETY: As the caller promises. `range` is the member of the union that `nr_range == 1`
-        // selects.
-        let (start, handler) = unsafe {
-            let start = (*pgmap).__bindgen_anon_1.range.as_ref().start;
-            (start as usize, &*(*pgmap).owner.cast::<H>())
+        // SAFETY: As the caller promises `pgmap` is the field of a `Shared`.
+        let shared =
+            unsafe { &*kernel::container_of!(Opaque::cast_from(pgmap), Shared<H>, pgmap) };
+        UnderWay::until_return_to_user(&shared.under_way);
+        // SAFETY: As the caller promises the frames are the region's, pinned for the call.
+        let failed = unsafe {
+            FailedPages::new(
+                (pfn * PAGE_SIZE).wrapping_sub(shared.start as usize),
+                pfn,
+                nr_pages,
+            )
         };
-        // INVARIANT: As the caller promises the frames are the region's, pinned for the call.
-        let failed = FailedPages {
-            offset: (pfn * PAGE_SIZE).wrapping_sub(start),
-            first_pfn: pfn,
-            pages: nr_pages,
-            _mapping: PhantomData,
-        };
-        match handler.memory_failure(failed, FailureFlags(mf_flags)) {
-            Ok(()) => 0,
-            Err(error) => error.to_errno(),
-        }
+        from_result(|| {
+            shared
+                .handler
+                .memory_failure(failed, FailureFlags::from_raw(mf_flags))?;
+            Ok(0)
+        })
     }
 
-    /// Maps the range that `claim` covers, with its struct pages on `node`; `handler` is told when
-    /// memory of it fails.
+    /// Maps memory, with its struct pages on `node`; `handler` is told when memory of it fails.
     ///
     /// May sleep.
     ///
     /// # Errors
     ///
     /// `EINVAL` if start or size is not a multiple of [`compat_align`], or the range is beyond what
-    /// the CPU or the memory map can address; `ENOMEM`; what `memremap_pages()` says otherwise.
-    pub fn new(claim: Region, node: Node, handler: Arc<H>) -> Result<Self> {
-        let range = PhysRange::new(claim.start(), claim.size()).ok_or(EINVAL)?;
+    /// the CPU or the memory map can address; `ENOMEM`, also if there is no room inside for the struct
+    /// pages; what `memremap_pages()` says otherwise.
+    pub fn new(memory: impl Into<Memory>, node: Node, handler: Arc<H>) -> Result<Self> {
+        let memory = memory.into();
+        let (mapped, range) = (memory.range, memory.data());
         let is_aligned = |n: u64| n.checked_rem(compat_align()) == Some(0);
-        if !is_aligned(range.start()) || !is_aligned(range.size()) {
+        if !is_aligned(mapped.start()) || !is_aligned(mapped.size()) {
             // The C side would warn with a stack trace.
             return Err(EINVAL);
         }
 
-        let pgmap = KBox::pin_init(
-            Opaque::ffi_init(|slot: *mut bindings::dev_pagemap| {
-                // SAFETY: `slot` is valid for writes. All zeroes is a valid `struct dev_pagemap`,
-                // without an altmap.
-                unsafe { slot.write_bytes(0, 1) };
-                // SAFETY: The structure has just been initialised. `range` is the member of the
-                // union that `nr_range == 1` selects.
-                unsafe {
-                    (*slot).type_ = bindings::memory_type_MEMORY_DEVICE_FS_DAX;
-                    (*slot).ops = &Self::OPS;
-                    // INVARIANT: `handler` moves into the value below.
-                    (*slot).owner = (&raw const *handler).cast_mut().cast();
-                    (*slot).nr_range = 1;
-                    let only = (*slot).__bindgen_anon_1.range.as_mut();
-                    only.start = range.start();
-                    only.end = range.last();
-                }
-            }),
+        let under_way = UnderWay::new()?;
+        let shared = KBox::try_pin_init(
+            try_pin_init!(Shared {
+                pgmap <- Opaque::ffi_init(|slot: *mut bindings::dev_pagemap| {
+                    // SAFETY: `slot` is valid for writes. All zeroes is a valid `struct dev_pagemap`.
+                    unsafe { slot.write_bytes(0, 1) };
+                    // SAFETY: The structure has just been initialised. `range` is the member of the
+                    // union that `nr_range == 1` selects.
+                    unsafe {
+                        (*slot).type_ = bindings::memory_type_MEMORY_DEVICE_FS_DAX;
+                        (*slot).ops = const { &Self::OPS };
+                        (*slot).nr_range = 1;
+                        let only = (*slot).__bindgen_anon_1.range.as_mut();
+                        only.start = mapped.start();
+                        only.end = mapped.last();
+                        if memory.pages_inside != 0 {
+                            let frame = |addr: u64| addr as usize / PAGE_SIZE;
+                            (*slot).flags = bindings::PGMAP_ALTMAP_VALID;
+                            (*slot).altmap.base_pfn = frame(mapped.start());
+                            (*slot).altmap.end_pfn = frame(mapped.last());
+                            (*slot).altmap.free = frame(memory.pages_inside);
+                        }
+                    }
+                }),
+                start: range.start(),
+                handler,
+                under_way,
+            }? Error),
             GFP_KERNEL,
         )?;
 
-        // SAFETY: `pgmap` is initialised and pinned until `memunmap_pages()` in drop. The claim
-        // keeps other drivers away from the range.
-        let kaddr = from_err_ptr(unsafe { bindings::memremap_pages(pgmap.get(), node.as_raw()) })?;
+        // SAFETY: The structure is initialised and pinned until `memunmap_pages()` in drop. The range is
+        // memory, and other drivers are kept away from it.
+        let kaddr = from_err_ptr(unsafe {
+            bindings::memremap_pages(shared.pgmap.get(), node.as_raw())
+        })?;
 
-        // INVARIANT: `memremap_pages()` succeeded and returned the address of the first byte.
+        let kaddr = kaddr.cast::<u8>().wrapping_add(memory.pages_inside as usize);
+        // INVARIANT: `memremap_pages()` succeeded and returned the address of the first byte that it maps;
+        // the first pages of an altmap have no struct pages.
         Ok(Self {
-            pgmap,
-            kaddr: NonNull::new(kaddr.cast()).ok_or(ENOMEM)?,
+            shared,
+            kaddr: NonNull::new(kaddr).ok_or(ENOMEM)?,
             range,
-            _claim: claim,
-            _handler: handler,
+            _claim: memory.claim,
         })
     }
 
-    /// Returns the physical range.
+    pub(crate) fn under_way(&self) -> &UnderWay {
+        &self.shared.under_way
+    }
+
+    /// Returns the physical range that data is in.
     pub fn range(&self) -> PhysRange {
         self.range
     }
@@ -271,131 +324,6 @@ impl<H: FailureHandler> PageMap<H> {
         // SAFETY: By the type invariant the range is mapped with struct pages as long as `self`
         // lives, and the window lies within it.
         Some(unsafe { Window::new(self.kaddr.as_ptr().wrapping_add(offset), len) })
-    }
-
-    /// Returns the pages that `len` bytes from `offset` on touch, as ones that have failed; `None` if
-    /// these bytes are not all in the region.
-    pub fn failed(&self, offset: usize, len: usize) -> Option<FailedPages<'_>> {
-        let end = offset.checked_add(len)?;
-        if end > self.len() {
-            return None;
-        }
-        let first = offset / PAGE_SIZE;
-        // INVARIANT: By the type invariant every page frame of the range has a struct page.
-        Some(FailedPages {
-            offset: first * PAGE_SIZE,
-            first_pfn: self.range.start() as usize / PAGE_SIZE + first,
-            pages: end.div_ceil(PAGE_SIZE) - first,
-            _mapping: PhantomData,
-        })
-    }
-
-    /// Returns the frames of the pages that have failed among those that `len` bytes from `offset` on
-    /// touch. `is_recorded` is as in [`PageMap::revive`].
-    ///
-    /// # Errors
-    ///
-    /// `EIO` if one of them is not covered from end to end, or the range is not all in the region.
-    fn failed_pages<'a>(
-        &'a self,
-        offset: usize,
-        len: usize,
-        is_recorded: impl Fn(usize) -> bool + Copy + 'a,
-    ) -> Result<impl Iterator<Item = usize> + 'a> {
-        let end = offset
-            .checked_add(len)
-            .filter(|end| *end <= self.len())
-            .ok_or(EIO)?;
-        let first_pfn = self.range.start() as usize / PAGE_SIZE;
-        let pages = offset / PAGE_SIZE..end.div_ceil(PAGE_SIZE);
-        let failed = move |page: &usize| {
-            // SAFETY: By the type invariant every page frame of the range has a struct page.
-            let is_marked =
-                unsafe { bindings::PageHWPoison(bindings::pfn_to_page(first_pfn + page)) != 0 };
-            is_marked && is_recorded(page * PAGE_SIZE)
-        };
-
-        let covered = |page: usize| page * PAGE_SIZE >= offset && (page + 1) * PAGE_SIZE <= end;
-        if pages.clone().filter(failed).any(|page| !covered(page)) {
-            return Err(EIO);
-        }
-        Ok(pages.filter(failed).map(move |page| first_pfn + page))
-    }
-
-    /// Whether [`PageMap::revive`] would have something to do for these bytes, or refuse them.
-    pub fn has_failed(
-        &self,
-        offset: usize,
-        len: usize,
-        is_recorded: impl Fn(usize) -> bool + Copy,
-    ) -> bool {
-        let failed = self.failed_pages(offset, len, is_recorded);
-        failed.map_or(true, |mut pages| pages.next().is_some())
-    }
-
-    /// Whether [`PageMap::revive`] would refuse these bytes.
-    pub fn is_part_of_failed(
-        &self,
-        offset: usize,
-        len: usize,
-        is_recorded: impl Fn(usize) -> bool + Copy,
-    ) -> bool {
-        self.failed_pages(offset, len, is_recorded).is_err()
-    }
-
-    /// Maps pages that have failed for the kernel again, which may have unmapped them; they still count
-    /// as failed, until [`PageMap::unmark`].
-    ///
-    /// `offset` and `len` say which bytes are about to be written, `is_recorded` whether the whole
-    /// page at an offset is recorded as bad: its flag alone does not tell, for where processes have
-    /// 2 MiB mapped at once the core sets that of the first page, whichever of them has failed.
-    /// May sleep.
-    ///
-    /// # Errors
-    ///
-    /// `EIO` if one of the pages that they touch has failed but is not covered from end to end: what
-    /// would remain of it is lost. What the architecture says if a page cannot be mapped; others may
-    /// have been by then, which only takes the protection against speculative loads from them.
-    pub fn map_failed(
-        &self,
-        offset: usize,
-        len: usize,
-        is_recorded: impl Fn(usize) -> bool + Copy,
-    ) -> Result {
-        for pfn in self.failed_pages(offset, len, is_recorded)? {
-            #[cfg(CONFIG_RUST_KERNEL_EXT_KUNIT_TEST)]
-            crate::kunit::fault::may_map()?;
-            // SAFETY: The frame is in the kernel's direct map, by the type invariant.
-            to_result(unsafe { bindings::clear_mce_nospec(pfn) })?;
-        }
-        Ok(())
-    }
-
-    /// Takes the flag from pages that have failed, as far as these bytes cover them from end to end;
-    /// [`PageMap::map_failed`] must have mapped them.
-    pub fn unmark(&self, offset: usize, len: usize, is_recorded: impl Fn(usize) -> bool + Copy) {
-        let Ok(failed) = self.failed_pages(offset, len, is_recorded) else {
-            return;
-        };
-        for pfn in failed {
-            // SAFETY: By the type invariant every page frame of the range has a struct page.
-            unsafe { bindings::ClearPageHWPoison(bindings::pfn_to_page(pfn)) };
-        }
-    }
-
-    /// Brings pages that have failed back before they are overwritten: the kernel, which may have
-    /// unmapped them, can access them again, and their flag goes. All of them, or none.
-    ///
-    /// The parameters and errors are those of [`PageMap::map_failed`]. May sleep.
-    pub fn revive(
-        &self,
-        offset: usize,
-        len: usize,
-        is_recorded: impl Fn(usize) -> bool + Copy,
-    ) -> Result {
-        self.map_failed(offset, len, is_recorded)?;
-        self.unmark(offset, len, is_recorded);
-        Ok(())
     }
 
     /// Returns the offset of the first page, at or after the one at byte `offset`, that somebody still
@@ -444,11 +372,15 @@ impl<H: FailureHandler> Drop for PageMap<H> {
             offset = in_use;
             fsleep(Delta::from_millis(50));
         }
+        while self.under_way().any_task() {
+            fsleep(Delta::from_millis(1));
+        }
+        self.set_record_under_way(false);
         // Pages that were unmapped from the direct map would stay so when it is taken down and, for the
         // next driver, put up again: the C side takes such an entry for one that is there.
         let _ = self.revive(0, self.len(), |_| true);
         // SAFETY: By the type invariant the range is mapped and has not been unmapped. Nobody has a
         // page of it any more, and no window outlives `self`.
-        unsafe { bindings::memunmap_pages(self.pgmap.get()) };
+        unsafe { bindings::memunmap_pages(self.shared.pgmap.get()) };
     }
 }

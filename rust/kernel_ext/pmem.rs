@@ -13,7 +13,7 @@
 
 use crate::{block::bio::Segment, SECTOR_SIZE};
 use core::marker::PhantomData;
-use kernel::{iov::IovIterSource, prelude::*};
+use kernel::{iov::IovIterSource, prelude::*, sizes::SZ_2M};
 use kernel_bindings as bindings;
 
 /// A word, in bytes.
@@ -238,7 +238,7 @@ impl<'a> Window<'a> {
     /// `EINVAL`, with nothing written, if the window is not made of whole aligned sectors.
     pub fn zero(self) -> Result {
         /// What is zeroed before the scheduler is asked: about as much as a huge page.
-        const STRIDE: usize = 2 << 20;
+        const STRIDE: usize = SZ_2M;
 
         if self.addr.addr() % SECTOR_SIZE != 0 || self.len % SECTOR_SIZE != 0 {
             return Err(EINVAL);
@@ -314,7 +314,7 @@ pub fn fault_in(iter: &mut IovIterSource<'_>, bytes: usize) -> usize {
 ///
 /// `dst` must be valid for writes and `src` mapped for `len` bytes.
 #[inline]
-unsafe fn copy_mc(dst: *mut u8, src: *const u8, len: usize) -> Result {
+pub(crate) unsafe fn copy_mc(dst: *mut u8, src: *const u8, len: usize) -> Result {
     // A bio's segment and a read of the driver's own are far below 4 GiB.
     let len = u32::try_from(len).map_err(|_| EINVAL)?;
     // SAFETY: As the caller promises.

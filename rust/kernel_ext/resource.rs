@@ -9,7 +9,7 @@
 //!
 //! ```
 //! use kernel::str::CString;
-//! use kernel_ext::resource::{self, Kind, PhysRange};
+//! use kernel_ext::resource::{self, Claim, Kind, PhysRange};
 //!
 //! // 2 MiB where this machine has nothing.
 //! let range = PhysRange::new(0x2f_0000_0000, 2 << 20).ok_or(EINVAL)?;
@@ -17,7 +17,7 @@
 //! assert!(!resource::is_wholly(Kind::PersistentMemory, range));
 //!
 //! let name = CString::try_from_fmt(fmt!("example"))?;
-//! let claim = resource::request_mem_region(range, name).ok_or(EBUSY)?;
+//! let claim = Claim::new(range, name)?;
 //! assert!(resource::is_busy(range));
 //! drop(claim);
 //! assert!(!resource::is_busy(range));
@@ -27,6 +27,7 @@
 //! C header: [`include/linux/ioport.h`](srctree/include/linux/ioport.h)
 
 use kernel::{
+    error::{from_result, to_result},
     ffi::c_void,
     fmt,
     io::resource::{Flags, Region, Resource},
@@ -112,15 +113,69 @@ impl Kind {
     }
 }
 
-/// Claims a range, exclusively: it is then busy, under `name`, in `/proc/iomem`.
+/// An exclusive claim on memory that no driver had: the range is busy in `/proc/iomem` until it is dropped.
 ///
-/// Returns `None` if any part of it is busy. May sleep.
-pub fn request_mem_region(range: PhysRange, name: CString) -> Option<Region> {
-    let root = (&raw mut bindings::iomem_resource).cast::<Resource>();
-    // SAFETY: `Resource` is transparent over a `struct resource`, and the root of the tree is one,
-    // always valid; the C side locks the tree.
-    let root = unsafe { &*root };
-    root.request_region(range.start, range.size, name, Flags::IORESOURCE_MEM)
+/// # Invariants
+///
+/// [`is_memory`] was true of the range when it was claimed.
+pub struct Claim {
+    range: PhysRange,
+    _region: Region,
+}
+
+impl Claim {
+    /// Claims a range, under `name` in `/proc/iomem`. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if the range is not memory ([`is_memory`]), `EBUSY` if any part of it is busy, `ENOMEM`.
+    pub fn new(range: PhysRange, name: CString) -> Result<Self> {
+        if !is_memory(range) {
+            return Err(EINVAL);
+        }
+        let root = (&raw mut bindings::iomem_resource).cast::<Resource>();
+        // SAFETY: `Resource` is transparent over a `struct resource`, and the root of the tree is one,
+        // always valid; the C side locks the tree.
+        let root = unsafe { &*root };
+        let region = root.request_region(range.start, range.size, name, Flags::IORESOURCE_MEM);
+        // INVARIANT: Asked above. What is described as something else does not become so later.
+        match region {
+            Some(region) => Ok(Self {
+                range,
+                _region: region,
+            }),
+            None if is_busy(range) => Err(EBUSY),
+            None => Err(ENOMEM),
+        }
+    }
+
+    /// Returns the range.
+    pub fn range(&self) -> PhysRange {
+        self.range
+    }
+}
+
+/// Whether a range may be memory that the kernel does not use: no part of it is System RAM, or described
+/// as something else than memory, such as the registers of a device or the addresses below a PCI bridge.
+///
+/// What nobody describes counts as memory: whether there is any has to be tried.
+pub fn is_memory(range: PhysRange) -> bool {
+    const MEMORY: [u32; 4] = [
+        bindings::IORES_DESC_PERSISTENT_MEMORY,
+        bindings::IORES_DESC_PERSISTENT_MEMORY_LEGACY,
+        bindings::IORES_DESC_RESERVED,
+        bindings::IORES_DESC_SOFT_RESERVED,
+    ];
+
+    // Asks for all that there is, each piece with its own description.
+    let walked = walk(bindings::IORES_DESC_NONE as usize, range, |_, desc| {
+        if MEMORY.contains(&desc) {
+            Ok(())
+        } else {
+            Err(EBUSY)
+        }
+    });
+    walked.is_ok() && !overlaps_system_ram(range)
 }
 
 /// Whether the whole range is within the physical addresses that the CPU, as firmware and a
@@ -180,30 +235,40 @@ pub fn for_each<F>(kind: Kind, range: PhysRange, mut f: F) -> Result
 where
     F: FnMut(PhysRange) -> Result,
 {
+    walk(kind.desc(), range, |part, _| f(part))
+}
+
+/// As [`for_each`], with the `IORES_DESC_*` of each part; `IORES_DESC_NONE` asks for all.
+fn walk<F>(desc: usize, range: PhysRange, mut f: F) -> Result
+where
+    F: FnMut(PhysRange, u32) -> Result,
+{
     /// # Safety
     ///
     /// For `walk_iomem_res_desc()`, which passes a valid resource, a copy of its own, and `arg`,
     /// which must point to an `F` that nobody else uses meanwhile.
     unsafe extern "C" fn callback<F>(res: *mut bindings::resource, arg: *mut c_void) -> c_int
     where
-        F: FnMut(PhysRange) -> Result,
+        F: FnMut(PhysRange, u32) -> Result,
     {
         // SAFETY: As the caller promises.
         let f = unsafe { &mut *arg.cast::<F>() };
         // SAFETY: As the caller promises.
-        let (start, end) = unsafe { ((*res).start, (*res).end) };
+        let (start, end, desc) = unsafe { ((*res).start, (*res).end, (*res).desc) };
         let size = end.wrapping_sub(start).wrapping_add(1);
-        match PhysRange::new(start, size).map_or(Ok(()), f) {
-            Ok(()) => 0,
-            Err(error) => error.to_errno(),
-        }
+        from_result(|| {
+            if let Some(part) = PhysRange::new(start, size) {
+                f(part, desc as u32)?;
+            }
+            Ok(0)
+        })
     }
 
     // SAFETY: The callback has the prototype that is asked for, and `f` outlives the call. The tree
     // is not locked while the callback runs, so it may do what its context allows.
     let status = unsafe {
         bindings::walk_iomem_res_desc(
-            kind.desc(),
+            desc,
             bindings::IORESOURCE_MEM as usize,
             range.start,
             range.last(),
@@ -215,7 +280,7 @@ where
     if status == EINVAL.to_errno() {
         return Ok(());
     }
-    kernel::error::to_result(status)
+    to_result(status)
 }
 
 /// Whether the whole range is of the given kind.

@@ -7,7 +7,7 @@
 //! C header: [`include/linux/sysfs.h`](srctree/include/linux/sysfs.h)
 
 use core::ptr::NonNull;
-use kernel::{fmt, prelude::*, str::Formatter};
+use kernel::{fmt, prelude::*, str::NullTerminatedFormatter};
 use kernel_bindings as bindings;
 
 /// A text attribute of an object of type `O`: one value, at most a page.
@@ -15,12 +15,15 @@ use kernel_bindings as bindings;
 /// # Examples
 ///
 /// ```
-/// use core::sync::atomic::{AtomicU32, Ordering};
-/// use kernel::{fmt::Write, str::kstrtobool_bytes};
+/// use kernel::{
+///     fmt::Write,
+///     str::kstrtobool_bytes,
+///     sync::atomic::{Atomic, Relaxed},
+/// };
 /// use kernel_ext::sysfs::{Attribute, Page};
 ///
 /// /// An object with a switch, and the file that shows and sets it.
-/// struct Lamp(AtomicU32);
+/// struct Lamp(Atomic<bool>);
 /// struct On;
 ///
 /// impl Attribute<Lamp> for On {
@@ -29,18 +32,18 @@ use kernel_bindings as bindings;
 ///     const MODE: u16 = 0o644;
 ///
 ///     fn show(lamp: &Lamp, page: &mut Page<'_>) -> Result {
-///         writeln!(page, "{}", lamp.0.load(Ordering::Relaxed)).map_err(|_| EINVAL)
+///         writeln!(page, "{}", u8::from(lamp.0.load(Relaxed))).map_err(|_| EINVAL)
 ///     }
 ///
 ///     fn store(lamp: &Lamp, text: &[u8]) -> Result {
-///         lamp.0.store(kstrtobool_bytes(text)?.into(), Ordering::Relaxed);
+///         lamp.0.store(kstrtobool_bytes(text)?, Relaxed);
 ///         Ok(())
 ///     }
 /// }
 ///
-/// let lamp = Lamp(AtomicU32::new(0));
+/// let lamp = Lamp(Atomic::new(false));
 /// On::store(&lamp, b"1\n")?;
-/// assert_eq!(lamp.0.load(Ordering::Relaxed), 1);
+/// assert!(lamp.0.load(Relaxed));
 /// assert!(On::store(&lamp, b"maybe").is_err());
 /// # Ok::<(), Error>(())
 /// ```
@@ -103,24 +106,30 @@ impl OpenFile {
 
 /// The page that [`Attribute::show`] writes to.
 pub struct Page<'a> {
-    formatter: Formatter<'a>,
+    formatter: NullTerminatedFormatter<'a>,
+    len: usize,
 }
 
 impl<'a> Page<'a> {
-    pub(crate) fn new(page: &'a mut [u8]) -> Self {
-        Self {
-            formatter: Formatter::new(page),
-        }
+    /// Returns `None` for a page without a byte.
+    pub(crate) fn new(page: &'a mut [u8]) -> Option<Self> {
+        Some(Self {
+            formatter: NullTerminatedFormatter::new(page)?,
+            len: 0,
+        })
     }
 
+    /// Returns how many bytes have been written.
     pub(crate) fn len(&self) -> usize {
-        self.formatter.bytes_written()
+        self.len
     }
 }
 
 impl fmt::Write for Page<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.formatter.write_str(text)
+        self.formatter.write_str(text)?;
+        self.len += text.len();
+        Ok(())
     }
 }
 

@@ -18,10 +18,10 @@ mod tests {
     use kernel::{faux, prelude::*, str::CString, sync::Arc, ModuleMetadata};
     use kernel_ext::{
         kunit::{fault, mark_skipped},
-        memremap::PageMap,
+        memremap::{Memory, PageMap},
         numa::Node,
         platform::{bound_driver, OwnedDevice},
-        resource::{self, PhysRange},
+        resource::{self, Claim, PhysRange},
         PAGE_SIZE,
     };
     use rpmem_regions::{PhysAddr, Region, Regions};
@@ -228,7 +228,7 @@ mod tests {
 
             // It is as it was; then it goes, and the range is free to be taken.
             let name = CString::try_from_fmt(kernel::prelude::fmt!("rpmem_kunit"))?;
-            let claim = resource::request_mem_region(range, name).ok_or(EBUSY)?;
+            let claim = Claim::new(range, name)?;
             let list = Arc::pin_init(Poison::new(0, range.size() / 512), GFP_KERNEL)?;
             let pages = PageMap::new(claim, Node::NONE, list)?;
             let mut found = [0; 16];
@@ -240,6 +240,42 @@ mod tests {
             let (device, _) = register(range.start(), range.size())?;
             assert!(device.is_bound());
         }
+        Ok(())
+    }
+
+    #[test]
+    fn struct_pages_in_the_region() -> Result {
+        /// Enough for those of the rest.
+        const INSIDE: usize = 1 << 20;
+
+        let Some([range]) = spare() else {
+            return Ok(());
+        };
+        let map = |inside| {
+            let name = CString::try_from_fmt(kernel::prelude::fmt!("rpmem_kunit"))?;
+            let claim = Claim::new(range, name)?;
+            let list = Arc::pin_init(Poison::new(0, range.size() / 512), GFP_KERNEL)?;
+            let memory = Memory::from(claim).with_pages_inside(inside)?;
+            PageMap::new(memory, Node::NONE, list)
+        };
+        let pages = map(INSIDE as u64)?;
+        assert_eq!(pages.len(), SIZE - INSIDE);
+        assert_eq!(pages.range().start(), range.start() + INSIDE as u64);
+        assert!(pages.first_in_use(0).is_none());
+        assert!(pages.window(SIZE - INSIDE, 1).is_none());
+        let window = |offset| pages.window(offset, 512).ok_or(EIO);
+        window(0)?.write(&[1; 512])?;
+        window(SIZE - INSIDE - 512)?.write(&[2; 512])?;
+        drop(pages);
+
+        // Where the data is.
+        let pages = map(0)?;
+        let mut found = [0; 512];
+        pages.window(INSIDE, 512).ok_or(EIO)?.read(&mut found)?;
+        assert_eq!(found, [1; 512]);
+        pages.window(SIZE - 512, 512).ok_or(EIO)?.read(&mut found)?;
+        assert_eq!(found, [2; 512]);
+        pages.window(0, SIZE).ok_or(EIO)?.zero()?;
         Ok(())
     }
 

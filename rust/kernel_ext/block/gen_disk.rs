@@ -14,7 +14,7 @@
 //! use kernel_ext::{
 //!     block::{
 //!         bio::{Bio, BlkStatus, Op},
-//!         gen_disk::{DiskAttribute, Limits, NewDisk, Operations},
+//!         gen_disk::{DiskAttribute, Feature, Limits, NewDisk, Operations},
 //!     },
 //!     numa::Node,
 //! };
@@ -42,11 +42,7 @@
 //!     io_opt: 0,
 //!     capacity: 2048,
 //!     read_only: false,
-//!     write_cache: false,
-//!     fua: false,
-//!     synchronous: true,
-//!     nowait: false,
-//!     io_stat: true,
+//!     features: Feature::Synchronous | Feature::IoStat,
 //!     write_zeroes: true,
 //! };
 //! let hole = || Arc::new(Hole, GFP_KERNEL);
@@ -76,12 +72,14 @@ use core::{
 use kernel::{
     alloc::flags::GFP_KERNEL,
     device,
-    error::{from_err_ptr, to_result},
+    error::{from_err_ptr, from_result, to_result},
     ffi::{c_char, c_void},
-    fmt,
+    fmt::{self, Write as _},
+    impl_flags,
     prelude::*,
+    sizes::SZ_128K,
     static_lock_class,
-    str::CString,
+    str::NullTerminatedFormatter,
     sync::{
         atomic::{Acquire, Atomic, Release},
         Arc,
@@ -103,6 +101,31 @@ pub trait Operations: Send + Sync + Sized + 'static {
     fn submit_bio(&self, bio: Bio);
 }
 
+impl_flags!(
+    /// What a disk can do, as the block core is told.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Features(u32);
+
+    /// One of the features.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Feature {
+        /// Writes are durable only after a flush.
+        WriteCache = bindings::BLK_FEAT_WRITE_CACHE,
+
+        /// A single write can be made durable.
+        Fua = bindings::BLK_FEAT_FUA,
+
+        /// I/O is complete when `submit_bio` returns.
+        Synchronous = bindings::BLK_FEAT_SYNCHRONOUS,
+
+        /// `submit_bio` does not wait for anything when a bio says so ([`Bio::is_nowait`]).
+        NoWait = bindings::BLK_FEAT_NOWAIT,
+
+        /// I/O is counted, as `queue/iostats` shows and switches.
+        IoStat = bindings::BLK_FEAT_IO_STAT,
+    }
+);
+
 /// The limits and features of a disk.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -121,34 +144,17 @@ pub struct Limits {
     pub capacity: u64,
     /// Nothing can be written, and nobody can change that (`blockdev --setrw` does not).
     pub read_only: bool,
-    /// Writes are durable only after a flush.
-    pub write_cache: bool,
-    /// A single write can be made durable.
-    pub fua: bool,
-    /// I/O is complete when `submit_bio` returns.
-    pub synchronous: bool,
-    /// `submit_bio` does not wait for anything when a bio says so ([`Bio::is_nowait`]).
-    pub nowait: bool,
-    /// I/O is counted, as `queue/iostats` shows and switches.
-    pub io_stat: bool,
+    /// What the disk can do.
+    pub features: Features,
     /// Zeroes can be written without a buffer of them.
     pub write_zeroes: bool,
 }
 
 impl Limits {
     fn into_raw(self, dax: bool) -> bindings::queue_limits {
-        let mut features = 0;
-        for (set, feature) in [
-            (self.write_cache, bindings::BLK_FEAT_WRITE_CACHE),
-            (self.fua, bindings::BLK_FEAT_FUA),
-            (self.synchronous, bindings::BLK_FEAT_SYNCHRONOUS),
-            (self.nowait, bindings::BLK_FEAT_NOWAIT),
-            (self.io_stat, bindings::BLK_FEAT_IO_STAT),
-            (dax, bindings::BLK_FEAT_DAX),
-        ] {
-            if set {
-                features |= feature;
-            }
+        let mut features = u32::from(self.features);
+        if dax {
+            features |= bindings::BLK_FEAT_DAX;
         }
         bindings::queue_limits {
             features,
@@ -277,7 +283,6 @@ impl<T: Operations> NewDisk<T> {
         data: Arc<T>,
         dax: Option<dax::Device<T>>,
     ) -> Result<Self> {
-        let name = CString::try_from_fmt(name)?;
         let (capacity, read_only) = (limits.capacity, limits.read_only);
         let mut limits = limits.into_raw(dax.is_some());
 
@@ -311,16 +316,12 @@ impl<T: Operations> NewDisk<T> {
             }
         };
 
-        let bytes = name.to_bytes();
         // SAFETY: The gendisk is valid and nobody else has seen it.
         let raw = unsafe { &mut *gendisk.as_ptr() };
-        // The last byte stays the NUL that it is.
-        if bytes.len() >= raw.disk_name.len() {
-            return Err(EINVAL);
-        }
-        for (to, from) in raw.disk_name.iter_mut().zip(bytes) {
-            *to = *from;
-        }
+        NullTerminatedFormatter::new(&mut raw.disk_name)
+            .ok_or(EINVAL)?
+            .write_fmt(name)
+            .map_err(|_| EINVAL)?;
         raw.fops = const { &Disk::<T>::FOPS };
         raw.private_data = (&raw const *disk).cast_mut().cast();
         // SAFETY: The gendisk is valid.
@@ -429,7 +430,7 @@ impl<T: Operations> GenDisk<T> {
     /// The core raises it again whenever limits change, as when `queue/iostats` is written. May sleep.
     pub fn reset_read_ahead(&self) {
         /// `VM_READAHEAD_PAGES` of `include/linux/pagemap.h`, a macro.
-        const DEFAULT: usize = (128 << 10) / PAGE_SIZE;
+        const DEFAULT: usize = SZ_128K / PAGE_SIZE;
 
         let gendisk = self.gendisk.as_ptr();
         // SAFETY: By the type invariant the disk was added; its queue lives as long.
@@ -636,13 +637,13 @@ impl<T: Operations, A: Attribute<Disk<T>>> TextFile<T, A> {
     ) -> isize {
         // SAFETY: As the caller promises.
         let disk = unsafe { Disk::<T>::from_device(dev) };
-        // SAFETY: As the caller promises. The last byte has to stay the NUL that it is.
-        let buf = unsafe { core::slice::from_raw_parts_mut(buf, PAGE_SIZE - 1) };
-        let mut page = Page::new(buf);
-        match A::show(disk, &mut page) {
-            Ok(()) => page.len() as isize,
-            Err(error) => error.to_errno() as isize,
-        }
+        // SAFETY: As the caller promises.
+        let buf = unsafe { core::slice::from_raw_parts_mut(buf, PAGE_SIZE) };
+        from_result(|| {
+            let mut page = Page::new(buf).ok_or(EINVAL)?;
+            A::show(disk, &mut page)?;
+            Ok(page.len() as isize)
+        })
     }
 
     /// # Safety
@@ -659,10 +660,10 @@ impl<T: Operations, A: Attribute<Disk<T>>> TextFile<T, A> {
         let disk = unsafe { Disk::<T>::from_device(dev) };
         // SAFETY: As the caller promises.
         let text = unsafe { core::slice::from_raw_parts(buf.cast::<u8>(), count) };
-        match A::store(disk, text) {
-            Ok(()) => count as isize,
-            Err(error) => error.to_errno() as isize,
-        }
+        from_result(|| {
+            A::store(disk, text)?;
+            Ok(count as isize)
+        })
     }
 }
 
@@ -714,10 +715,10 @@ impl<T: Operations, A: BinAttribute<Disk<T>>> BinFile<T, A> {
         };
         // The VFS lets no negative offset through.
         let offset = offset.unsigned_abs();
-        match A::read(disk, OpenFile::from_raw(file), offset, buf) {
-            Ok(read) => read.min(count) as isize,
-            Err(error) => error.to_errno() as isize,
-        }
+        from_result(|| {
+            let read = A::read(disk, OpenFile::from_raw(file), offset, buf)?;
+            Ok(read.min(count) as isize)
+        })
     }
 
     /// # Safety
@@ -738,10 +739,10 @@ impl<T: Operations, A: BinAttribute<Disk<T>>> BinFile<T, A> {
         let text = unsafe { core::slice::from_raw_parts(buf.cast::<u8>(), count) };
         // The VFS lets no negative offset through.
         let offset = offset.unsigned_abs();
-        match A::write(disk, OpenFile::from_raw(file), offset, text) {
-            Ok(written) => written.min(count) as isize,
-            Err(error) => error.to_errno() as isize,
-        }
+        from_result(|| {
+            let written = A::write(disk, OpenFile::from_raw(file), offset, text)?;
+            Ok(written.min(count) as isize)
+        })
     }
 }
 
