@@ -161,6 +161,28 @@ def an_unbind_waits_for_no_mapping(t):
         pass
 
 
+@case(guests=("reboot",), reboots=True, not_watched="a kernel that has gone cannot be looked at")
+def a_reboot_waits_for_no_mapping(t):
+    """reboot(2) takes the lock of each device. With a page of a file mapped and the device unbound, the
+    machine goes down all the same."""
+    for pattern in (*COMPLAINTS, r"^rpmem: .*waiting for the last user"):
+        t.allow_log(pattern)
+    made = FileSystem("ext4", t.disk.node)
+    memory.Bystander(made.file("file", b"kept" * (1 << 10)), 0)
+    unbinder = memory.start_child(unbind, device_of(t.disk))
+    # Without its end the reboot is all that is left to try.
+    ends_within(unbinder, 20)
+
+    def crash():
+        """Ends the guest in another way, should it not reboot."""
+        time.sleep(60)
+        shell.write_text("/proc/sysrq-trigger", "c")
+
+    memory.start_child(crash)
+    shell.reboot()
+    raise AssertionError("reboot(2) has returned")
+
+
 def gives_nothing(io):
     try:
         data = io.read(1 << 20, 4096)

@@ -28,16 +28,21 @@ class Case:
     limit: int
     last: bool = False
     not_watched: str | None = None
+    reboots: bool = False
 
 
 _cases: list[Case] = []
 
 
-def case(*, guests=("memmap",), blocks=(512,), on=(None,), loaded=True, limit=180, last=False, not_watched=None):
+def case(
+    *, guests=("memmap",), blocks=(512,), on=(None,), loaded=True, limit=180, last=False, not_watched=None,
+    reboots=False,
+):
     """Registers a test function. It hangs when it takes more than `limit` seconds; that is much more
     than it takes, for an emulated guest is slow on a busy machine, and its clock may go wrong. `last`
     is for what other tests of the guest would destroy. `not_watched` says why it cannot run on the
-    kernel of `make test-debug`."""
+    kernel of `make test-debug`. One that `reboots` passes if the machine does: it is the only one of
+    its guest."""
 
     def register(function):
         for guest in guests:
@@ -48,7 +53,9 @@ def case(*, guests=("memmap",), blocks=(512,), on=(None,), loaded=True, limit=18
                         parts.append(target)
                     if len(blocks) > 1:
                         parts.append(str(block_size))
-                    _cases.append(Case("/".join(parts), guest, function, block_size, target, limit, last, not_watched))
+                    _cases.append(
+                        Case("/".join(parts), guest, function, block_size, target, limit, last, not_watched, reboots)
+                    )
         return function
 
     return register
