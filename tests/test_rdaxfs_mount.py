@@ -388,11 +388,14 @@ def damage_inode(disk, ino):
 def damage_leads_to_what_errors_says(t):
     t.expect_log("something is damaged; run fsck.rdaxfs")
     t.expect_log("read-only from now on")
+    t.expect_log("errors that were met before")
+    t.expect_log("mounted read-only; run fsck.rdaxfs")
     with Volume(t.disk.node) as volume:
         (volume.directory / "damaged").mkdir()
         ino = os.stat(volume.directory / "damaged").st_ino
     damage_inode(t.disk, ino)
-    for option, is_writable in (("errors=continue", True), ("errors=remount-ro", False)):
+    # First it is met, then the mount knows of it.
+    for option, is_writable in (("errors=remount-ro", False), ("errors=continue", True), ("errors=remount-ro", False)):
         volume = Volume(t.disk.node, option, make=False)
         for _ in range(20):
             with check.fails(errno.EUCLEAN):

@@ -4,7 +4,7 @@
 
 use kernel::prelude::*;
 use kernel_ext::fs::{Inode, SuperBlock};
-use rdaxfs_core::Error as CoreError;
+use rdaxfs_core::{format::ErrorKind, Error as CoreError};
 
 use crate::super_block::Rdaxfs;
 
@@ -21,8 +21,10 @@ pub(crate) fn met(inode: &Inode<Rdaxfs>, error: CoreError) -> Error {
 
 /// As [`met`], for an inode that is not in memory.
 pub(crate) fn met_at(sb: &SuperBlock<Rdaxfs>, ino: u64, error: CoreError) -> Error {
-    if error == CoreError::Corrupt {
-        sb.data().found_damage(sb, ino);
+    match error {
+        CoreError::Corrupt => sb.data().found_damage(sb, ino),
+        CoreError::Io => sb.data().count_error(ErrorKind::Unreadable),
+        _ => {}
     }
     errno(error)
 }

@@ -25,7 +25,8 @@ use kernel_ext::{
 };
 use rdaxfs_core::{
     format::{
-        Superblock, Time, BLOCK_SIZE, MAX_FILE_SIZE, MAX_LINKS, MAX_NAME, STATE_CLEAN, SUPER_MAGIC,
+        ErrorKind, Superblock, Time, BLOCK_SIZE, MAX_FILE_SIZE, MAX_LINKS, MAX_NAME, STATE_CLEAN,
+        STATE_DAMAGED, STATE_MOUNTED, SUPER_MAGIC,
     },
     platform::Medium as _,
     volume::{read_superblock, Access, Volume},
@@ -71,11 +72,20 @@ impl SuperData {
         *self.options.lock()
     }
 
+    /// Notes on the medium that an error has been met.
+    pub(crate) fn count_error(&self, kind: ErrorKind) {
+        // Where the device has gone nothing is noted.
+        if let Ok(volume) = self.mounted.volume() {
+            volume.count_error(kind, to_medium(Timespec::now()));
+        }
+    }
+
     /// Something of an inode, or the inode itself, is damaged: does what `errors=` says.
     pub(crate) fn found_damage(&self, sb: &SuperBlock<Rdaxfs>, ino: u64) {
         /// What a loop over a damaged tree says in the log.
         const SAID: u32 = 10;
 
+        self.count_error(ErrorKind::Corrupt);
         if self.damages.fetch_add(1, Relaxed) < SAID {
             pr_err!(
                 "{}: inode {}: something is damaged; run fsck.rdaxfs\n",
@@ -132,7 +142,7 @@ impl FileSystem for Rdaxfs {
         let superblock = probe(sb, context, &medium, options)?;
         let uuid = Uuid(superblock.uuid);
         let claim = claim_uuid(sb, context, options, uuid)?;
-        let volume = mount(sb, context, medium, &superblock)?;
+        let volume = mount(sb, context, medium, &superblock, options)?;
 
         sb.set_magic(MAGIC);
         sb.set_limits(MAX_FILE_SIZE as i64, MAX_LINKS as u32);
@@ -336,28 +346,63 @@ fn claim_uuid(
     }
 }
 
+/// How the volume is mounted. What is known to be damaged is as `errors=` says: written to if the user wants to
+/// continue, and read-only else.
+fn access_for(
+    sb: &mut NewSuperBlock<'_, Rdaxfs>,
+    context: &FsContext<Rdaxfs>,
+    superblock: &Superblock,
+    options: &Options,
+) -> Access {
+    if sb.is_read_only() {
+        return Access::NoStores;
+    }
+    if superblock.state.get() != STATE_DAMAGED {
+        return Access::ReadWrite;
+    }
+    if options.errors == Errors::Continue {
+        context.warn(fmt!(
+            "{}: mounted with {} errors that were met before; run fsck.rdaxfs",
+            sb.id(),
+            superblock.errors.get(),
+        ));
+        return Access::ReadWriteDamaged;
+    }
+    context.warn(fmt!(
+        "{}: the volume is damaged ({} errors were met): mounted read-only; run fsck.rdaxfs, or mount it with errors=continue",
+        sb.id(),
+        superblock.errors.get(),
+    ));
+    sb.set_read_only();
+    Access::NoStores
+}
+
 /// Mounts the volume.
 fn mount(
-    sb: &NewSuperBlock<'_, Rdaxfs>,
+    sb: &mut NewSuperBlock<'_, Rdaxfs>,
     context: &FsContext<Rdaxfs>,
     medium: Medium,
     superblock: &Superblock,
+    options: &Options,
 ) -> Result<MountedVolume> {
     let device = medium.mapping().dax_device().into();
-    let access = if sb.is_read_only() {
-        Access::NoStores
-    } else {
-        Access::ReadWrite
-    };
+    let access = access_for(sb, context, superblock, options);
     let workspaces = MountedVolume::new_workspaces(sb.id())?;
     let platform = Platform::new(medium, superblock)?;
     let mut workspace = workspaces.alloc_noreserve()?;
     let now = to_medium(Timespec::now());
-    let volume = Volume::mount(platform, access, now, &mut workspace).map_err(|error| {
+    let volume = if sb.is_read_only() && options.superblock_copy {
+        let block = superblock.blocks.get() - 1;
+        Volume::mount_by_copy(platform, block, &mut workspace)
+    } else {
+        Volume::mount(platform, access, now, &mut workspace)
+    };
+    let volume = volume.map_err(|error| {
         match error {
-            CoreError::ReadOnly if sb.is_read_only() => context.error(fmt!(
-                "{}: the journal has to be replayed, for which the volume has to be mounted read-write",
+            CoreError::Corrupt if !is_known(superblock.state.get()) => context.error(fmt!(
+                "{}: the state of the volume ({}) is unknown: run fsck.rdaxfs, or mount it with -o ro",
                 sb.id(),
+                superblock.state.get(),
             )),
             CoreError::ReadOnly => context.error(fmt!(
                 "{}: the volume has features that this version can only read: mount it with -o ro",
@@ -372,7 +417,20 @@ fn mount(
         errno(error)
     })?;
     drop(workspace);
+    if let Some((said, real)) = volume.misalignment() {
+        context.warn(fmt!(
+            "{}: huge pages begin at block {} of the device, and at block {} where the volume was made: files are mapped by small pages; copy them to a volume that is made here",
+            sb.id(),
+            real,
+            said,
+        ));
+    }
     MountedVolume::new(volume, workspaces, device)
+}
+
+/// Whether a superblock's state is one that there is.
+const fn is_known(state: u64) -> bool {
+    matches!(state, STATE_CLEAN | STATE_MOUNTED | STATE_DAMAGED)
 }
 
 /// Finishes what was left to do when the volume was last used.
@@ -413,8 +471,9 @@ fn end(data: &SuperData) {
         // The next mount replays the journal.
         return;
     };
-    match volume.totals() {
-        Ok((free, inodes)) => volume.end(free, inodes),
+    match volume.unmount() {
+        Ok(()) => {}
+        Err(_) if volume.is_shut_down() => {}
         Err(error) => pr_err!(
             "the volume cannot be marked as clean ({}); run fsck.rdaxfs\n",
             Reason(error)

@@ -16,7 +16,7 @@ use kernel::{
 use rdaxfs_core::{
     alloc::GroupState,
     format::{groups_of, Superblock},
-    journal::SlotState,
+    journal::{SlotState, SuperState},
     platform::Locks,
 };
 
@@ -56,6 +56,7 @@ impl<T> Row<T> {
 /// The locks of a volume.
 pub(super) struct VolumeLocks {
     groups: Row<GroupState>,
+    superblock: Pinned<SuperState>,
     slots: Row<SlotState>,
     hints: KVVec<AtomicU64>,
     /// For a group that the volume does not have.
@@ -78,6 +79,10 @@ impl VolumeLocks {
             groups: Row::new(count, |_| {
                 KBox::pin_init(new_mutex!(GroupState::new(), "rdaxfs_group"), GFP_KERNEL)
             })?,
+            superblock: KBox::pin_init(
+                new_mutex!(SuperState::new(), "rdaxfs_superblock"),
+                GFP_KERNEL,
+            )?,
             slots: Row::new(superblock.slots.get(), |slot| {
                 KBox::pin_init(new_mutex!(SlotState::new(slot), "rdaxfs_slot"), GFP_KERNEL)
             })?,
@@ -90,6 +95,7 @@ impl VolumeLocks {
 impl Locks for Platform {
     type Group<'a> = Guard<'a, GroupState, MutexBackend>;
     type Slot<'a> = Guard<'a, SlotState, MutexBackend>;
+    type Super<'a> = Guard<'a, SuperState, MutexBackend>;
 
     fn lock_group(&self, group: u32, _nth: usize) -> Self::Group<'_> {
         self.locks.groups.get(group).lock()
@@ -99,15 +105,22 @@ impl Locks for Platform {
         self.locks.groups.get(group).try_lock()
     }
 
-    fn lock_slot(&self) -> Self::Slot<'_> {
+    fn lock_super(&self) -> Self::Super<'_> {
+        self.locks.superblock.lock()
+    }
+
+    fn lock_slot(&self, passed_over: u64) -> Self::Slot<'_> {
         let slots = &self.locks.slots;
         let own = self.cpu() % slots.len();
-        for slot in Iterator::chain(own..slots.len(), 0..own) {
+        let usable = |slot: &u32| passed_over >> (*slot % u64::BITS) & 1 == 0;
+        let mut turn = Iterator::chain(own..slots.len(), 0..own).filter(usable);
+        let first = turn.clone().next().unwrap_or(own);
+        for slot in &mut turn {
             if let Some(guard) = slots.get(slot).try_lock() {
                 return guard;
             }
         }
-        slots.get(own).lock()
+        slots.get(first).lock()
     }
 
     fn hint(&self, group: u32) -> &AtomicU64 {

@@ -39,6 +39,10 @@ impl CoreMedium for Medium {
         self.0.read(offset, into).map_err(failed)
     }
 
+    fn load_u64(&self, offset: u64) -> Result<u64> {
+        self.0.load_u64(offset).map_err(failed)
+    }
+
     fn check_poison(&self, offset: u64, len: u64) -> Result {
         self.0.check_poison(offset, len).map_err(failed)
     }
@@ -51,6 +55,11 @@ impl CoreMedium for Platform {
 
     fn read(&self, offset: u64, into: &mut [u8]) -> Result {
         self.medium.read(offset, into)
+    }
+
+    #[inline]
+    fn load_u64(&self, offset: u64) -> Result<u64> {
+        self.medium.load_u64(offset)
     }
 
     fn check_poison(&self, offset: u64, len: u64) -> Result {

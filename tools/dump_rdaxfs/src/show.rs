@@ -25,7 +25,6 @@ use crate::volume::VolumeInfo;
 /// If it cannot be shown.
 pub fn run(arguments: &Arguments) -> Result<String> {
     let shown = safe_path(&arguments.path);
-    // What is opened for reading keeps to itself what is stored: the journal is replayed in memory.
     let medium = FileMedium::open(&arguments.path, false)
         .with_context(|| format!("{shown} cannot be opened"))?;
     let superblock =
@@ -35,7 +34,7 @@ pub fn run(arguments: &Arguments) -> Result<String> {
         })?;
     let mut workspace = Box::new(Workspace::new());
     let host = Host::new(medium, &superblock);
-    let volume = Volume::mount(host, Access::ReadOnly, Time::new(0, 0), &mut workspace).map_err(
+    let volume = Volume::mount(host, Access::NoStores, Time::new(0, 0), &mut workspace).map_err(
         |error| anyhow!("{shown}: the journal cannot be replayed: {error}; run fsck.rdaxfs"),
     )?;
     let failed = |error: Error| match error {

@@ -121,6 +121,8 @@ fn is_clean(medium: &FileMedium, superblock: &Superblock) -> bool {
     medium.read(0, &mut first).is_ok()
         && first == superblock.as_bytes()
         && superblock.state.get() == STATE_CLEAN
+        && superblock.errors.get() == 0
+        && superblock.retired_slots.get() == 0
 }
 
 /// Mends the first copy of the superblock. Returns whether it is mended on the medium too: when nothing may be
@@ -165,13 +167,13 @@ fn replay(
     let host = Host::new(medium, &superblock);
     let mut workspace = Box::new(Workspace::new());
     let mut is_harmless = false;
-    let mounted = Volume::mount(host, Access::ReadOnly, now(), &mut workspace);
+    let replayed = Volume::replay(host, &mut workspace);
     // Records are not dropped because they cannot be carried out now.
     write_error
         .check()
         .context("the journal cannot be replayed")?;
-    match mounted {
-        Ok(volume) => return Ok((volume.unmount(0, 0).into_medium(), Records::Done)),
+    match replayed {
+        Ok(host) => return Ok((host.into_medium(), Records::Done)),
         Err(Error::Corrupt) => {
             say!("the journal has a record that cannot be done; all records are dropped");
         }
@@ -212,7 +214,7 @@ fn give_names(
 ) -> rdaxfs_core::Result<(Reconnected, FileMedium)> {
     // What a record has changed may be where the journal is: what is there was not looked at, and is out of date.
     discard_records(&medium, &Volume::<Host<FileMedium>>::probe(&medium)?);
-    let mut mounted = Mounted::mount(medium, Access::ReadWrite, now())?;
+    let mut mounted = Mounted::mount(medium, Access::Repair, now())?;
     let outcome = reconnect(&mounted.volume, &mut mounted.workspace, unconnected, now())?;
     Ok((outcome, mounted.unmount()?))
 }

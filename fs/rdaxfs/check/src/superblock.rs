@@ -4,7 +4,9 @@
 
 use std::mem::offset_of;
 
-use rdaxfs_core::format::{block_offset, Superblock, BLOCK_SIZE, STATE_CLEAN, SUPER_MAGIC};
+use rdaxfs_core::format::{
+    block_offset, Superblock, BLOCK_SIZE, STATE_CLEAN, SUPER_CRC, SUPER_MAGIC,
+};
 use rdaxfs_core::platform::{Digest, Medium};
 use rdaxfs_core::volume::read_superblock;
 use rdaxfs_core::{Error, Result};
@@ -104,6 +106,30 @@ fn shared(superblock: &Superblock) -> &[u8] {
     &superblock.as_bytes()[..SHARED]
 }
 
+/// The words that make a superblock of both copies, with its checksum.
+pub(crate) fn changed<M: Medium + Digest>(
+    image: &Image<'_, M>,
+    mut superblock: Superblock,
+) -> Vec<Word> {
+    superblock
+        .crc
+        .set(image.crc(&superblock.as_bytes()[SUPER_CRC]));
+    let starts = [0, block_offset(image.blocks() - 1)];
+    let words = starts.map(|start| words_of(start, shared(&superblock)));
+    words.into_iter().flatten().collect()
+}
+
+/// Words that are to be stored from an offset on.
+fn words_of(start: u64, bytes: &[u8]) -> Vec<Word> {
+    let words = bytes.chunks_exact(8).zip((start..).step_by(8));
+    words
+        .map(|(bytes, at)| {
+            let word = bytes.try_into().expect("the chunks have 8 bytes");
+            (at, u64::from_le_bytes(word))
+        })
+        .collect()
+}
+
 /// Whether both copies are the superblock that the volume is judged by.
 pub(crate) fn judge<M: Medium + Digest>(image: &Image<'_, M>, survey: &mut Survey) {
     for block in [0, image.blocks() - 1] {
@@ -124,18 +150,12 @@ fn difference<M: Medium + Digest>(image: &Image<'_, M>, block: u64) -> Option<Fi
     if found.is_ok_and(|found| shared(&found) == good) {
         return None;
     }
-    let words = good.chunks_exact(8).enumerate().map(|(at, bytes)| -> Word {
-        let word = bytes.try_into().expect("the chunks have 8 bytes");
-        (
-            block_offset(block) + 8 * at as u64,
-            u64::from_le_bytes(word),
-        )
-    });
+    let words = words_of(block_offset(block), good);
     let problem = Problem::Superblock {
         block,
         what: "differs from the good copy",
     };
-    Some(Finding::words(problem, words.collect()))
+    Some(Finding::words(problem, words))
 }
 
 /// Whether the totals of a clean volume are those that were counted.

@@ -88,7 +88,8 @@ fn mended(medium: Dram) -> (Dram, Vec<Problem>) {
         .found
         .unconnected()
         .collect();
-    let mut fs = mounted(medium);
+    let mut fs =
+        Mounted::mount(medium, Access::Repair, NOW).expect("what is mended can be mounted");
     reconnect(&fs.volume, &mut fs.workspace, &unconnected, NOW).expect("names can be given");
     let medium = fs.unmount().unwrap();
     assert_eq!(surveyed(&medium).findings, []);

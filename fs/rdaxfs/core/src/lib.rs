@@ -45,6 +45,7 @@ pub mod name;
 pub mod owner;
 pub mod platform;
 mod source;
+mod totals;
 mod tree;
 pub mod volume;
 pub mod workspace;

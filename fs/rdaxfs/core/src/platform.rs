@@ -6,7 +6,7 @@ use core::ops::DerefMut;
 use core::sync::atomic::AtomicU64;
 
 use crate::alloc::GroupState;
-use crate::journal::{Permit, SlotState};
+use crate::journal::{Permit, SlotState, SuperState};
 use crate::Result;
 
 /// A cache line's length in bytes: what a flush writes back, what poison hits, and as much as is read to
@@ -33,7 +33,29 @@ pub trait Medium {
     /// [`Error::Io`](crate::Error::Io) where the medium is poisoned.
     fn read(&self, offset: u64, into: &mut [u8]) -> Result;
 
-    /// Fails where [`read`](Self::read) would. What is there does not matter.
+    /// Loads a word at a multiple of 8, by one load.
+    ///
+    /// As given, by a read.
+    ///
+    /// # Errors
+    ///
+    /// As for `read`.
+    fn load_u64(&self, offset: u64) -> Result<u64> {
+        let mut bytes = [0; 8];
+        self.read(offset, &mut bytes)?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    /// Where huge pages begin: the first block whose physical address is a multiple of 2 MiB, in blocks; [`None`]
+    /// if that is not known.
+    fn align_offset(&self) -> Option<u32> {
+        None
+    }
+
+    /// Fails where [`read`](Self::read) would. What is there does not matter. Where a device has a list of bad
+    /// blocks this asks that list, once for the whole range.
+    ///
+    /// As given, by reading all of it.
     ///
     /// # Errors
     ///
@@ -58,13 +80,29 @@ pub trait Medium {
 ///
 /// The order in which stores become durable is that of x86 with `clwb` and `sfence`: a store with
 /// [`store_u64`](Self::store_u64) is durable once its line has been [`flush`](Self::flush)ed and a
-/// [`fence`](Self::fence) of the same CPU has followed; [`copy_nt`](Self::copy_nt) and
+/// [`fence`](Self::fence) of the same CPU has followed, between [`pin`](Self::pin) and
+/// [`unpin`](Self::unpin); [`copy_nt`](Self::copy_nt) and
 /// [`zero_nt`](Self::zero_nt) need the fence only. Before that, any of them may be durable or not, in
 /// units of 8 bytes.
 pub trait Stores: Medium {
     /// Stores a word through the cache. The core has read the line before, so that it is known to
     /// be free of poison.
     fn store_u64(&self, offset: u64, value: u64);
+
+    /// As [`store_u64`](Self::store_u64), after all stores before it: whoever sees it sees them, and where all are
+    /// to one line the medium gets none without them. `store_u64` alone promises that on x86 only.
+    fn store_release(&self, offset: u64, value: u64) {
+        core::sync::atomic::fence(core::sync::atomic::Ordering::Release);
+        self.store_u64(offset, value);
+    }
+
+    /// Stays on this CPU until [`unpin`](Self::unpin); may be nested. The core calls it before its first store
+    /// and does so to its last fence, because a fence waits for the stores of its own CPU. It may wait
+    /// for locks of the core meanwhile, which sleep, and for nothing else.
+    fn pin(&self) {}
+
+    /// Ends [`pin`](Self::pin).
+    fn unpin(&self) {}
 
     /// Stores a byte through the cache, and no other: pages of files are mapped, and whoever mapped
     /// them may store to its neighbours at the same time. As for a word, the core has read the line.
@@ -115,8 +153,8 @@ pub trait Digest {
 
 /// The locks of groups and journal slots.
 ///
-/// They are taken last: after the locks of inodes, groups before slots. A holder of a slot takes
-/// nothing more, so that waiting for one ends.
+/// They are taken last: after the locks of inodes, groups before the superblock's, and that before slots. A
+/// holder of a slot takes nothing more, so that waiting for one ends.
 ///
 /// The core waits for a group ([`lock_group`](Self::lock_group)) only while it holds no other, and
 /// otherwise tries, so that groups need no order.
@@ -131,6 +169,14 @@ pub trait Locks {
     where
         Self: 'a;
 
+    /// The held lock of the superblock.
+    type Super<'a>: DerefMut<Target = SuperState>
+    where
+        Self: 'a;
+
+    /// Waits for the superblock.
+    fn lock_super(&self) -> Self::Super<'_>;
+
     /// Waits for a group. `group` is below the volume's number of groups, and the caller holds `nth`
     /// others, of lower numbers: a checker of locks can take that for a subclass of its lock. It is below
     /// [`MAX_GROUPS`](crate::journal::MAX_GROUPS).
@@ -140,7 +186,9 @@ pub trait Locks {
     fn try_lock_group(&self, group: u32) -> Option<Self::Group<'_>>;
 
     /// Takes a journal slot, the calling CPU's own if it is free, and waits while all are held.
-    fn lock_slot(&self) -> Self::Slot<'_>;
+    ///
+    /// Slots with a bit in `passed_over` are not taken, of which there is at least one without.
+    fn lock_slot(&self, passed_over: u64) -> Self::Slot<'_>;
 
     /// A word for each group, all ones at the mount, in which the core notes without a lock what
     /// the group has free.

@@ -2,18 +2,22 @@
 
 //! A mounted volume.
 
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{
+    AtomicBool, AtomicU64, AtomicU8,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
+};
 
 use zerocopy::IntoBytes;
 
 use crate::format::{
-    block_offset, group_body, group_of, groups_of, inode_block, inode_slot, Superblock, Time,
-    BLOCK_SIZE, CHUNK_BLOCKS, GROUP_BLOCKS, INODE_SIZE, MAX_BLOCKS, MAX_SLOTS, MIN_BLOCKS,
-    SUPER_CRC, SUPER_MAGIC,
+    block_offset, group_body, group_of, groups_of, inode_block, inode_slot, ErrorKind, Superblock,
+    Time, BLOCK_SIZE, CHUNK_BLOCKS, GROUP_BLOCKS, INODE_SIZE, MAX_BLOCKS, MAX_SLOTS, MIN_BLOCKS,
+    STATE_CLEAN, STATE_DAMAGED, STATE_MOUNTED, SUPER_CRC, SUPER_MAGIC,
 };
-use crate::journal;
+use crate::journal::{self, Overlay};
 use crate::platform::{Digest, Medium, Platform};
 use crate::source::Source;
+use crate::totals::Totals;
 use crate::workspace::Workspace;
 use crate::{Error, Result};
 
@@ -23,18 +27,34 @@ const KNOWN_INCOMPAT: u32 = 0;
 const KNOWN_RO_COMPAT: u32 = 0;
 
 /// Where in a record's number the number of the mount is: a mount has that many transactions.
-const MOUNT_SHIFT: u32 = 36;
+const MOUNT_SHIFT: u32 = 40;
+
+/// So often can a volume be mounted: the number of the mount is the rest of a record's number.
+const MAX_MOUNTS: u64 = 1 << (u64::BITS - MOUNT_SHIFT);
 
 /// How a volume is mounted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Nothing at all is stored: records in the journal make the mount fail with
-    /// [`Error::ReadOnly`].
+    /// Nothing at all is stored. What records the journal has is seen as if they were done.
     NoStores,
-    /// Records are done; nothing else is stored.
-    ReadOnly,
-    /// Everything.
+    /// Everything. A volume that is known to be damaged is refused.
     ReadWrite,
+    /// Everything, of a volume that may be damaged: it stays so, and its errors stay counted, until fsck has
+    /// repaired it.
+    ReadWriteDamaged,
+    /// Everything, for fsck, which has repaired the volume or is about to: that the volume is damaged does not
+    /// matter, and the errors that were counted are forgotten.
+    Repair,
+}
+
+/// What may be done with a volume.
+mod state {
+    /// Reading.
+    pub(super) const NO_STORES: u8 = 0;
+    /// Everything.
+    pub(super) const WRITABLE: u8 = 1;
+    /// Nothing that stores, until it is mounted again.
+    pub(super) const STOPPED: u8 = 2;
 }
 
 /// A mounted volume. All operations are methods of it, and may be called on any CPU at once, as far
@@ -42,99 +62,270 @@ pub enum Access {
 pub struct Volume<P> {
     platform: P,
     superblock: Superblock,
-    writable: bool,
+    /// One of [`state`].
+    state: AtomicU8,
+    /// Metadata does not say what it must: an unmount does not call the volume clean.
+    damaged: AtomicBool,
     groups: u32,
     /// The number of the next record. Every mount starts above all earlier ones, because a torn
     /// record must not look like one that the slot held before.
     pub(crate) next_sequence: AtomicU64,
+    /// The number of mounts on the medium. Records have numbers up to the next one's.
+    mounts: AtomicU64,
     /// A bit for each journal slot that has been used since the mount.
     used_slots: AtomicU64,
+    /// A bit for each journal slot that is not used any more.
+    retired_slots: AtomicU64,
+    /// The records that are not done on the medium.
+    overlay: Overlay,
+    pub(crate) totals: Totals,
     /// Turns, so that directories spread over the groups.
     pub(crate) turn: AtomicU64,
 }
 
 impl<P: Platform> Volume<P> {
-    /// Reads the superblock, without a mount: what the caller needs to make its locks.
+    /// Reads the superblock, without a mount: what the caller needs to make its locks. The copy is asked only if
+    /// block 0 has the magic number and is damaged behind it: another file system's mkfs overwrites block 0 and
+    /// leaves the last block. [`read_superblock`] is for who knows better, and where the copy is.
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] if neither copy is that of an rdaxfs volume, [`Error::NotSupported`] if it
+    /// [`Error::Invalid`] if block 0 is not that of an rdaxfs volume, [`Error::NotSupported`] if it
     /// has features that this version does not know, [`Error::Corrupt`] if it makes no sense or the
-    /// medium is shorter than the volume, [`Error::Io`] if neither copy can be read.
+    /// medium is shorter than the volume, and so does the copy, [`Error::Io`] if it cannot be read.
     pub fn probe(medium: &(impl Medium + Digest)) -> Result<Superblock> {
         let first = read_superblock(medium, 0);
         match first {
             Ok(_) | Err(Error::NotSupported) => return first,
+            Err(_) if !has_magic(medium)? => return first,
             Err(_) => {}
         }
         let last = (medium.len() / BLOCK_SIZE).saturating_sub(1);
         match read_superblock(medium, last) {
-            Ok(copy) => Ok(copy),
+            // One in the middle of what it describes is another volume's.
+            Ok(copy) if copy.blocks.get() == last + 1 => Ok(copy),
+            Err(Error::NotSupported) => Err(Error::NotSupported),
             // What the first copy is says more.
-            Err(_) => first,
+            _ => first,
         }
     }
 
-    /// Mounts: does what records the journal has, and says on the medium that the volume is in use.
+    /// Mounts: replays the journal, and says on the medium that the volume is in use. Without stores the
+    /// journal's records are applied to all that is read.
     ///
     /// `now` is the time of the mount.
     ///
     /// # Errors
     ///
     /// Those of [`probe`](Self::probe) and of the journal's replay; [`Error::ReadOnly`] when the volume cannot be
-    /// mounted for writing.
+    /// mounted for writing because of features; [`Error::Corrupt`] when it is known to be damaged and `access` does
+    /// not allow for that, or its state is none that there is.
     pub fn mount(
         platform: P,
         access: Access,
         now: Time,
         workspace: &mut Workspace,
     ) -> Result<Self> {
-        let superblock = match access {
-            // What is stored goes to the first copy: it has to be there.
-            Access::ReadWrite => read_superblock(&platform, 0)?,
-            _ => Self::probe(&platform)?,
-        };
-        if access == Access::ReadWrite && superblock.ro_compat.get() & !KNOWN_RO_COMPAT != 0 {
-            return Err(Error::ReadOnly);
-        }
-        let mounts = superblock.mounts.get().wrapping_add(1);
-        let mut volume = Self {
-            groups: groups_of(superblock.blocks.get()),
-            superblock,
-            platform,
-            writable: access == Access::ReadWrite,
-            next_sequence: AtomicU64::new((mounts << MOUNT_SHIFT).max(1)),
-            used_slots: AtomicU64::new(0),
-            turn: AtomicU64::new(0),
-        };
         if access == Access::NoStores {
-            if journal::any_record(&volume, &mut workspace.log)? {
-                return Err(Error::ReadOnly);
-            }
-            return Ok(volume);
+            let superblock = Self::probe(&platform)?;
+            // Block 0 may be the one that is damaged.
+            let is_first = read_superblock(&platform, 0).is_ok();
+            let block = if is_first {
+                0
+            } else {
+                superblock.blocks.get() - 1
+            };
+            return Self::mount_by_copy(platform, block, workspace);
         }
-        if journal::replay(&volume, &mut workspace.log)? > 0 {
-            // The records may have changed the superblock.
-            volume.superblock = Self::probe(&volume.platform)?;
-        }
-        if access == Access::ReadWrite {
-            journal::mark_mounted(&volume, mounts, now);
-        }
+        let superblock = read_superblock(&platform, 0)?;
+        let mut volume = Self::new(platform, superblock);
+        volume.superblock = volume.start(access, now, workspace)?;
         Ok(volume)
     }
 
-    /// Ends a mount for writing: the volume is clean, and has so many free blocks and inodes. The
-    /// caller sees to it that no operation runs or comes.
-    pub fn unmount(self, free_blocks: u64, inodes: u64) -> P {
-        self.end(free_blocks, inodes);
+    /// Mounts without stores, by the copy of the superblock in that block, whatever block 0 has.
+    ///
+    /// # Errors
+    ///
+    /// As for [`mount`](Self::mount).
+    pub fn mount_by_copy(platform: P, block: u64, workspace: &mut Workspace) -> Result<Self> {
+        let superblock = read_superblock(&platform, block)?;
+        let mut volume = Self::new(platform, superblock);
+        volume.know_totals(&superblock);
+        journal::overlay(&volume, &mut workspace.log)?;
+        // The records may change what it says, not what it is.
+        let changed: Superblock = volume.get(block_offset(block))?;
+        judge_bytes(&volume.platform, &changed)?;
+        volume.superblock = changed;
+        Ok(volume)
+    }
+
+    /// Replays the journal, without a mount.
+    ///
+    /// # Errors
+    ///
+    /// As for [`mount`](Self::mount).
+    pub fn replay(platform: P, workspace: &mut Workspace) -> Result<P> {
+        let superblock = read_superblock(&platform, 0)?;
+        judge_state(&superblock, Access::Repair)?;
+        let volume = Self::new(platform, superblock);
+        journal::replay(&volume, &mut workspace.log)?;
+        Ok(volume.platform)
+    }
+
+    fn new(platform: P, superblock: Superblock) -> Self {
+        Self {
+            groups: groups_of(superblock.blocks.get()),
+            platform,
+            state: AtomicU8::new(state::NO_STORES),
+            damaged: AtomicBool::new(superblock.state.get() == STATE_DAMAGED),
+            next_sequence: AtomicU64::new(0),
+            mounts: AtomicU64::new(0),
+            used_slots: AtomicU64::new(0),
+            retired_slots: AtomicU64::new(superblock.retired_slots.get()),
+            overlay: Overlay::new(),
+            totals: Totals::new(),
+            turn: AtomicU64::new(0),
+            superblock,
+        }
+    }
+
+    /// A clean volume says what its groups would.
+    fn know_totals(&self, superblock: &Superblock) {
+        if superblock.state.get() == STATE_CLEAN {
+            let (free, inodes) = (superblock.free_blocks.get(), superblock.inodes.get());
+            self.totals.set(self.groups, free, inodes);
+        }
+    }
+
+    /// Makes a volume writable that is not. Returns the superblock as it was found, with what records changed.
+    fn start(&self, access: Access, now: Time, workspace: &mut Workspace) -> Result<Superblock> {
+        judge_state(&read_superblock(&self.platform, 0)?, access)?;
+        journal::replay(self, &mut workspace.log)?;
+        // The records may have changed it.
+        let superblock = read_superblock(&self.platform, 0)?;
+        judge_state(&superblock, access)?;
+        self.retired_slots
+            .store(superblock.retired_slots.get(), Relaxed);
+        self.know_totals(&superblock);
+        let mut mounts = superblock.mounts.get().saturating_add(1);
+        if mounts >= MAX_MOUNTS - 1 {
+            // The numbers begin again: nothing that has one of them is left.
+            journal::empty_slots(self)?;
+            mounts = 1;
+        }
+        self.mounts.store(mounts, Relaxed);
+        self.next_sequence.store(mounts << MOUNT_SHIFT, Relaxed);
+        let is_repaired = access == Access::Repair;
+        let is_damaged = superblock.state.get() == STATE_DAMAGED && !is_repaired;
+        self.damaged.store(is_damaged, Relaxed);
+        journal::mark_mounted(self, mounts, now, is_repaired);
+        self.state.store(state::WRITABLE, Release);
+        Ok(superblock)
+    }
+
+    /// Makes a volume writable that was mounted without stores: as [`mount`](Self::mount) does. Others may
+    /// read it meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As for `mount`; [`Error::Io`] if the volume has stopped, [`Error::Invalid`] if `access` is none for writing.
+    pub fn remount_rw(&self, access: Access, now: Time, workspace: &mut Workspace) -> Result {
+        match self.state.load(Acquire) {
+            _ if access == Access::NoStores => Err(Error::Invalid),
+            state::NO_STORES => self.start(access, now, workspace).map(drop),
+            state::WRITABLE => Ok(()),
+            _ => Err(Error::Io),
+        }
+    }
+
+    /// Ends writing, as [`unmount`](Self::unmount) does; reading goes on. The caller sees to it that no operation
+    /// that changes anything runs.
+    ///
+    /// # Errors
+    ///
+    /// As for `unmount`; nothing can be changed any more then either.
+    pub fn remount_ro(&self) -> Result {
+        let ended = self.unmount();
+        let from = state::WRITABLE;
+        let _ = self
+            .state
+            .compare_exchange(from, state::NO_STORES, AcqRel, Relaxed);
+        ended
+    }
+
+    /// Ends a mount: if it was for writing, the volume is clean, or damaged if that was found. The caller sees to
+    /// it that no operation runs or comes.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`totals`](Self::totals): the volume is marked as damaged then. [`Error::Io`] if it has stopped:
+    /// nothing is stored then.
+    pub fn unmount(&self) -> Result {
+        match self.state.load(Acquire) {
+            state::NO_STORES => return Ok(()),
+            state::WRITABLE => {}
+            _ => return Err(Error::Io),
+        }
+        let totals = self.totals();
+        if totals.is_err() {
+            self.damaged.store(true, Relaxed);
+        }
+        let (free, inodes) = totals.unwrap_or((0, 0));
+        journal::mark_clean(self, free, inodes);
+        totals.map(drop)
+    }
+
+    /// Ends the use of a volume: gives back the caller's side.
+    pub fn into_platform(self) -> P {
         self.platform
     }
 
-    /// As [`unmount`](Self::unmount), for a volume that others have references to.
-    pub fn end(&self, free_blocks: u64, inodes: u64) {
-        if self.writable {
-            journal::mark_clean(self, free_blocks, inodes);
+    /// Makes a copy of the medium one that can be mounted without a replay: no record is left that would be
+    /// found. For a frozen file system: the caller sees to it that no operation runs or comes until it thaws.
+    pub fn quiesce(&self) {
+        if self.state.load(Acquire) == state::WRITABLE {
+            journal::settle_marks(self);
+            self.used_slots.store(0, Relaxed);
         }
+    }
+
+    /// Stops the volume: nothing is stored from now on, not even what says that it is clean. What has been
+    /// acknowledged is durable, and the next mount replays the rest.
+    pub fn shutdown(&self) {
+        self.state.store(state::STOPPED, Release);
+    }
+
+    /// Whether the volume has stopped, because somebody said so or no journal slot can be written.
+    pub fn is_shut_down(&self) -> bool {
+        self.state.load(Acquire) == state::STOPPED
+    }
+
+    /// Counts an error that has been met, on the medium too; if metadata is corrupt the volume is damaged from
+    /// now on, and is not mounted for writing again before fsck has looked at it. None of the core's locks is
+    /// held.
+    pub fn count_error(&self, kind: ErrorKind, now: Time) {
+        if kind == ErrorKind::Corrupt {
+            self.damaged.store(true, Relaxed);
+        }
+        if self.state.load(Acquire) == state::WRITABLE {
+            let _held = self.platform.lock_super();
+            // Where even that cannot be noted, nothing is left to be done.
+            let _ = journal::note_error(self, kind, now);
+        }
+    }
+
+    /// Whether metadata has been met that does not say what it must, in this mount or before it.
+    pub fn is_damaged(&self) -> bool {
+        self.damaged.load(Relaxed)
+    }
+
+    /// Where huge pages begin, in blocks modulo [`CHUNK_BLOCKS`], if it is not where they began when the volume was
+    /// made: what the volume says, and what is. Files are not mapped by huge pages then.
+    pub fn misalignment(&self) -> Option<(u32, u32)> {
+        let said = self.superblock.align_offset.get();
+        let real = self.platform.align_offset()?;
+        (real != said).then_some((said, real))
     }
 
     /// The caller's side.
@@ -164,11 +355,39 @@ impl<P: Platform> Volume<P> {
 
     /// Fails unless the volume is mounted for writing.
     pub(crate) fn check_writable(&self) -> Result {
-        if self.writable {
-            Ok(())
-        } else {
-            Err(Error::ReadOnly)
+        match self.state.load(Acquire) {
+            state::WRITABLE => Ok(()),
+            state::NO_STORES => Err(Error::ReadOnly),
+            _ => Err(Error::Io),
         }
+    }
+
+    /// Fails when the volume has stopped.
+    pub(crate) fn check_running(&self) -> Result {
+        if self.is_shut_down() {
+            return Err(Error::Io);
+        }
+        Ok(())
+    }
+
+    /// A record is about to have that number: the next mount starts above it.
+    pub(crate) fn claim_number(&self, number: u64) -> Result {
+        let mounts = number >> MOUNT_SHIFT;
+        if mounts <= self.mounts.load(Acquire) {
+            return Ok(());
+        }
+        if mounts >= MAX_MOUNTS {
+            return Err(Error::Io);
+        }
+        // Whoever comes here at the same time stores the same.
+        journal::store_mounts(self, mounts);
+        self.mounts.fetch_max(mounts, Release);
+        Ok(())
+    }
+
+    /// The records that are not done on the medium.
+    pub(crate) fn overlay(&self) -> &Overlay {
+        &self.overlay
     }
 
     /// Where chunks start, in blocks modulo [`CHUNK_BLOCKS`].
@@ -194,6 +413,21 @@ impl<P: Platform> Volume<P> {
         if self.used_slots() & bit == 0 {
             self.used_slots.fetch_or(bit, Relaxed);
         }
+    }
+
+    /// A bit for each journal slot that the volume has.
+    pub(crate) fn all_slots(&self) -> u64 {
+        u64::MAX >> (MAX_SLOTS - self.slots().clamp(1, MAX_SLOTS))
+    }
+
+    /// A bit for each journal slot that is not used any more, because it cannot be written.
+    pub fn retired_slots(&self) -> u64 {
+        self.retired_slots.load(Relaxed)
+    }
+
+    /// Nobody takes those slots from now on.
+    pub(crate) fn pass_over_slots(&self, slots: u64) {
+        self.retired_slots.fetch_or(slots, Relaxed);
     }
 
     /// The byte offset of a journal slot.
@@ -249,7 +483,38 @@ impl<P: Platform> Volume<P> {
 impl<P: Platform> Source for Volume<P> {
     fn read(&self, offset: u64, into: &mut [u8]) -> Result {
         self.check_range(offset, into.len() as u64)?;
+        if !self.overlay.is_empty() {
+            return self.read_overlaid(offset, into);
+        }
         self.platform.read(offset, into)
+    }
+
+    fn word(&self, offset: u64) -> Result<u64> {
+        self.check_range(offset, 8)?;
+        if offset % 8 != 0 || !self.overlay.is_empty() {
+            let mut bytes = [0; 8];
+            self.read(offset, &mut bytes)?;
+            return Ok(u64::from_le_bytes(bytes));
+        }
+        self.platform.load_u64(offset)
+    }
+}
+
+/// Whether block 0 has the magic number of an rdaxfs volume.
+fn has_magic(medium: &impl Medium) -> Result<bool> {
+    Ok(medium.len() >= BLOCK_SIZE && medium.load_u64(0)? == SUPER_MAGIC)
+}
+
+/// Whether the superblock allows a mount for writing.
+fn judge_state(superblock: &Superblock, access: Access) -> Result {
+    if superblock.ro_compat.get() & !KNOWN_RO_COMPAT != 0 {
+        return Err(Error::ReadOnly);
+    }
+    match superblock.state.get() {
+        _ if access == Access::Repair => Ok(()),
+        STATE_CLEAN | STATE_MOUNTED => Ok(()),
+        STATE_DAMAGED if access == Access::ReadWriteDamaged => Ok(()),
+        _ => Err(Error::Corrupt),
     }
 }
 
@@ -265,6 +530,12 @@ pub fn read_superblock(medium: &(impl Medium + Digest), block: u64) -> Result<Su
         return Err(Error::Invalid);
     }
     medium.read(offset, superblock.as_mut_bytes())?;
+    judge_bytes(medium, &superblock)?;
+    Ok(superblock)
+}
+
+/// Judges a superblock that has been read.
+fn judge_bytes(medium: &(impl Medium + Digest), superblock: &Superblock) -> Result {
     if superblock.magic.get() != SUPER_MAGIC {
         return Err(Error::Invalid);
     }
@@ -275,11 +546,11 @@ pub fn read_superblock(medium: &(impl Medium + Digest), block: u64) -> Result<Su
     if superblock.incompat.get() & !KNOWN_INCOMPAT != 0 {
         return Err(Error::NotSupported);
     }
-    judge(&superblock, medium.len())?;
+    judge(superblock, medium.len())?;
     if u64::from(superblock.inode_size.get()) != INODE_SIZE {
         return Err(Error::NotSupported);
     }
-    Ok(superblock)
+    Ok(())
 }
 
 /// Whether the fields agree with each other and with the medium's length.

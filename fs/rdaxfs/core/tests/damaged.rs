@@ -85,7 +85,7 @@ fn a_record_that_vouches_for_more_than_any_has_is_corrupt() {
 #[test]
 fn a_record_that_is_not_whole_is_dropped_by_a_mount() {
     let target = FREE + 4096;
-    for access in [Access::ReadOnly, Access::ReadWrite] {
+    for access in [Access::Repair, Access::ReadWrite] {
         let medium = made();
         put_record(&medium, &[check(&medium, FREE, 64), (target, 7)]);
         let good = word(&medium, FREE);

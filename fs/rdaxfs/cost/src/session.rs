@@ -94,7 +94,7 @@ impl<M: Stores + Digest> Session<M> {
 
     /// Unmounts.
     pub fn unmount(self) {
-        self.volume.unmount(0, 0);
+        self.volume.unmount().expect("it can be unmounted");
     }
 
     /// A directory in the root directory.

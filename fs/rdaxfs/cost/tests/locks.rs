@@ -82,6 +82,7 @@ impl Digest for Watched {
 impl Locks for Watched {
     type Group<'a> = <Host<Memory> as Locks>::Group<'a>;
     type Slot<'a> = <Host<Memory> as Locks>::Slot<'a>;
+    type Super<'a> = <Host<Memory> as Locks>::Super<'a>;
 
     fn lock_group(&self, group: u32, nth: usize) -> Self::Group<'_> {
         self.note(Lock::Group(group));
@@ -93,8 +94,12 @@ impl Locks for Watched {
         self.host.try_lock_group(group)
     }
 
-    fn lock_slot(&self) -> Self::Slot<'_> {
-        let slot = self.host.lock_slot();
+    fn lock_super(&self) -> Self::Super<'_> {
+        self.host.lock_super()
+    }
+
+    fn lock_slot(&self, passed_over: u64) -> Self::Slot<'_> {
+        let slot = self.host.lock_slot(passed_over);
         self.note(Lock::Slot(slot.slot()));
         slot
     }

@@ -53,22 +53,20 @@ impl<T> Lock<T> {
     ///
     /// When nobody could ever let go of it.
     pub fn lock(&self) -> Held<'_, T> {
-        Self::lock_any(std::slice::from_ref(self), 0)
+        Self::lock_any(&[self])
     }
 
-    /// Takes the first lock that is free from number `first` on, around, and waits as long as none is.
+    /// Takes the first of the locks that is free, and waits as long as none is.
     ///
     /// # Panics
     ///
     /// As [`lock`](Self::lock), and if there are no locks.
-    pub fn lock_any(locks: &[Self], first: usize) -> Held<'_, T> {
+    pub fn lock_any<'a>(locks: &[&'a Self]) -> Held<'a, T> {
         assert!(!locks.is_empty(), "no lock to take");
-        let (before, from) = locks.split_at(first % locks.len());
-        let mut order = from.iter().chain(before);
-        let addresses: Vec<usize> = order.clone().map(Self::address).collect();
+        let addresses: Vec<usize> = locks.iter().map(|lock| lock.address()).collect();
         let held = match schedule::acquire(&addresses) {
-            Some(free) => order.nth(free).and_then(Self::take),
-            None => order.find_map(Self::take),
+            Some(free) => locks.get(free).and_then(|lock| lock.take()),
+            None => locks.iter().find_map(|lock| lock.take()),
         };
         held.expect("deadlock: the only thread wants a lock that it holds")
     }

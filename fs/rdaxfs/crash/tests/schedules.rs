@@ -108,11 +108,11 @@ fn any_free_lock_of_several_is_taken() {
     let locks = [Lock::new('0'), Lock::new('1')];
     let medium = Recorder::new(Image::zeroed(4096));
     let (seen, failures) = orders(BOUNDS, |cpu, write| {
-        let held = Lock::lock_any(&locks, cpu);
+        let held = Lock::lock_any(&[&locks[cpu], &locks[1 - cpu]]);
         write(*held);
         medium.fence();
         drop(held);
-        write(*Lock::lock_any(&locks, 0));
+        write(*Lock::lock_any(&[&locks[0], &locks[1]]));
     });
     assert_eq!(failures, set(&[]));
     assert!(seen.contains("0010") && seen.contains("0110"), "{seen:?}");

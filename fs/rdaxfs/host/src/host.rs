@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use rdaxfs_core::alloc::GroupState;
 use rdaxfs_core::format::{groups_of, Superblock};
-use rdaxfs_core::journal::SlotState;
+use rdaxfs_core::journal::{SlotState, SuperState};
 use rdaxfs_core::platform::{Digest, Locks, Medium, Stores};
 use rdaxfs_core::Result;
 
@@ -19,6 +19,7 @@ pub struct Host<M> {
     medium: M,
     groups: Vec<Mutex<GroupState>>,
     hints: Vec<AtomicU64>,
+    superblock: Mutex<SuperState>,
     slots: Vec<Mutex<SlotState>>,
 }
 
@@ -31,6 +32,7 @@ impl<M> Host<M> {
             medium,
             groups: (0..groups).map(|_| Mutex::new(GroupState::new())).collect(),
             hints: (0..groups).map(|_| AtomicU64::new(u64::MAX)).collect(),
+            superblock: Mutex::new(SuperState::new()),
             slots: (0..superblock.slots.get())
                 .map(|slot| Mutex::new(SlotState::new(slot)))
                 .collect(),
@@ -58,6 +60,14 @@ impl<M: Medium> Medium for Host<M> {
         self.medium.read(offset, into)
     }
 
+    fn load_u64(&self, offset: u64) -> Result<u64> {
+        self.medium.load_u64(offset)
+    }
+
+    fn align_offset(&self) -> Option<u32> {
+        self.medium.align_offset()
+    }
+
     fn check_poison(&self, offset: u64, len: u64) -> Result {
         self.medium.check_poison(offset, len)
     }
@@ -66,6 +76,18 @@ impl<M: Medium> Medium for Host<M> {
 impl<M: Stores> Stores for Host<M> {
     fn store_u64(&self, offset: u64, value: u64) {
         self.medium.store_u64(offset, value);
+    }
+
+    fn store_release(&self, offset: u64, value: u64) {
+        self.medium.store_release(offset, value);
+    }
+
+    fn pin(&self) {
+        self.medium.pin();
+    }
+
+    fn unpin(&self) {
+        self.medium.unpin();
     }
 
     fn copy_nt(&self, offset: u64, bytes: &[u8]) -> Result {
@@ -106,6 +128,17 @@ impl<M> Locks for Host<M> {
     where
         Self: 'a;
 
+    type Super<'a>
+        = MutexGuard<'a, SuperState>
+    where
+        Self: 'a;
+
+    fn lock_super(&self) -> Self::Super<'_> {
+        self.superblock
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock_group(&self, group: u32, _nth: usize) -> Self::Group<'_> {
         self.groups[group as usize]
             .lock()
@@ -120,17 +153,19 @@ impl<M> Locks for Host<M> {
         }
     }
 
-    fn lock_slot(&self) -> Self::Slot<'_> {
+    fn lock_slot(&self, passed_over: u64) -> Self::Slot<'_> {
         let own = self.cpu() as usize % self.slots.len();
-        let in_turn = self.slots[own..].iter().chain(&self.slots[..own]);
-        for slot in in_turn {
-            match slot.try_lock() {
+        let turn = (own..self.slots.len()).chain(0..own);
+        let mut usable = turn.filter(|&slot| passed_over >> slot & 1 == 0).peekable();
+        let first = *usable.peek().expect("the core leaves one");
+        for slot in usable {
+            match self.slots[slot].try_lock() {
                 Ok(guard) => return guard,
                 Err(TryLockError::Poisoned(error)) => return error.into_inner(),
                 Err(TryLockError::WouldBlock) => {}
             }
         }
-        self.slots[own]
+        self.slots[first]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }

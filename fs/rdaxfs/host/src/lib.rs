@@ -11,7 +11,7 @@
 //! let mounted = Mounted::make(Dram::new(4 << 20), Time::new(0, 0)).unwrap();
 //! let medium = mounted.unmount().unwrap();
 //!
-//! let mounted = Mounted::mount(medium, Access::ReadOnly, Time::new(1, 0)).unwrap();
+//! let mounted = Mounted::mount(medium, Access::NoStores, Time::new(1, 0)).unwrap();
 //! let (_, root) = mounted.volume.open(mounted.volume.root(), None).unwrap();
 //! assert!(root.is_directory());
 //! ```

@@ -53,9 +53,9 @@ impl<M: Medium + Stores + Digest> Mounted<M> {
     ///
     /// # Errors
     ///
-    /// Those of [`Volume::totals`].
+    /// Those of [`Volume::unmount`].
     pub fn unmount(self) -> Result<M> {
-        let (free, inodes) = self.volume.totals()?;
-        Ok(self.volume.unmount(free, inodes).into_medium())
+        self.volume.unmount()?;
+        Ok(self.volume.into_platform().into_medium())
     }
 }

@@ -8,11 +8,12 @@ use rdaxfs_check::{
 };
 use rdaxfs_core::format::{Superblock, Time, BLOCK_SIZE};
 use rdaxfs_core::platform::Medium;
-use rdaxfs_core::volume::Access;
+use rdaxfs_core::volume::{Access, Volume};
+use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::{Error, Result};
-use rdaxfs_host::Mounted;
+use rdaxfs_host::{Host, Mounted};
 
-use crate::session::{MemoryVolume, Session, MANY};
+use crate::session::{MemoryVolume, MANY};
 use crate::Memory;
 
 /// More rounds than any damaged volume needed so far: a good deal less than what fsck.rdaxfs gives up at.
@@ -56,11 +57,11 @@ fn mend_all(medium: &Memory) -> Mended {
     if let Some(wrong) = wrong {
         mending.apply(medium, &wrong);
     }
-    if let Err(error) = Session::mount(medium, Access::ReadOnly) {
+    if let Err(error) = replay(medium) {
         assert!(
             matches!(
                 error,
-                Error::Corrupt | Error::Io | Error::Invalid | Error::NotSupported
+                Error::Corrupt | Error::Io | Error::Invalid | Error::NotSupported | Error::ReadOnly
             ),
             "a replay: {error}"
         );
@@ -98,11 +99,18 @@ fn choose(medium: &Memory) -> Result<(Superblock, Option<Finding>)> {
     choose_superblock(medium)
 }
 
+/// Replays the journal.
+pub(crate) fn replay(medium: &Memory) -> Result {
+    medium.allow(MANY);
+    let host = Host::new(medium.clone(), &MemoryVolume::probe(medium)?);
+    Volume::replay(host, &mut Workspace::new()).map(drop)
+}
+
 fn give_names(medium: &Memory, unconnected: &[u64]) -> Result {
     medium.allow(SURVEY);
     // What a record has changed may be where the journal is: what is there was not looked at, and is out of date.
     discard_records(medium, &MemoryVolume::probe(medium)?);
-    let mut mounted = Mounted::mount(medium.clone(), Access::ReadWrite, Time::new(100, 0))?;
+    let mut mounted = Mounted::mount(medium.clone(), Access::Repair, Time::new(100, 0))?;
     let now = Time::new(200, 0);
     reconnect(&mounted.volume, &mut mounted.workspace, unconnected, now)?;
     mounted.unmount()?;

@@ -53,9 +53,7 @@ impl Session {
 
     /// Unmounts as clean, with the totals as they are.
     pub(crate) fn unmount(self) -> Result {
-        let (free, inodes) = self.volume.totals()?;
-        self.volume.unmount(free, inodes);
-        Ok(())
+        self.volume.unmount()
     }
 
     /// The next operation may take a while of its own.

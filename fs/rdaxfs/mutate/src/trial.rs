@@ -10,7 +10,7 @@ use rdaxfs_core::volume::Access;
 use crate::choices::Choices;
 use crate::corpus::Base;
 use crate::damage::{damage, poison};
-use crate::mend::{look, mend, shows, Mended};
+use crate::mend::{look, mend, replay, shows, Mended};
 use crate::operate::{operate, operate_some};
 use crate::session::Session;
 use crate::walk::{walk, Depth, Found};
@@ -116,7 +116,7 @@ pub fn lost_with_line(base: &Base, offset: u64) -> Vec<String> {
     let mended = mend(medium);
     assert!(matches!(mended, Mended::Good(_)), "{mended:?}");
     let untouched = base.known.without_need_of(offset);
-    let mut session = Session::mount(medium, Access::ReadOnly).expect("it is mended");
+    let mut session = Session::mount(medium, Access::NoStores).expect("it is mended");
     if medium.check_poison(offset, CACHE_LINE as u64).is_err() {
         let is = session.volume.use_of(offset / BLOCK_SIZE);
         assert!(matches!(is, Ok(Use::Free | Use::Data)), "{is:?}");
@@ -143,14 +143,14 @@ fn quick(base: &Base, choices: &mut Choices<'_>, tally: &mut Tally) {
         tally.poisoned += 1;
     }
     let access = match choices.below(16) {
-        0 => Access::NoStores,
-        1 => Access::ReadOnly,
+        0 | 1 => Access::NoStores,
+        2 => Access::Repair,
         _ => Access::ReadWrite,
     };
     let before = base.medium.moment();
     if let Ok(mut session) = Session::mount(&base.medium, access) {
         let found = read(&mut session, choices, Depth::SOME, tally);
-        if access == Access::ReadWrite {
+        if access != Access::NoStores {
             tally.mounted += 1;
             let times = 1 + choices.below(12);
             operate_some(&mut session, &found, choices, times, tally);
@@ -186,16 +186,11 @@ fn full(base: &Base, choices: &mut Choices<'_>, tally: &mut Tally) {
     tally.full += 1;
     let medium = &base.medium;
     let damaged = medium.moment();
-    for access in [Access::NoStores, Access::ReadOnly] {
-        if let Ok(mut session) = Session::mount(medium, access) {
-            read(&mut session, choices, Depth::ALL, tally);
-        }
-        if access == Access::NoStores {
-            let changed = medium.changed_since(damaged);
-            assert!(changed.is_empty(), "a mount without stores has stored");
-        }
-        medium.go_back(damaged);
+    if let Ok(mut session) = Session::mount(medium, Access::NoStores) {
+        read(&mut session, choices, Depth::ALL, tally);
     }
+    let changed = medium.changed_since(damaged);
+    assert!(changed.is_empty(), "a mount without stores has stored");
     if let Ok(mut session) = Session::mount(medium, Access::ReadWrite) {
         tally.mounted += 1;
         let found = read(&mut session, choices, Depth::ALL, tally);
@@ -216,7 +211,7 @@ fn full(base: &Base, choices: &mut Choices<'_>, tally: &mut Tally) {
     }
 
     // What a forged record changes is damaged too.
-    drop(Session::mount(medium, Access::ReadOnly));
+    let _ = replay(medium);
     let untouched = base.known.untouched(medium, base.good);
     medium.go_back(damaged);
     if shows() {
@@ -228,7 +223,7 @@ fn full(base: &Base, choices: &mut Choices<'_>, tally: &mut Tally) {
         return;
     }
     tally.untouched += untouched.len() as u64;
-    let lost = match Session::mount(medium, Access::ReadOnly) {
+    let lost = match Session::mount(medium, Access::NoStores) {
         Ok(mut session) => base
             .known
             .lost(&mut session, (medium, base.good), &untouched),

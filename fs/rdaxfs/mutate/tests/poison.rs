@@ -62,7 +62,7 @@ fn each_line(medium: &Memory, block: u64, mut judge: impl FnMut(usize, &mut Moun
         let at = block_offset(block) + (line * CACHE_LINE) as u64;
         medium.poison(at);
         assert!(matches!(mend(medium), Mended::Good(_)), "line {line}");
-        let mut fs = Mounted::mount(medium.clone(), Access::ReadOnly, NOW).unwrap();
+        let mut fs = Mounted::mount(medium.clone(), Access::NoStores, NOW).unwrap();
         judge(line, &mut fs);
     }
 }
@@ -207,7 +207,7 @@ fn attributes_are_lost_with_a_line_that_has_some() {
         medium.go_back(good);
         medium.poison(block_offset(block) + line * CACHE_LINE as u64);
         assert!(matches!(mend(&medium), Mended::Good(_)), "line {line}");
-        let fs = Mounted::mount(medium.clone(), Access::ReadOnly, NOW).unwrap();
+        let fs = Mounted::mount(medium.clone(), Access::NoStores, NOW).unwrap();
         let (root, _) = fs.volume.open(fs.volume.root(), None).unwrap();
         let found = fs
             .volume

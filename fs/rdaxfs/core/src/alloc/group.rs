@@ -27,6 +27,8 @@ pub struct GroupState {
     reserved: u64,
     /// Blocks that no allocation takes.
     pub(super) aside: Aside,
+    /// By how much a transaction that is not committed changes the free blocks and the inodes in use.
+    changes: (i64, i64),
 }
 
 /// What is known of a group's chunks, a bit for each, and its free blocks.
@@ -68,6 +70,7 @@ impl GroupState {
             masks: Masks::new(),
             reserved: 0,
             aside: Aside::new(),
+            changes: (0, 0),
         }
     }
 
@@ -81,11 +84,19 @@ impl GroupState {
     pub(crate) fn forget(&mut self) {
         self.loaded = false;
         self.aside.settled(false);
+        self.changes = (0, 0);
     }
 
-    /// A transaction that changed the group has been committed.
-    pub(crate) fn committed(&mut self) {
+    /// A transaction that changed the group has been committed. Returns by how much the free blocks and the
+    /// inodes in use are more.
+    pub(crate) fn committed(&mut self) -> (i64, i64) {
         self.aside.settled(true);
+        core::mem::take(&mut self.changes)
+    }
+
+    /// The transaction that has the group takes an inode, or gives one back.
+    pub(crate) fn count_inodes(&mut self, more: i64) {
+        self.changes.1 += more;
     }
 
     /// The word of [`Locks::hint`](crate::platform::Locks::hint); [`None`] if nothing is known.
@@ -184,23 +195,6 @@ impl<P: Platform> Volume<P> {
         let _held = self.platform().lock_group(group, 0);
         let header = self.read_group(group)?;
         Ok((header.free.get(), header.inodes.get()))
-    }
-
-    /// The free blocks and the inodes in use of all groups: what [`unmount`](Self::unmount) and statfs(2) want.
-    /// Visits each group in turn.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`count_group`](Self::count_group).
-    pub fn totals(&self) -> Result<(u64, u64)> {
-        let (mut free, mut inodes) = (0, 0_u64);
-        for group in 0..self.groups() {
-            let (blocks, count) = self.count_group(group)?;
-            free += u64::from(blocks);
-            // What a damaged group counts is any number.
-            inodes = inodes.saturating_add(count);
-        }
-        Ok((free, inodes))
     }
 }
 
@@ -403,7 +397,13 @@ fn change<P: Platform>(
         header_word(group, core::mem::offset_of!(GroupHeader, free)),
         counters,
     )?;
-    tx.group(group)?.masks = state;
+    let held = tx.group(group)?;
+    held.masks = state;
+    held.changes.0 += if used {
+        -i64::from(count)
+    } else {
+        i64::from(count)
+    };
     Ok(())
 }
 

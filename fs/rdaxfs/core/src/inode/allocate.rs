@@ -200,7 +200,9 @@ fn count<P: Platform>(tx: &mut Transaction<'_, P>, group: u32, more: bool) -> Re
     } else {
         inodes.checked_sub(1)
     };
-    tx.set(at, now.ok_or(Error::Corrupt)?)
+    tx.set(at, now.ok_or(Error::Corrupt)?)?;
+    tx.group(group)?.count_inodes(if more { 1 } else { -1 });
+    Ok(())
 }
 
 /// A number that an inode's predecessors are unlikely to have had: a digest of one that no

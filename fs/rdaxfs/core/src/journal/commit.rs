@@ -7,7 +7,6 @@ use core::sync::atomic::Ordering::Relaxed;
 #[cfg(misuse)]
 use super::Stamp;
 use super::Transaction;
-use crate::format::RECORD_HEADER;
 use crate::platform::{Platform, Stores as _, CACHE_LINE};
 use crate::Result;
 
@@ -30,6 +29,8 @@ impl<'t, P: Platform> Transaction<'t, P> {
     }
 
     fn make_durable(&mut self) -> Result {
+        self.volume.check_running()?;
+        self.pin();
         if self.log.has_no_store() {
             if self.bulk || self.data {
                 self.volume.stores().fence();
@@ -62,14 +63,8 @@ impl<'t, P: Platform> Transaction<'t, P> {
             slots &= !(1 << own);
         }
         slots &= self.volume.used_slots();
-        let any = slots != 0;
-        while slots != 0 {
-            let slot = slots.trailing_zeros();
-            let header = self.volume.slot_offset(slot);
-            self.volume.stores().flush(header, RECORD_HEADER as u64);
-            slots &= slots - 1;
-        }
-        any
+        self.volume.flush_headers(slots);
+        slots != 0
     }
 
     /// What has to be durable before a single word may be stored without a record.
@@ -83,17 +78,19 @@ impl<'t, P: Platform> Transaction<'t, P> {
 
     /// Writes the record, past the cache.
     fn write_record(&mut self) -> Result<Written<'_, 't, P>> {
-        let (platform, medium) = (self.volume.platform(), self.volume.stores());
-        let slot = platform.lock_slot();
-        self.volume.use_slot(slot.slot());
+        let (volume, medium) = (self.volume, self.volume.stores());
+        let slot = volume.take_slot()?;
         self.flush_marks(Some(slot.slot()));
         if self.bulk {
             // The record must not be found before what it does not vouch for is there.
             medium.fence();
         }
-        let sequence = self.volume.next_sequence.fetch_add(1, Relaxed);
-        let record = self.log.record(platform, sequence);
-        medium.copy_nt(self.volume.slot_offset(slot.slot()), record)?;
+        let sequence = volume.next_number()?;
+        self.log.seal(volume.platform(), sequence);
+        let slot = volume.put_record(slot, self.log.bytes(), |slot| {
+            // What was to be overwritten by this record is in another slot now.
+            self.flush_marks(Some(slot));
+        })?;
         Ok(Written {
             transaction: self,
             slot,
@@ -105,7 +102,8 @@ impl<'t, P: Platform> Transaction<'t, P> {
         self.done = true;
         for (group, guard) in self.groups.iter_mut().flatten() {
             guard.stamp.set(slot);
-            guard.committed();
+            let (free, inodes) = guard.committed();
+            self.volume.totals.change(*group, free, inodes);
             if let Some(hint) = guard.hint() {
                 self.volume.platform().hint(*group).store(hint, Relaxed);
             }

@@ -10,7 +10,7 @@ use super::filter::Filter;
 use crate::format::{
     RecordEntry, RecordHeader, ENTRY_CHECK, MAX_CHECKED, MAX_ENTRIES, RECORD_ENTRY, RECORD_HEADER,
 };
-use crate::platform::Digest;
+use crate::platform::{Digest, CACHE_LINE};
 use crate::{Error, Result};
 
 /// Room for a transaction's list: part of the workspace that a caller passes.
@@ -32,7 +32,11 @@ pub(super) enum Entry {
 
 impl Entry {
     fn of(raw: &RecordEntry) -> Self {
-        let (offset, value) = (raw.offset.get(), raw.value.get());
+        Self::new(raw.offset.get(), raw.value.get())
+    }
+
+    /// What the words of an entry say.
+    pub(super) const fn new(offset: u64, value: u64) -> Self {
         if offset & ENTRY_CHECK == 0 {
             Self::Store { offset, value }
         } else {
@@ -222,24 +226,29 @@ impl Log {
             .any(|entry| matches!(entry, Entry::Store { .. }))
     }
 
-    /// Makes it a record with that number, and returns its bytes.
-    pub(super) fn record(&mut self, digest: &impl Digest, sequence: u64) -> &[u8] {
+    /// Makes it a record with that number.
+    pub(super) fn seal(&mut self, digest: &impl Digest, sequence: u64) {
         self.header.sequence.set(sequence);
-        self.header.crc.set(0);
         let crc = self.checksum(digest);
         self.header.crc.set(crc);
-        self.bytes()
+        let (len, end) = self.extent();
+        let rest = self.as_mut_bytes().get_mut(len..end);
+        rest.unwrap_or(&mut []).fill(0);
     }
 
-    fn bytes(&self) -> &[u8] {
+    /// The record's bytes: whole lines, because to write them clears poison.
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.as_bytes().get(..self.extent().1).unwrap_or(&[])
+    }
+
+    /// Where the record ends, and its last line.
+    fn extent(&self) -> (usize, usize) {
         let len = RECORD_HEADER + self.count() * RECORD_ENTRY;
-        self.as_bytes().get(..len).unwrap_or(&[])
+        (len, len.next_multiple_of(CACHE_LINE))
     }
 
     fn checksum(&self, digest: &impl Digest) -> u32 {
-        let crc = digest.crc32c(0, self.header.sequence.as_bytes());
-        let crc = digest.crc32c(crc, self.header.count.as_bytes());
-        digest.crc32c(crc, self.raw().as_bytes())
+        checksum(digest, &self.header, self.raw())
     }
 
     /// The record's number, if what has been read here is a record that is whole.
@@ -250,6 +259,17 @@ impl Log {
             && self.header.crc.get() == self.checksum(digest);
         whole.then_some(sequence)
     }
+}
+
+/// The checksum of a record.
+pub(super) fn checksum(
+    digest: &impl Digest,
+    header: &RecordHeader,
+    entries: &[RecordEntry],
+) -> u32 {
+    let crc = digest.crc32c(0, header.sequence.as_bytes());
+    let crc = digest.crc32c(crc, header.count.as_bytes());
+    digest.crc32c(crc, entries.as_bytes())
 }
 
 impl Default for Log {

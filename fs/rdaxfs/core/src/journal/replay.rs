@@ -3,17 +3,30 @@
 //! What a mount does with the records that it finds. It reads the slots and what they name, however
 //! large the volume is.
 
+use core::mem::offset_of;
+
 use super::log::Entry;
+use super::pin::Pinned;
 use super::Log;
-use crate::format::{MAX_CHECKED, MAX_SLOTS, RECORD_HEADER};
-use crate::platform::{Platform, Stores as _, CACHE_LINE};
+use crate::format::{Superblock, BLOCK_SIZE, MAX_CHECKED, MAX_SLOTS, RECORD_HEADER};
+use crate::platform::{Platform, Stores, CACHE_LINE};
 use crate::source::Source;
 use crate::volume::Volume;
 use crate::{Error, Result};
 
+/// What the slots hold.
+struct Records {
+    /// The number of the record in each slot that has one.
+    sequences: [u64; MAX_SLOTS as usize],
+    /// A bit for each slot with a record, or bytes, that are not whole.
+    torn: u64,
+    /// The slots that are retired when the records have been replayed.
+    retired: u64,
+}
+
 /// Does what the records say that are whole, in their order, and clears them. A crash in between
 /// leaves what another replay completes. Those that are not whole are cleared too: what they vouch for may
-/// come to be as they say, when fsck mends it.
+/// come to be as they say, when fsck repairs it.
 ///
 /// Returns how many were done.
 ///
@@ -22,29 +35,14 @@ use crate::{Error, Result};
 /// [`Error::Io`] where the medium is poisoned, [`Error::Corrupt`] when a record names what the
 /// volume does not have. Nothing has been changed then.
 pub(crate) fn replay<P: Platform>(volume: &Volume<P>, log: &mut Log) -> Result<u32> {
-    let mut sequences = [0_u64; MAX_SLOTS as usize];
-    let (mut found, mut torn) = (0, 0_u64);
-    // All are judged before any is done: doing one could change what another vouches for.
-    for (slot, sequence) in (0..volume.slots()).zip(&mut sequences) {
-        match judge(volume, log, slot)? {
-            Slot::Empty => {}
-            Slot::Torn => torn |= 1 << slot,
-            Slot::Whole(number) => {
-                *sequence = number;
-                found += 1;
-            }
-        }
-    }
-    for slot in (0..volume.slots()).filter(|slot| torn >> slot & 1 == 1) {
+    let records = find(volume, log)?;
+    let medium = Pinned::new(volume.stores());
+    for slot in (0..volume.slots()).filter(|slot| records.torn >> slot & 1 == 1) {
         clear(volume, slot);
     }
-    if found == 0 {
-        return Ok(0);
-    }
-
-    let medium = volume.stores();
+    let mut found = 0;
     let mut last = 0;
-    while let Some((slot, sequence)) = next_after(&sequences, last) {
+    while let Some((slot, sequence)) = next_after(&records.sequences, last) {
         read_slot(volume, log, slot)?;
         for entry in log.entries() {
             if let Entry::Store { offset, value } = entry {
@@ -52,19 +50,88 @@ pub(crate) fn replay<P: Platform>(volume: &Volume<P>, log: &mut Log) -> Result<u
                 medium.flush(offset, 8);
             }
         }
+        found += 1;
         last = sequence;
     }
+    if found == 0 {
+        return Ok(0);
+    }
     medium.fence();
+    // Those who read on from a mount without stores find the words in place now.
+    volume.overlay().clear();
 
     // In order too: were a later record cleared before an earlier one, another replay would do
     // the earlier one alone.
     let mut last = 0;
-    while let Some((slot, sequence)) = next_after(&sequences, last) {
+    while let Some((slot, sequence)) = next_after(&records.sequences, last) {
         clear(volume, slot);
         medium.fence();
         last = sequence;
     }
     Ok(found)
+}
+
+/// Has the volume read as the records leave it, without storing anything.
+///
+/// # Errors
+///
+/// As for [`replay`].
+pub(crate) fn overlay<P: Platform>(volume: &Volume<P>, log: &mut Log) -> Result {
+    let records = find(volume, log)?;
+    let mut last = 0;
+    while let Some((slot, sequence)) = next_after(&records.sequences, last) {
+        read_slot(volume, log, slot)?;
+        for (offset, _) in log.stores() {
+            volume.overlay().add_word(offset);
+        }
+        last = sequence;
+    }
+    for (slot, &sequence) in (0..).zip(&records.sequences) {
+        if sequence != 0 {
+            volume.overlay().add_slot(slot);
+        }
+    }
+    Ok(())
+}
+
+/// Judges all slots. All are judged before any record is done: doing one could change what another vouches
+/// for.
+fn find<P: Platform>(volume: &Volume<P>, log: &mut Log) -> Result<Records> {
+    let mut records = Records {
+        sequences: [0; MAX_SLOTS as usize],
+        torn: 0,
+        retired: volume.retired_slots(),
+    };
+    // What a record says of retired slots counts: it may be why another slot cannot be read.
+    let (mut unreadable, mut last) = (0, 0);
+    for slot in (0..volume.slots()).filter(|slot| volume.retired_slots() >> slot & 1 == 0) {
+        match judge(volume, log, slot) {
+            Ok(Slot::Empty) => {}
+            Ok(Slot::Torn) => records.torn |= 1 << slot,
+            Ok(Slot::Whole(number)) => {
+                if let Some(place) = records.sequences.get_mut(slot as usize) {
+                    *place = number;
+                }
+                let word = log.word(offset_of!(Superblock, retired_slots) as u64);
+                if let Some(word) = word.filter(|_| number > last) {
+                    records.retired = word;
+                    last = number;
+                }
+            }
+            Err(Error::Io) => unreadable |= 1 << slot,
+            Err(error) => return Err(error),
+        }
+    }
+    if unreadable & !records.retired != 0 {
+        return Err(Error::Io);
+    }
+    for (slot, sequence) in (0..volume.slots()).zip(&mut records.sequences) {
+        if records.retired >> slot & 1 == 1 {
+            *sequence = 0;
+            records.torn &= !(1 << slot);
+        }
+    }
+    Ok(records)
 }
 
 /// Starts to make a slot empty.
@@ -74,8 +141,7 @@ fn clear<P: Platform>(volume: &Volume<P>, slot: u32) {
     volume.stores().flush(header, RECORD_HEADER as u64);
 }
 
-/// Starts the marks of all records on their way to the medium, so that after an unmount there is none
-/// left to do: a mount that may not store would have to refuse the volume.
+/// Starts the marks of all records on their way to the medium.
 pub(super) fn flush_marks<P: Platform>(volume: &Volume<P>) {
     for slot in 0..volume.slots() {
         let header = volume.slot_offset(slot);
@@ -83,14 +149,21 @@ pub(super) fn flush_marks<P: Platform>(volume: &Volume<P>) {
     }
 }
 
-/// Whether there is a record that is whole.
-pub(crate) fn any_record<P: Platform>(volume: &Volume<P>, log: &mut Log) -> Result<bool> {
-    for slot in 0..volume.slots() {
-        if matches!(judge(volume, log, slot)?, Slot::Whole(_)) {
-            return Ok(true);
-        }
+/// Zeroes all slots, durably. The journal has been replayed.
+pub(crate) fn empty_slots<P: Platform>(volume: &Volume<P>) -> Result {
+    let medium = Pinned::new(volume.stores());
+    for slot in (0..volume.slots()).filter(|slot| volume.retired_slots() >> slot & 1 == 0) {
+        medium.zero_nt(volume.slot_offset(slot), BLOCK_SIZE)?;
     }
-    Ok(false)
+    medium.fence();
+    Ok(())
+}
+
+/// Makes the marks of all records durable, so that after a crash there is none to replay. No operation runs.
+pub(crate) fn settle_marks<P: Platform>(volume: &Volume<P>) {
+    let medium = Pinned::new(volume.stores());
+    flush_marks(volume);
+    medium.fence();
 }
 
 fn next_after(sequences: &[u64], last: u64) -> Option<(u32, u64)> {
@@ -101,7 +174,7 @@ fn next_after(sequences: &[u64], last: u64) -> Option<(u32, u64)> {
 }
 
 fn read_slot<P: Platform>(volume: &Volume<P>, log: &mut Log, slot: u32) -> Result {
-    volume.read(
+    volume.platform().read(
         volume.slot_offset(slot),
         zerocopy::IntoBytes::as_mut_bytes(log),
     )
@@ -117,7 +190,7 @@ enum Slot {
 }
 
 fn judge<P: Platform>(volume: &Volume<P>, log: &mut Log, slot: u32) -> Result<Slot> {
-    if volume.word(volume.slot_offset(slot))? == 0 {
+    if volume.platform().load_u64(volume.slot_offset(slot))? == 0 {
         return Ok(Slot::Empty);
     }
     read_slot(volume, log, slot)?;

@@ -40,6 +40,28 @@ impl Stamp {
     }
 }
 
+/// What the lock of the superblock's words guards that change while the volume is mounted.
+#[derive(Debug)]
+pub struct SuperState {
+    pub(crate) stamp: Stamp,
+}
+
+impl SuperState {
+    /// The state of a volume that is about to be mounted.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            stamp: Stamp::unknown(),
+        }
+    }
+}
+
+impl Default for SuperState {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// A journal slot, which the caller keeps under a lock of its own.
 #[derive(Debug)]
 pub struct SlotState {

@@ -6,6 +6,7 @@ use core::ops::DerefMut;
 
 use super::filter::Filter;
 use super::log::Entry;
+use super::overlay::put_word;
 use super::{Log, Stamp};
 use crate::alloc::GroupState;
 use crate::platform::{Platform, Stores as _};
@@ -39,6 +40,8 @@ pub struct Transaction<'t, P: Platform> {
     pub(super) bulk: bool,
     /// Bytes of files have been stored that are to be durable when the commit returns.
     pub(super) data: bool,
+    /// It has stored: its fences have to be on the same CPU.
+    pinned: bool,
     /// A group that somebody else held when it was wanted.
     contended: Option<u32>,
     /// The words are in place, and what the groups remember is so.
@@ -58,6 +61,7 @@ impl<'t, P: Platform> Transaction<'t, P> {
             stamps: [const { None }; MAX_STAMPS],
             bulk: false,
             data: false,
+            pinned: false,
             contended: None,
             done: false,
         }
@@ -225,10 +229,19 @@ impl<'t, P: Platform> Transaction<'t, P> {
         self.data = true;
     }
 
+    /// Stays on this CPU from its first store to its end: it waits for locks of the core alone until then.
+    pub(super) fn pin(&mut self) {
+        if !self.pinned {
+            self.pinned = true;
+            self.volume.stores().pin();
+        }
+    }
+
     /// Writes bytes to where nothing that is reachable points; the record vouches for them. Both
     /// `offset` and the length are multiples of 8.
     pub(crate) fn fresh(&mut self, offset: u64, bytes: &[u8]) -> Result {
         self.volume.check_range(offset, bytes.len() as u64)?;
+        self.pin();
         self.volume.stores().copy_nt(offset, bytes)?;
         let platform = self.volume.platform();
         self.log.check(platform, &mut self.filter, offset, bytes)
@@ -238,6 +251,7 @@ impl<'t, P: Platform> Transaction<'t, P> {
     pub(crate) fn bulk(&mut self, offset: u64, bytes: &[u8]) -> Result {
         self.volume.check_range(offset, bytes.len() as u64)?;
         self.bulk = true;
+        self.pin();
         self.volume.stores().copy_nt(offset, bytes)
     }
 
@@ -245,6 +259,7 @@ impl<'t, P: Platform> Transaction<'t, P> {
     pub(crate) fn bulk_zero(&mut self, offset: u64, len: u64) -> Result {
         self.volume.check_range(offset, len)?;
         self.bulk = true;
+        self.pin();
         self.volume.stores().zero_nt(offset, len)
     }
 }
@@ -253,6 +268,9 @@ impl<P: Platform> Drop for Transaction<'_, P> {
     fn drop(&mut self) {
         if !self.done {
             self.forget_groups();
+        }
+        if self.pinned {
+            self.volume.stores().unpin();
         }
     }
 }
@@ -263,23 +281,11 @@ impl<P: Platform> Source for Transaction<'_, P> {
         if !self.filter.may_store(offset, into.len() as u64) {
             return Ok(());
         }
-        let end = offset.saturating_add(into.len() as u64);
         for entry in self.log.entries() {
             let Entry::Store { offset: at, value } = entry else {
                 continue;
             };
-            // Neither end of the range need be that of a word.
-            let from = at.max(offset);
-            let to = at.saturating_add(8).min(end);
-            if from >= to {
-                continue;
-            }
-            let word = value.to_le_bytes();
-            let word = word.get((from - at) as usize..(to - at) as usize);
-            let place = into.get_mut((from - offset) as usize..(to - offset) as usize);
-            if let (Some(word), Some(place)) = (word, place) {
-                place.copy_from_slice(word);
-            }
+            put_word(offset, into, at, value);
         }
         Ok(())
     }

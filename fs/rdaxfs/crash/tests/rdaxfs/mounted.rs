@@ -50,8 +50,8 @@ impl<'m> Mounted<'m> {
     }
 
     pub(crate) fn unmount(self) -> Result<&'m Recorder> {
-        let (free, inodes) = self.volume.totals()?;
-        Ok(self.volume.unmount(free, inodes).recorder())
+        self.volume.unmount()?;
+        Ok(self.volume.into_platform().recorder())
     }
 
     pub(crate) fn workspace(&self) -> Box<Workspace> {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use rdaxfs_core::alloc::GroupState;
 use rdaxfs_core::format::{groups_of, Superblock};
-use rdaxfs_core::journal::SlotState;
+use rdaxfs_core::journal::{SlotState, SuperState};
 use rdaxfs_core::platform::{Digest, Locks, Medium, Stores};
 use rdaxfs_core::Result;
 use rdaxfs_crash::{this_cpu, Held, Lock, Recorder};
@@ -75,6 +75,7 @@ pub(crate) struct Machine<'m> {
     medium: Pmem<'m>,
     groups: Vec<Lock<GroupState>>,
     hints: Vec<AtomicU64>,
+    superblock: Lock<SuperState>,
     slots: Vec<Lock<SlotState>>,
     contended: AtomicU64,
 }
@@ -87,6 +88,7 @@ impl<'m> Machine<'m> {
             medium: Pmem(medium),
             groups: (0..groups).map(|_| Lock::new(GroupState::new())).collect(),
             hints: (0..groups).map(|_| AtomicU64::new(u64::MAX)).collect(),
+            superblock: Lock::new(SuperState::new()),
             slots: (0..slots)
                 .map(|slot| Lock::new(SlotState::new(slot)))
                 .collect(),
@@ -166,6 +168,11 @@ impl Locks for Machine<'_> {
     where
         Self: 'a;
 
+    type Super<'a>
+        = Held<'a, SuperState>
+    where
+        Self: 'a;
+
     fn lock_group(&self, group: u32, _nth: usize) -> Self::Group<'_> {
         self.groups[group as usize].lock()
     }
@@ -176,8 +183,21 @@ impl Locks for Machine<'_> {
         held
     }
 
-    fn lock_slot(&self) -> Self::Slot<'_> {
-        Lock::lock_any(&self.slots, this_cpu() as usize)
+    fn lock_super(&self) -> Self::Super<'_> {
+        self.superblock.lock()
+    }
+
+    fn lock_slot(&self, passed_over: u64) -> Self::Slot<'_> {
+        let (before, from) = self.slots.split_at(this_cpu() as usize % self.slots.len());
+        let usable = |slot: &&Lock<SlotState>| {
+            let number = self
+                .slots
+                .iter()
+                .position(|other| std::ptr::eq(other, *slot));
+            number.is_some_and(|number| passed_over >> number & 1 == 0)
+        };
+        let order: Vec<_> = from.iter().chain(before).filter(usable).collect();
+        Lock::lock_any(&order)
     }
 
     fn hint(&self, group: u32) -> &AtomicU64 {

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The volume's free blocks and inodes in use, for statfs(2) and the unmount.
+
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use crate::platform::Platform;
+use crate::volume::Volume;
+use crate::{Error, Result};
+
+/// The totals of the groups that have been counted, which are the first ones. Transactions add what they
+/// change.
+///
+/// # Invariants
+///
+/// A group that is below `counted` has its numbers in the totals; of the others they have nothing. `counted`
+/// passes a group under the lock of that group, under which its numbers change too.
+pub(crate) struct Totals {
+    counted: AtomicU32,
+    free: AtomicU64,
+    inodes: AtomicU64,
+}
+
+impl Totals {
+    /// Of a volume of which nothing is known.
+    pub(crate) const fn new() -> Self {
+        Self {
+            counted: AtomicU32::new(0),
+            free: AtomicU64::new(0),
+            inodes: AtomicU64::new(0),
+        }
+    }
+
+    /// They are known, of so many groups.
+    pub(crate) fn set(&self, groups: u32, free: u64, inodes: u64) {
+        self.free.store(free, Relaxed);
+        self.inodes.store(inodes, Relaxed);
+        self.counted.store(groups, Relaxed);
+    }
+
+    /// A transaction has changed a group, whose lock it holds, by so much.
+    pub(crate) fn change(&self, group: u32, free: i64, inodes: i64) {
+        if group >= self.counted.load(Relaxed) {
+            return;
+        }
+        if free != 0 {
+            self.free.fetch_add(free as u64, Relaxed);
+        }
+        if inodes != 0 {
+            self.inodes.fetch_add(inodes as u64, Relaxed);
+        }
+    }
+}
+
+impl<P: Platform> Volume<P> {
+    /// The free blocks, and the inodes in use. After a mount of a volume that was clean they are known; else
+    /// the first call looks at every group's header, while others may change them.
+    ///
+    /// No group's lock is held.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] or [`Error::Io`] if the header of a group cannot be used.
+    pub fn totals(&self) -> Result<(u64, u64)> {
+        let totals = &self.totals;
+        loop {
+            let group = totals.counted.load(Relaxed);
+            if group >= self.groups() {
+                break;
+            }
+            let _held = self.platform().lock_group(group, 0);
+            if totals.counted.load(Relaxed) != group {
+                // Somebody else has counted it.
+                continue;
+            }
+            let header = self.read_group(group)?;
+            let inodes = i64::try_from(header.inodes.get()).map_err(|_| Error::Corrupt)?;
+            totals.counted.store(group + 1, Relaxed);
+            totals.change(group, i64::from(header.free.get()), inodes);
+        }
+        Ok((totals.free.load(Relaxed), totals.inodes.load(Relaxed)))
+    }
+}
