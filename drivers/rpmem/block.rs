@@ -26,7 +26,7 @@ impl Operations for Medium {
         if bio.is_preflush() {
             // Writes are fenced when they end; this is for stores through mappings, which the file
             // system has written back from the caches.
-            pmem::fence();
+            pmem::pmem_wmb();
         }
         if bio.is_empty() {
             return bio.end(Ok(()));

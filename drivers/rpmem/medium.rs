@@ -96,7 +96,7 @@ impl Medium {
         for segment in bio.segments() {
             window.write_segment(segment)?;
         }
-        pmem::fence();
+        pmem::pmem_wmb();
         repair.done();
         Ok(())
     }
@@ -116,7 +116,7 @@ impl Medium {
             let piece = rest.take_front(rest.len().min(to_boundary)).ok_or(EIO)?;
             let repair = self.begin(sector, piece.len(), waiting)?;
             piece.zero()?;
-            pmem::fence();
+            pmem::pmem_wmb();
             repair.done();
             sector += (piece.len() / SECTOR_SIZE) as u64;
         }
@@ -150,7 +150,7 @@ impl Medium {
                 break;
             };
             let written = rest.copy_sectors_from_iter_nofault(iter) as u64;
-            pmem::fence();
+            pmem::pmem_wmb();
             repair.done_up_to(written);
             fruitless = if written == 0 { fruitless + 1 } else { 0 };
             sector += written;

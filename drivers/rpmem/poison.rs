@@ -37,8 +37,8 @@ use kernel::{
 };
 use kernel_ext::{
     dax,
-    hwpoison::{FailedPages, FailureFlags, FailureHandler},
-    memremap::PageMap,
+    hwpoison::{FailedPages, FailureFlags},
+    memremap::{self, PageMap},
     sched::cond_resched,
     sysfs::{Dirent, OpenFile},
     PAGE_SIZE, SECTOR_SIZE,
@@ -398,7 +398,8 @@ impl Poison {
     }
 }
 
-impl FailureHandler for Poison {
+#[vtable]
+impl memremap::Operations for Poison {
     fn memory_failure(&self, failed: FailedPages<'_>, flags: FailureFlags) -> Result {
         // First, so that a task that is told finds it recorded.
         self.record(failed);

@@ -7,8 +7,7 @@
 
 use kernel::prelude::*;
 use kernel_ext::{
-    hwpoison::FailureHandler,
-    memremap::PageMap,
+    memremap::{Operations, PageMap},
     pmem::{self, Window},
     sched::cond_resched,
 };
@@ -22,7 +21,7 @@ const BATCH: usize = 1024;
 ///
 /// `may_write` is whether lines of zeroes or ones may be written; without it they count as memory. The
 /// region must be claimed, and nobody use it yet. May sleep.
-pub(crate) fn first_absent<H: FailureHandler>(pages: &PageMap<H>, may_write: bool) -> Option<u64> {
+pub(crate) fn first_absent<T: Operations>(pages: &PageMap<T>, may_write: bool) -> Option<u64> {
     for (nth, offset) in lines(pages.len() as u64).enumerate() {
         if nth % BATCH == BATCH - 1 {
             cond_resched();
@@ -60,6 +59,6 @@ fn read(mut line: Window<'_>, bytes: &mut [u8; LINE]) -> Result {
 /// Writes a line, which is durable then.
 fn write(mut line: Window<'_>, bytes: &[u8; LINE]) -> Result {
     line.write(bytes)?;
-    pmem::fence();
+    pmem::pmem_wmb();
     Ok(())
 }

@@ -177,7 +177,7 @@ pub(crate) fn write(
     }
     if inode.size() as u64 == old {
         // It has not come to the end of the file.
-        kernel_ext::pmem::fence();
+        kernel_ext::pmem::pmem_wmb();
         kiocb.modified(inode)?;
     }
     Ok((end - start) as usize)

@@ -126,6 +126,6 @@ fn write(
     }
     kiocb.modified(inode)?;
     let written = dax::io::write::<Write>(kiocb, from, inode)?;
-    pmem::fence();
+    pmem::pmem_wmb();
     Ok(written)
 }

@@ -20,7 +20,10 @@
 //! [`include/linux/set_memory.h`](srctree/include/linux/set_memory.h) (`clear_mce_nospec`),
 //! [`include/linux/mm.h`](srctree/include/linux/mm.h) (`MF_ACTION_REQUIRED` and others)
 
-use crate::{memremap::PageMap, PAGE_SIZE};
+use crate::{
+    memremap::{Operations, PageMap},
+    PAGE_SIZE,
+};
 use core::marker::PhantomData;
 use kernel::{
     current,
@@ -34,21 +37,6 @@ use kernel::{
     types::ForeignOwnable,
 };
 use kernel_bindings as bindings;
-
-/// Who is told that memory of a [`PageMap`] has failed: a machine check hit it, or somebody said so
-/// (`madvise(MADV_HWPOISON)`, the `hwpoison` files in debugfs).
-pub trait FailureHandler: Send + Sync + 'static {
-    /// Records pages that have failed, marks them ([`FailedPages::mark`]), and tells those who use them:
-    /// the holder of the DAX device, by [`Handle::notify_failure`](crate::dax::Handle::notify_failure).
-    ///
-    /// May sleep.
-    ///
-    /// # Errors
-    ///
-    /// `EOPNOTSUPP` if nobody was there to be told: the kernel then sends the signals itself. Anything
-    /// else counts as a failure that was not handled.
-    fn memory_failure(&self, failed: FailedPages<'_>, flags: FailureFlags) -> Result;
-}
 
 /// What is known of a memory failure (`MF_ACTION_REQUIRED` and others), for those who are told next.
 #[derive(Clone, Copy, Debug)]
@@ -208,7 +196,7 @@ impl UnderWay {
 // SAFETY: All zeroes is a valid `struct file_operations`.
 const NO_OPERATIONS: bindings::file_operations = unsafe { core::mem::zeroed() };
 
-impl<H: FailureHandler> PageMap<H> {
+impl<T: Operations> PageMap<T> {
     /// Says that the kernel is handling the record of a memory error in these pages, or has done so: see
     /// above. For one thread at a time, as the decode chain is.
     pub fn set_record_under_way(&self, is: bool) {

@@ -5,7 +5,7 @@
 //! C header: [`include/linux/memremap.h`](srctree/include/linux/memremap.h)
 
 use crate::{
-    hwpoison::{FailedPages, FailureFlags, FailureHandler, UnderWay},
+    hwpoison::{FailedPages, FailureFlags, UnderWay},
     numa::Node,
     pmem::{copy_mc, Window},
     resource::{is_memory, Claim, PhysRange},
@@ -15,7 +15,7 @@ use crate::{
 use core::ptr::NonNull;
 use kernel::{
     alloc::flags::GFP_KERNEL,
-    error::{from_err_ptr, from_result},
+    error::{from_err_ptr, from_result, VTABLE_DEFAULT_ERROR},
     ffi::{c_int, c_ulong},
     prelude::*,
     sync::Arc,
@@ -63,6 +63,25 @@ pub fn peek(range: PhysRange, offset: u64, buf: &mut [u8]) -> Result {
     // SAFETY: Mapped above, and not used any more.
     unsafe { bindings::memunmap(addr.as_ptr()) };
     read
+}
+
+/// What a driver does with its memory (`struct dev_pagemap_ops`). The implementing type is what it works on.
+#[vtable]
+pub trait Operations: Send + Sync + 'static {
+    /// Hears that memory of a [`PageMap`] has failed: a machine check hit it, or somebody said so
+    /// (`madvise(MADV_HWPOISON)`, the `hwpoison` files in debugfs). Records it, marks the pages
+    /// ([`FailedPages::mark`]), and tells those who use them: the holder of the DAX device, by
+    /// [`Handle::notify_failure`](crate::dax::Handle::notify_failure). May sleep.
+    ///
+    /// Without this operation the kernel itself sends the signals.
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP` if nobody was there to be told: the kernel then sends the signals. Anything else
+    /// counts as a failure that was not handled.
+    fn memory_failure(&self, _failed: FailedPages<'_>, _flags: FailureFlags) -> Result {
+        kernel::build_error!(VTABLE_DEFAULT_ERROR)
+    }
 }
 
 /// Memory for a [`PageMap`], and where its struct pages are.
@@ -164,8 +183,8 @@ impl Memory {
 /// - `shared.pgmap` was passed to `memremap_pages()`, which succeeded, and not yet to `memunmap_pages()`.
 /// - `range` is the part of what it maps that has struct pages, `kaddr` the kernel's address of its first
 ///   byte, `shared.start` its first physical address.
-pub struct PageMap<H: FailureHandler> {
-    shared: Pin<KBox<Shared<H>>>,
+pub struct PageMap<T: Operations> {
+    shared: Pin<KBox<Shared<T>>>,
     kaddr: NonNull<u8>,
     range: PhysRange,
     // Goes after the mapping: fields are dropped after `PageMap::drop`.
@@ -174,26 +193,30 @@ pub struct PageMap<H: FailureHandler> {
 
 /// What the C side has a pointer to, and what that leads to.
 #[pin_data]
-struct Shared<H> {
+struct Shared<T> {
     #[pin]
     pgmap: Opaque<bindings::dev_pagemap>,
     start: u64,
-    handler: Arc<H>,
+    data: Arc<T>,
     under_way: Arc<UnderWay>,
 }
 
 // SAFETY: The mapping belongs to no thread; all of `PageMap`'s methods may be called from any.
-unsafe impl<H: FailureHandler> Send for PageMap<H> {}
+unsafe impl<T: Operations> Send for PageMap<T> {}
 
 // SAFETY: `&PageMap` gives out windows, which take concurrent access, and changes flags of pages,
 // which is atomic.
-unsafe impl<H: FailureHandler> Sync for PageMap<H> {}
+unsafe impl<T: Operations> Sync for PageMap<T> {}
 
-impl<H: FailureHandler> PageMap<H> {
+impl<T: Operations> PageMap<T> {
     const OPS: bindings::dev_pagemap_ops = bindings::dev_pagemap_ops {
         folio_free: None,
         migrate_to_ram: None,
-        memory_failure: Some(Self::memory_failure),
+        memory_failure: if T::HAS_MEMORY_FAILURE {
+            Some(Self::memory_failure)
+        } else {
+            None
+        },
         folio_split: None,
     };
 
@@ -209,7 +232,7 @@ impl<H: FailureHandler> PageMap<H> {
     ) -> c_int {
         // SAFETY: As the caller promises `pgmap` is the field of a `Shared`.
         let shared =
-            unsafe { &*kernel::container_of!(Opaque::cast_from(pgmap), Shared<H>, pgmap) };
+            unsafe { &*kernel::container_of!(Opaque::cast_from(pgmap), Shared<T>, pgmap) };
         UnderWay::until_return_to_user(&shared.under_way);
         // SAFETY: As the caller promises the frames are the region's, pinned for the call.
         let failed = unsafe {
@@ -221,13 +244,13 @@ impl<H: FailureHandler> PageMap<H> {
         };
         from_result(|| {
             shared
-                .handler
+                .data
                 .memory_failure(failed, FailureFlags::from_raw(mf_flags))?;
             Ok(0)
         })
     }
 
-    /// Maps memory, with its struct pages on `node`; `handler` is told when memory of it fails.
+    /// Maps memory, with its struct pages on `node`; `data` is what the operations work on.
     ///
     /// May sleep.
     ///
@@ -236,7 +259,7 @@ impl<H: FailureHandler> PageMap<H> {
     /// `EINVAL` if start or size is not a multiple of [`compat_align`], or the range is beyond what
     /// the CPU or the memory map can address; `ENOMEM`, also if there is no room inside for the struct
     /// pages; what `memremap_pages()` says otherwise.
-    pub fn new(memory: impl Into<Memory>, node: Node, handler: Arc<H>) -> Result<Self> {
+    pub fn new(memory: impl Into<Memory>, node: Node, data: Arc<T>) -> Result<Self> {
         let memory = memory.into();
         let (mapped, range) = (memory.range, memory.data());
         let is_aligned = |n: u64| n.checked_rem(compat_align()) == Some(0);
@@ -270,7 +293,7 @@ impl<H: FailureHandler> PageMap<H> {
                     }
                 }),
                 start: range.start(),
-                handler,
+                data,
                 under_way,
             }? Error),
             GFP_KERNEL,
@@ -362,7 +385,7 @@ impl<H: FailureHandler> PageMap<H> {
     }
 }
 
-impl<H: FailureHandler> Drop for PageMap<H> {
+impl<T: Operations> Drop for PageMap<T> {
     fn drop(&mut self) {
         // The struct pages go with the mapping: a process that still had one mapped, or a file system
         // that still had one in a file's mapping, would afterwards touch freed memory.

@@ -3,7 +3,7 @@
 //! Moving data to, from and within persistent memory.
 //!
 //! What a store has to do to be durable: leave the CPU's caches ([`Window::write_segment`],
-//! [`Window::zero`] and [`Window::copy_from_iter`] go around them) and be fenced ([`fence`]). What a
+//! [`Window::zero`] and [`Window::copy_from_iter`] go around them) and be fenced ([`pmem_wmb`]). What a
 //! load has to do: survive poison ([`Window::read_segment`] and [`Window::read`] report it as an
 //! error).
 //!
@@ -34,7 +34,7 @@ macro_rules! tell {
 /// With the stores themselves going around the caches, what is before the fence is durable when it
 /// returns (the platform's power-fail domain begins at the memory controller).
 #[inline]
-pub fn fence() {
+pub fn pmem_wmb() {
     // On x86 `pmem_wmb()` is `wmb()`, which is a single instruction there.
     #[cfg(CONFIG_X86_64)]
     kernel::sync::barrier::mb(kernel::sync::barrier::Write);
@@ -111,7 +111,7 @@ impl<'a> Window<'a> {
 
     /// Writes a segment to the front of the window, around the CPU's caches, and consumes it.
     ///
-    /// Durable after the next [`fence`].
+    /// Durable after the next [`pmem_wmb`].
     ///
     /// # Errors
     ///
@@ -204,7 +204,7 @@ impl<'a> Window<'a> {
 
     /// Writes bytes to the front of the window, around the CPU's caches, and consumes it.
     ///
-    /// Durable after the next [`fence`].
+    /// Durable after the next [`pmem_wmb`].
     ///
     /// # Errors
     ///
@@ -220,7 +220,7 @@ impl<'a> Window<'a> {
 
     /// Drops what the CPU's caches hold of the window, so that the next load asks the memory.
     ///
-    /// Everything stored to the window must be durable ([`fence`]): whether a line that is not is
+    /// Everything stored to the window must be durable ([`pmem_wmb`]): whether a line that is not is
     /// written back or forgotten depends on the architecture (`arch_invalidate_pmem()`). Any context.
     pub fn invalidate(self) {
         // SAFETY: By the type invariant the window is mapped. Bytes of it may change at any time
@@ -230,7 +230,7 @@ impl<'a> Window<'a> {
 
     /// Writes zeroes to the whole window, around the CPU's caches.
     ///
-    /// Durable after the next [`fence`]. Gives the CPU away now and then, so it must not be called
+    /// Durable after the next [`pmem_wmb`]. Gives the CPU away now and then, so it must not be called
     /// in atomic context.
     ///
     /// # Errors
@@ -262,7 +262,7 @@ impl<'a> Window<'a> {
     /// fault; returns the number of whole sectors written, which is less if the source is not in
     /// memory ([`fault_in`]) or ends. The iterator stands behind the last of them.
     ///
-    /// Durable after the next [`fence`]. Any context.
+    /// Durable after the next [`pmem_wmb`]. Any context.
     pub fn copy_sectors_from_iter_nofault(self, iter: &mut IovIterSource<'_>) -> usize {
         // SAFETY: Page faults are disabled for the copy only.
         unsafe { bindings::pagefault_disable() };
@@ -280,7 +280,7 @@ impl<'a> Window<'a> {
     /// Writes what `iter` has, at most the whole window, around the CPU's caches; returns the number
     /// of bytes written, which is less if the source faulted or ended.
     ///
-    /// Durable after the next [`fence`]. May sleep, and may run the fault handler of any mapping:
+    /// Durable after the next [`pmem_wmb`]. May sleep, and may run the fault handler of any mapping:
     /// hold no lock that one takes.
     #[allow(clippy::let_and_return, reason = "tests are told in between")]
     pub fn copy_from_iter(self, iter: &mut IovIterSource<'_>) -> usize {

@@ -89,6 +89,6 @@ impl Stores for Platform {
     }
 
     fn fence(&self) {
-        pmem::fence();
+        pmem::pmem_wmb();
     }
 }

@@ -294,7 +294,7 @@ impl Mapping {
         }
     }
 
-    /// Copies to the memory around the cache. Durable after the next [`fence`](crate::pmem::fence).
+    /// Copies to the memory around the cache. Durable after the next [`pmem_wmb`](crate::pmem::pmem_wmb).
     ///
     /// # Errors
     ///
@@ -305,7 +305,7 @@ impl Mapping {
     }
 
     /// Zeroes around the cache, and clears poison where the range has whole pages. Durable after the
-    /// next [`fence`](crate::pmem::fence).
+    /// next [`pmem_wmb`](crate::pmem::pmem_wmb).
     ///
     /// May sleep.
     ///
@@ -347,7 +347,7 @@ impl Mapping {
     }
 
     /// Starts to write back the cache lines of a range; durable after the next
-    /// [`fence`](crate::pmem::fence). Does nothing where that is not needed, or if it is not all there.
+    /// [`pmem_wmb`](crate::pmem::pmem_wmb). Does nothing where that is not needed, or if it is not all there.
     #[inline]
     pub fn flush(&self, offset: u64, len: u64) {
         if let Ok(window) = self.window(offset, len as usize) {

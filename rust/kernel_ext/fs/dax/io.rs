@@ -37,7 +37,7 @@ pub fn read<O: Operations>(
 }
 
 /// Copies to the medium, around the CPU's caches, and clears poison of pages that are written as a whole. It is
-/// durable after the next [`fence`](crate::pmem::fence). May sleep, and may run the fault
+/// durable after the next [`pmem_wmb`](crate::pmem::pmem_wmb). May sleep, and may run the fault
 /// handler of any mapping, those of the same file among them.
 ///
 /// # Errors

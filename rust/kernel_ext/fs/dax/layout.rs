@@ -106,7 +106,7 @@ impl<T: FileSystem> InvalidateGuard<'_, T> {
             (*control).sync_mode = bindings::writeback_sync_modes_WB_SYNC_ALL;
             bindings::dax_writeback_mapping_range(self.mapping(), device.as_ptr(), control)
         };
-        pmem::fence();
+        pmem::pmem_wmb();
         to_result(written)
     }
 

@@ -140,7 +140,7 @@ impl<O: Operations> Table<O> {
         let result =
             unsafe { bindings::dax_writeback_mapping_range(mapping, device.as_ptr(), control) };
         // It only starts to write back the CPU's cache lines.
-        pmem::fence();
+        pmem::pmem_wmb();
         result
     }
 
