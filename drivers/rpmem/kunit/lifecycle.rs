@@ -14,8 +14,7 @@ mod tests {
         regions::phys_range,
         Rpmem,
     };
-    use core::sync::atomic::Ordering;
-    use kernel::{faux, prelude::*, str::CString, sync::Arc, ModuleMetadata};
+    use kernel::{faux, prelude::*, str::CString, sync::{atomic::Relaxed, Arc}, ModuleMetadata};
     use kernel_ext::{
         kunit::{fault, mark_skipped},
         memremap::{Memory, PageMap},
@@ -51,7 +50,7 @@ mod tests {
         number: Option<u32>,
         properties: [(&'static CStr, u64); N],
     ) -> Result<(Registered, c_int)> {
-        LAST_PROBE.store(0, Ordering::Relaxed);
+        LAST_PROBE.store(0, Relaxed);
         let mut registered = Registered {
             device: None,
             number,
@@ -68,7 +67,7 @@ mod tests {
             Some(number) => OwnedDevice::register(Rpmem::NAME, number, properties, Node::NONE)?,
             None => OwnedDevice::register_without_number(Rpmem::NAME, properties, Node::NONE)?,
         });
-        Ok((registered, LAST_PROBE.load(Ordering::Relaxed)))
+        Ok((registered, LAST_PROBE.load(Relaxed)))
     }
 
     /// Registers a device for a range.

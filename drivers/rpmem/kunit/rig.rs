@@ -7,8 +7,12 @@ use crate::{
     medium::{Medium, PAGE_SECTORS},
     sysfs::edit_badblocks,
 };
-use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
-use kernel::{faux, prelude::*, str::CString};
+use kernel::{
+    faux,
+    prelude::*,
+    str::CString,
+    sync::atomic::{Atomic, Relaxed},
+};
 use kernel_ext::{
     block::gen_disk::Disk,
     dax,
@@ -27,19 +31,19 @@ pub(super) const PAGES: u64 = SECTORS / PAGE_SECTORS;
 pub(super) const SECTORS: u64 = (SIZE / SECTOR_SIZE) as u64;
 
 /// Numbers of disks and devices that the driver has not given away.
-static NEXT: AtomicU32 = AtomicU32::new(100);
+static NEXT: Atomic<u32> = Atomic::new(100);
 
 /// The errno of the probe that ended last, as the device core does not pass it on.
-pub(super) static LAST_PROBE: AtomicI32 = AtomicI32::new(0);
+pub(super) static LAST_PROBE: Atomic<i32> = Atomic::new(0);
 
 /// Called when a probe ends.
 pub(crate) fn note_probe(error: Option<Error>) {
-    LAST_PROBE.store(error.map_or(0, Error::to_errno), Ordering::Relaxed);
+    LAST_PROBE.store(error.map_or(0, Error::to_errno), Relaxed);
 }
 
 /// Returns a number for a disk or a device of a test.
 pub(super) fn unused_number() -> u32 {
-    NEXT.fetch_add(1, Ordering::Relaxed)
+    NEXT.fetch_add(1, Relaxed)
 }
 
 /// Returns the first `N` pieces of [`SIZE`] bytes of legacy persistent memory that nobody holds; without

@@ -17,14 +17,16 @@ use core::{
     mem::{ManuallyDrop, MaybeUninit},
     ops::Deref,
     ptr::{self, NonNull},
-    sync::atomic::{AtomicBool, Ordering},
 };
 use kernel::{
     container_of,
     error::to_result,
     prelude::*,
     str::CString,
-    sync::aref::{ARef, AlwaysRefCounted},
+    sync::{
+        aref::{ARef, AlwaysRefCounted},
+        atomic::{Acquire, Atomic, Release},
+    },
     types::{NotThreadSafe, Opaque},
 };
 use kernel_bindings as bindings;
@@ -62,7 +64,7 @@ unsafe impl<T: FileSystem> AlwaysRefCounted for Inode<T> {
 pub(super) struct WithData<T: FileSystem> {
     data: MaybeUninit<T::InodeData>,
     /// Whether `data` has been initialised.
-    is_initialized: AtomicBool,
+    is_initialized: Atomic<bool>,
     inode: Opaque<bindings::inode>,
 }
 
@@ -556,7 +558,7 @@ impl<T: FileSystem> NewInode<T> {
         unsafe {
             let with_data = with_data::<T>(inode);
             let Ok(()) = data.__init((*with_data).data.as_mut_ptr());
-            (*with_data).is_initialized.store(true, Ordering::Release);
+            (*with_data).is_initialized.store(true, Release);
         }
         // INVARIANT: The data is there now.
         InitialisedInode {
@@ -701,7 +703,7 @@ pub(super) fn find<T: FileSystem>(
     let has_data = unsafe {
         (*with_data::<T>(inode.as_ptr()))
             .is_initialized
-            .load(Ordering::Acquire)
+            .load(Acquire)
     };
     if !has_data {
         // SAFETY: The reference is ours.
@@ -732,7 +734,7 @@ unsafe extern "C" fn construct<T: FileSystem>(object: *mut c_void) {
     let object = object.cast::<WithData<T>>();
     // SAFETY: As the caller promises.
     unsafe {
-        (&raw mut (*object).is_initialized).write(AtomicBool::new(false));
+        (&raw mut (*object).is_initialized).write(Atomic::new(false));
         bindings::inode_init_once(Opaque::cast_into(&raw const (*object).inode));
     }
 }
@@ -761,8 +763,8 @@ pub(super) unsafe extern "C" fn free<T: FileSystem>(inode: *mut bindings::inode)
     // SAFETY: As the caller promises. Objects of any slab cache may be freed so; the super block may have gone.
     unsafe {
         let object = with_data::<T>(inode);
-        if (*object).is_initialized.load(Ordering::Acquire) {
-            (*object).is_initialized.store(false, Ordering::Release);
+        if (*object).is_initialized.load(Acquire) {
+            (*object).is_initialized.store(false, Release);
             (*object).data.assume_init_drop();
         }
         bindings::kfree(object.cast::<c_void>().cast_const());
@@ -779,7 +781,7 @@ pub(super) unsafe fn evict<T: FileSystem>(
     // SAFETY: As the caller promises.
     let (has_data, is_unlinked) = unsafe {
         let with_data = with_data::<T>(inode);
-        let has_data = (*with_data).is_initialized.load(Ordering::Acquire);
+        let has_data = (*with_data).is_initialized.load(Acquire);
         (
             has_data && !bindings::is_bad_inode(inode),
             bindings::inode_nlink(inode) == 0,

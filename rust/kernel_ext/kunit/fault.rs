@@ -6,15 +6,13 @@
 //! `Documentation/fault-injection/fault-injection.rst`. It reaches the slab (`failslab`) and the page
 //! allocator (`fail_page_alloc`, which leaves single pages alone), whoever calls them: Rust or C.
 
-use core::{
-    ffi::CStr,
-    sync::atomic::{AtomicU32, Ordering},
-};
+use core::ffi::CStr;
 use kernel::{
     bindings,
     error::from_err_ptr,
     ffi::{c_ulong, c_void},
     prelude::*,
+    sync::atomic::{Atomic, Relaxed},
 };
 
 /// The faults that are let happen, by the name of their folder in debugfs.
@@ -98,27 +96,24 @@ pub fn with_nth_failing<R>(nth: u32, f: impl FnOnce() -> R) -> (R, bool) {
     (result, left == 0)
 }
 
-/// Failed pages that can be mapped again before one cannot; 0: all can.
-static MAPPABLE: AtomicU32 = AtomicU32::new(0);
+/// Failed pages that can be mapped again, that one included which cannot; 0 and less: all can.
+static MAPPABLE: Atomic<i32> = Atomic::new(0);
 
 /// Calls `f`, in which the `nth` failed page that is to be mapped again cannot be, counted from 1.
 ///
 /// The kernel has no fault injection for that: page tables of the direct map are split when a page is
 /// unmapped, and mapping it again needs no memory.
-pub fn with_nth_unmappable<R>(nth: u32, f: impl FnOnce() -> R) -> R {
-    MAPPABLE.store(nth, Ordering::Relaxed);
+pub fn with_nth_unmappable<R>(nth: i32, f: impl FnOnce() -> R) -> R {
+    MAPPABLE.store(nth, Relaxed);
     let result = f();
-    MAPPABLE.store(0, Ordering::Relaxed);
+    MAPPABLE.store(0, Relaxed);
     result
 }
 
 /// Whether a failed page may be mapped again.
 pub(crate) fn may_map() -> Result {
-    let left = MAPPABLE.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-        left.checked_sub(1)
-    });
-    match left {
-        Ok(1) => Err(ENOMEM),
+    match MAPPABLE.fetch_sub(1, Relaxed) {
+        1 => Err(ENOMEM),
         _ => Ok(()),
     }
 }

@@ -5,11 +5,11 @@
 //! What makes data durable leaves no trace in memory: the same bytes are there with a fence and
 //! without. So a test listens to those who store and fence.
 
-use core::{
-    cell::UnsafeCell,
-    sync::atomic::{AtomicPtr, Ordering},
+use core::cell::UnsafeCell;
+use kernel::{
+    bindings,
+    sync::atomic::{Acquire, Atomic, Release},
 };
-use kernel::bindings;
 
 /// What is done to the medium.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub enum Event {
 /// As long as `task` is not null, `listener` points to a function that lives, and only that task reads
 /// or writes `listener`.
 struct Listening {
-    task: AtomicPtr<bindings::task_struct>,
+    task: Atomic<*mut bindings::task_struct>,
     listener: UnsafeCell<Option<*const dyn Fn(Event)>>,
 }
 
@@ -35,7 +35,7 @@ struct Listening {
 unsafe impl Sync for Listening {}
 
 static LISTENING: Listening = Listening {
-    task: AtomicPtr::new(core::ptr::null_mut()),
+    task: Atomic::new(core::ptr::null_mut()),
     listener: UnsafeCell::new(None),
 };
 
@@ -53,11 +53,11 @@ pub fn with_listener<R>(listener: &dyn Fn(Event), f: impl FnOnce() -> R) -> R {
     // INVARIANT: KUnit runs one case at a time, so that nobody else listens.
     // SAFETY: As said.
     unsafe { *LISTENING.listener.get() = Some(listener) };
-    LISTENING.task.store(task.cast(), Ordering::Release);
+    LISTENING.task.store(task.cast(), Release);
     let result = f();
     LISTENING
         .task
-        .store(core::ptr::null_mut(), Ordering::Release);
+        .store(core::ptr::null_mut(), Release);
     result
 }
 
@@ -65,7 +65,7 @@ pub fn with_listener<R>(listener: &dyn Fn(Event), f: impl FnOnce() -> R) -> R {
 pub(crate) fn tell(event: Event) {
     // SAFETY: Returns the running task.
     let current = unsafe { bindings::get_current() };
-    if LISTENING.task.load(Ordering::Acquire) != current.cast() {
+    if LISTENING.task.load(Acquire) != current.cast() {
         return;
     }
     // SAFETY: By the type invariant the place is this task's and the function lives.
