@@ -24,10 +24,7 @@ pub(crate) struct Number(pub(crate) u64);
 
 impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.0 > 1 << 53 {
-            return serializer.collect_str(&self.0);
-        }
-        serializer.serialize_u64(self.0)
+        terminal::number(&self.0, serializer)
     }
 }
 

@@ -7,25 +7,14 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use fsck_rdaxfs::cli::Arguments;
 use fsck_rdaxfs::{check, Status};
 use terminal::complain;
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments: Arguments = match terminal::arguments(Status::USAGE.code()) {
         Ok(arguments) => arguments,
-        Err(error) => {
-            // Help and version are errors of clap's too, but not ours.
-            let status = if error.use_stderr() {
-                Status::USAGE
-            } else {
-                Status::CLEAN
-            };
-            // There is nobody to tell when this cannot be written.
-            let _ = error.print();
-            return status.into();
-        }
+        Err(status) => return ExitCode::from(status),
     };
     let status = match check::run(&arguments) {
         Ok(status) => status,

@@ -9,16 +9,22 @@ use std::process::ExitCode;
 pub struct Status(u8);
 
 impl Status {
-    /// Nothing is wrong.
+    /// There are no errors.
     pub const CLEAN: Self = Self(0);
-    /// Something was wrong and has been mended.
+    /// All errors were repaired.
     pub const MENDED: Self = Self(1);
-    /// Something is wrong still.
+    /// Errors remain.
     pub const WRONG: Self = Self(4);
     /// The check could not be done.
     pub const FAILED: Self = Self(8);
     /// The arguments are wrong.
     pub const USAGE: Self = Self(16);
+
+    /// The number.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        self.0
+    }
 
     /// Both.
     #[must_use]

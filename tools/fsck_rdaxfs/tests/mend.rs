@@ -16,7 +16,7 @@ use rdaxfs_core::make::{make, Options};
 use rdaxfs_core::name::{unannounced, NewInode};
 use rdaxfs_core::volume::{Access, Volume};
 use rdaxfs_core::workspace::Workspace;
-use rdaxfs_host::{FileMedium, Host, Mounted};
+use rdaxfs_host::{DeviceLock, FileMedium, Host, Mounted, Scope};
 
 const NOW: Time = Time::new(1000, 0);
 
@@ -459,6 +459,7 @@ fn bad_arguments_are_named() {
     for (arguments, path, status, message) in [
         (&["-n"][..], &*path, 8, "is not an rdaxfs volume"),
         (&["-n", "-y"], &path, 16, "-n"),
+        (&["--yes"], &path, 16, "unexpected argument '--yes'"),
         (&[], &path, 8, "give -n, -p or -y"),
         (&["-n"], Path::new("/nowhere"), 8, "/nowhere"),
         (
@@ -471,7 +472,26 @@ fn bad_arguments_are_named() {
         let output = fsck(arguments, path);
         assert_eq!(code(&output), status, "{arguments:?}: {}", said(&output));
         assert!(said(&output).contains(message), "{}", said(&output));
+        assert!(!said(&output).contains("tip:"), "{}", said(&output));
     }
+}
+
+/// What mkfs or udev is at work on is left alone.
+#[test]
+fn a_file_that_another_program_has_locked_is_left_alone() {
+    let image = Image::new();
+    let before = fs::read(&image.path).unwrap();
+    let lock = DeviceLock::take(&image.path, Scope::Itself).unwrap();
+    for arguments in [&["-p"][..], &["-y"]] {
+        let output = image.fsck(arguments);
+        assert_eq!(code(&output), 8, "{}", said(&output));
+        assert!(said(&output).contains("locked"), "{}", said(&output));
+    }
+    // Who only looks needs no lock.
+    assert_eq!(code(&image.fsck(&["-n"])), 0);
+    assert_eq!(fs::read(&image.path).unwrap(), before);
+    drop(lock);
+    assert_eq!(code(&image.fsck(&["-f", "-y"])), 0);
 }
 
 /// Without -f a volume that says it is clean is believed, unless a look at its heads speaks against it.

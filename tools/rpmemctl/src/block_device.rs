@@ -209,3 +209,21 @@ pub fn numbers_of_path(path: &Path) -> Result<String> {
     let data = fs::metadata(path).with_context(|| safe_path(path))?;
     Ok(numbers(data.dev()))
 }
+
+/// `MAJOR:MINOR` of the 32 bits of `new_encode_dev()`.
+pub fn unpacked(device: u32) -> String {
+    let major = (device >> 8) & 0xfff;
+    let minor = (device & 0xff) | ((device >> 12) & 0xfff00);
+    format!("{major}:{minor}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unpacked;
+
+    #[test]
+    fn unpacks_large_minors() {
+        assert_eq!(unpacked((259 << 8) | 7), "259:7");
+        assert_eq!(unpacked((0x123 << 20) | (3 << 8) | 0x45), "3:74565");
+    }
+}

@@ -9,7 +9,8 @@
 //! - [`system`] is where all that they read comes from: /proc, /sys, /dev and /etc below one root;
 //! - [`iomem`], [`firmware_map`], [`command_line`], [`mounts`], [`module_file`], [`superblock`] and
 //!   [`device_mapper`] read one format each;
-//! - [`block_device`], [`bad_list`] and [`stack`] know block devices and what is bad on them.
+//! - [`block_device`], [`bad_list`], [`stack`], [`companions`] and [`swaps`] know block devices, what is bad on them and
+//!   what uses them.
 
 #![forbid(unsafe_code)]
 
@@ -17,6 +18,7 @@ pub mod bad_list;
 pub mod block_device;
 pub mod cli;
 pub mod command_line;
+pub mod companions;
 pub mod damage;
 pub mod device_mapper;
 pub mod doctor;
@@ -33,4 +35,5 @@ pub mod quantity;
 pub mod stack;
 pub mod suggest;
 pub mod superblock;
+pub mod swaps;
 pub mod system;

@@ -4,10 +4,12 @@
 
 use crate::bad_list;
 use crate::block_device::BlockDevice;
+use crate::companions;
 use crate::iomem::{Iomem, Resource, LEGACY, PERSISTENT, RESERVED};
 use crate::mounts::{self, Mount};
 use crate::output::{aligned, Format, Outcome};
 use crate::quantity::{Bytes, Human};
+use crate::swaps::swaps;
 use crate::system::System;
 use anyhow::{ensure, Result};
 use rpmem_regions::Regions;
@@ -38,6 +40,8 @@ struct Device {
     bad_sectors: u64,
     bad_ranges: usize,
     mount_points: Vec<String>,
+    /// `swap`, `log of /mnt` and the like.
+    uses: Vec<String>,
     holders: Vec<String>,
     partitions: Vec<Partition>,
 }
@@ -49,6 +53,8 @@ struct Partition {
     start_sector: u64,
     size: u64,
     mount_points: Vec<String>,
+    /// As of a disk.
+    uses: Vec<String>,
     holders: Vec<String>,
 }
 
@@ -75,9 +81,10 @@ pub fn run(system: &System, wanted: &[String], format: Format) -> Result<Outcome
     // Both are for root, or may be missing in a copied tree; the rest is worth showing all the same.
     let iomem = Iomem::of(system).ok();
     let mounts = mounts::mounts(system).unwrap_or_default();
+    let uses = uses(system, &mounts);
     let devices = disks
         .iter()
-        .map(|disk| device(system, disk, iomem.as_ref(), &mounts));
+        .map(|disk| device(system, disk, iomem.as_ref(), &mounts, &uses));
     let listing = Listing {
         devices: devices.collect::<Result<_>>()?,
     };
@@ -89,6 +96,7 @@ fn device(
     disk: &BlockDevice,
     iomem: Option<&Iomem>,
     mounts: &[Mount],
+    uses: &[(BlockDevice, String)],
 ) -> Result<Device> {
     let size = disk.bytes()?;
     let claim = iomem.and_then(|iomem| iomem.all().find(|resource| resource.name == disk.name()));
@@ -100,6 +108,7 @@ fn device(
             start_sector: part.number("start")?,
             size: part.bytes()?,
             mount_points: mount_points(&part, mounts),
+            uses: uses_of(&part, uses),
             holders: names(&part.holders()),
             path: part.node(),
             name: part.name().to_owned(),
@@ -121,6 +130,7 @@ fn device(
         bad_sectors: bad_list::sectors(&bad),
         bad_ranges: bad.len(),
         mount_points: mount_points(disk, mounts),
+        uses: uses_of(disk, uses),
         holders: names(&disk.holders()),
         partitions: parts.collect::<Result<_>>()?,
     })
@@ -150,6 +160,28 @@ fn mount_points(device: &BlockDevice, mounts: &[Mount]) -> Vec<String> {
     let numbers = device.numbers();
     let mine = mounts.iter().filter(|mount| mount.device == numbers);
     mine.map(|mount| safe_path(&mount.mount_point)).collect()
+}
+
+/// What devices are used for that neither a mount nor a holder in sysfs shows.
+fn uses(system: &System, mounts: &[Mount]) -> Vec<(BlockDevice, String)> {
+    let swaps = swaps(system).into_iter().filter_map(|path| {
+        let device = BlockDevice::find(system, &path).ok()?;
+        Some((device, "swap".to_owned()))
+    });
+    let mut uses: Vec<_> = swaps.collect();
+    for mount in mounts {
+        // A superblock may be for root only.
+        for one in companions::of(system, mount).unwrap_or_default() {
+            let use_ = format!("{} of {}", one.role, safe_path(&mount.mount_point));
+            uses.push((one.device, use_));
+        }
+    }
+    uses
+}
+
+fn uses_of(device: &BlockDevice, uses: &[(BlockDevice, String)]) -> Vec<String> {
+    let mine = uses.iter().filter(|(used, _)| used == device);
+    mine.map(|(_, text)| text.clone()).collect()
 }
 
 fn names(devices: &[BlockDevice]) -> Vec<String> {
@@ -190,11 +222,11 @@ fn text(listing: &Listing) -> String {
                 yes_no(device.dax),
                 yes_no(device.read_only),
                 &device.bad_sectors.to_string(),
-                &used_by(&device.mount_points, &device.holders),
+                &used_by([&device.mount_points, &device.uses, &device.holders]),
             ],
         );
         for part in &device.partitions {
-            let used = used_by(&part.mount_points, &part.holders);
+            let used = used_by([&part.mount_points, &part.uses, &part.holders]);
             let size = Human(part.size).to_string();
             line(
                 &mut lines,
@@ -225,11 +257,7 @@ fn line(lines: &mut String, cells: &[&str]) {
     let _ = writeln!(lines, "{}", cells.join("\t"));
 }
 
-fn used_by(mount_points: &[String], holders: &[String]) -> String {
-    let users: Vec<_> = mount_points
-        .iter()
-        .chain(holders)
-        .map(String::as_str)
-        .collect();
+fn used_by(users: [&Vec<String>; 3]) -> String {
+    let users: Vec<_> = users.into_iter().flatten().map(String::as_str).collect();
     users.join(", ")
 }

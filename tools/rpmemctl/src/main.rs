@@ -4,7 +4,6 @@
 
 #![forbid(unsafe_code)]
 
-use clap::Parser;
 use rpmemctl::cli::{Arguments, Command};
 use rpmemctl::output::Outcome;
 use rpmemctl::system::System;
@@ -12,8 +11,14 @@ use rpmemctl::{damage, doctor, inject, list, suggest};
 use std::process::ExitCode;
 use terminal::complain;
 
+/// The exit status for wrong arguments.
+const USAGE: u8 = 2;
+
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments: Arguments = match terminal::arguments(USAGE) {
+        Ok(arguments) => arguments,
+        Err(status) => return ExitCode::from(status),
+    };
     let result = run(&arguments).and_then(|outcome| {
         outcome.print()?;
         Ok(outcome.problem)

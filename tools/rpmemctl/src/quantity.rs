@@ -2,7 +2,7 @@
 
 //! Amounts as people write and read them.
 
-use rpmem_regions::{parse_number, NumberError, PhysAddr};
+use rpmem_regions::{parse_number, NumberError};
 use std::fmt;
 use std::str::FromStr;
 
@@ -28,9 +28,14 @@ impl FromStr for Bytes {
 }
 
 impl fmt::Display for Bytes {
-    /// As `memmap=` reads it.
+    /// As `memmap=` reads it, and people can: decimal, in the largest unit that divides it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        PhysAddr::new(self.0).fmt(f)
+        let units = [(40, "T"), (30, "G"), (20, "M"), (10, "K")];
+        let exact = |&(shift, _): &(u32, &str)| self.0 != 0 && self.0.trailing_zeros() >= shift;
+        match units.into_iter().find(exact) {
+            Some((shift, unit)) => write!(f, "{}{unit}", self.0 >> shift),
+            None => write!(f, "{}", self.0),
+        }
     }
 }
 
@@ -168,6 +173,18 @@ mod tests {
         assert_eq!("1536m".parse(), Ok(Bytes(1536 << 20)));
         assert_eq!(Bytes(1536 << 20).to_string(), "1536M");
         assert_eq!("3GiB".parse(), Ok(Bytes(3 << 30)));
+        // No hex: 0x128000000 is more than a person sees through.
+        for (bytes, text) in [
+            (0x1_2800_0000, "4736M"),
+            (0x3_9860_0000, "14726M"),
+            (1 << 40, "1T"),
+            (5 << 10, "5K"),
+            (1001, "1001"),
+            (0, "0"),
+        ] {
+            assert_eq!(Bytes(bytes).to_string(), text);
+            assert_eq!(text.parse(), Ok(Bytes(bytes)));
+        }
         assert!("1GB".parse::<Bytes>().is_err());
         assert!("16E".parse::<Bytes>().unwrap_err().contains("2^64"));
     }

@@ -21,6 +21,8 @@ pub enum Superblock {
         inline_data: bool,
         /// Blocks that large files are laid out by; 0 for none.
         stripe: u32,
+        /// The device of the journal, as `new_encode_dev()` has it; 0 if it is on this one or there is none.
+        journal: u32,
     },
     /// XFS.
     Xfs {
@@ -74,6 +76,12 @@ impl Superblock {
                 inline_data: little(ext4 + 96) & 0x8000 != 0,
                 // s_raid_stripe_width
                 stripe: little(ext4 + 368),
+                // s_journal_dev, which counts if there is no s_journal_inum.
+                journal: if little(ext4 + 0xe0) == 0 {
+                    little(ext4 + 0xe4)
+                } else {
+                    0
+                },
             });
         }
         None
@@ -104,9 +112,39 @@ impl Superblock {
     }
 }
 
+/// Whether an f2fs is on several devices, of which this is the first (`struct f2fs_super_block` in
+/// `include/linux/f2fs_fs.h`).
+///
+/// # Errors
+///
+/// If the device cannot be read.
+pub fn f2fs_has_members(node: &Path) -> io::Result<bool> {
+    let mut bytes = [0; F2FS_MEMBERS + 1];
+    File::open(node)?.read_exact_at(&mut bytes, 0)?;
+    Ok(names_members(&bytes))
+}
+
+/// Where the path of the first device is, which mkfs.f2fs only writes if there are several.
+const F2FS_MEMBERS: usize = 1024 + 2201;
+
+fn names_members(bytes: &[u8; F2FS_MEMBERS + 1]) -> bool {
+    bytes[1024..].starts_with(&[0x10, 0x20, 0xf5, 0xf2]) && bytes[F2FS_MEMBERS] != 0
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Superblock, LENGTH};
+    use super::{names_members, Superblock, F2FS_MEMBERS, LENGTH};
+
+    #[test]
+    fn members_of_f2fs() {
+        let mut bytes = [0; F2FS_MEMBERS + 1];
+        bytes[F2FS_MEMBERS] = b'/';
+        assert!(!names_members(&bytes));
+        bytes[1024..1028].copy_from_slice(&[0x10, 0x20, 0xf5, 0xf2]);
+        assert!(names_members(&bytes));
+        bytes[F2FS_MEMBERS] = 0;
+        assert!(!names_members(&bytes));
+    }
 
     #[test]
     fn tells_the_two_apart() {
@@ -121,7 +159,16 @@ mod tests {
             block_size: 4096,
             inline_data: true,
             stripe: 512,
+            journal: 0,
         };
+        assert_eq!(Superblock::parse(&bytes), Some(ext4));
+        bytes[1024 + 0xe4..1024 + 0xe6].copy_from_slice(&[1, 3]);
+        let with_journal = Superblock::parse(&bytes);
+        assert!(matches!(
+            with_journal,
+            Some(Superblock::Ext4 { journal: 0x301, .. })
+        ));
+        bytes[1024 + 0xe0] = 8;
         assert_eq!(Superblock::parse(&bytes), Some(ext4));
         bytes[..4].copy_from_slice(b"XFSB");
         bytes[6] = 0x10;

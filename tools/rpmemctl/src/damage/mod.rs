@@ -14,9 +14,11 @@ mod report;
 mod walk;
 
 use crate::block_device::{self, BlockDevice};
+use crate::companions::{self, Companion};
 use crate::mounts::{self, Mount};
 use crate::output::{Format, Outcome};
 use crate::stack::{self, Bad};
+use crate::superblock::f2fs_has_members;
 use crate::system::System;
 use anyhow::{bail, ensure, Context, Result};
 use overlap::BadBytes;
@@ -42,14 +44,24 @@ pub fn run(system: &System, path: &Path, format: Format) -> Result<Outcome> {
     // Before the lists are read: what the file system writes then may clear some of what is on them.
     let tree = Tree::open(&place.mount.mount_point)?;
     let bad = stack::bad_of(system, &place.device)?;
-    if bad.disks.is_empty() {
+    let beside = place.beside.iter().map(|companion| {
+        let bad = stack::bad_of(system, &companion.device)?;
+        Ok((companion, bad))
+    });
+    let beside = beside.collect::<Result<Vec<_>>>()?;
+    let mut all = beside.iter().map(|(_, bad)| bad).chain([&bad]);
+    if all.all(|bad| bad.disks.is_empty()) {
         bail!(
             "{}: is on {}, which is not on a disk of rpmem",
             safe_path(path),
             place.mount.source
         );
     }
-    let report = look(&place, &tree, &bad)?;
+    let mut report = Report::new(&place.mount, &bad, tree.block_size());
+    for (companion, bad) in &beside {
+        report.add_companion(companion, bad);
+    }
+    look(&place, &tree, &bad, &mut report)?;
     Outcome::new(format, &report, report.is_problem(), report::text)
 }
 
@@ -58,6 +70,8 @@ struct Place {
     /// Where its files are looked for: if it can be, at a mount of all of it.
     mount: Mount,
     device: BlockDevice,
+    /// Its log or journal, on another device.
+    beside: Vec<Companion>,
 }
 
 impl Place {
@@ -72,6 +86,14 @@ impl Place {
             safe_path(&mount.mount_point),
             mount.device
         );
+        if mount.file_system == "btrfs" {
+            bail!(
+                "{}: is on btrfs, which says where files are in addresses of its own and not on a device; \
+                 'btrfs scrub start -B {}' reads all of it and names the files",
+                safe_path(path),
+                safe_path(&mount.mount_point)
+            );
+        }
         // What is mounted may be a folder of the file system only, and all of it elsewhere.
         let whole = |other: &&Mount| other.device == mount.device && other.root == Path::new("/");
         let mount = mounts
@@ -89,20 +111,36 @@ impl Place {
         })?;
         if let Some(realtime) = mount.option("rtdev") {
             bail!(
-                "{}: has a realtime device, {realtime}; which of the two a file is on cannot be told",
+                "{}: has a realtime device, {realtime}; this is not supported: files on it and files on {} look the same",
+                safe_path(path),
+                device.name()
+            );
+        }
+        if mount.file_system == "f2fs" && f2fs_has_members(Path::new(&device.node()))? {
+            bail!(
+                "{}: is an f2fs on several devices, which is not supported: where files are it says in blocks of all of them",
                 safe_path(path)
             );
         }
-        Ok(Self { mount, device })
+        let beside = companions::of(system, &mount).with_context(|| {
+            format!(
+                "{}: not all that it is on can be looked at",
+                safe_path(path)
+            )
+        })?;
+        Ok(Self {
+            mount,
+            device,
+            beside,
+        })
     }
 }
 
-fn look(place: &Place, tree: &Tree, bad: &Bad) -> Result<Report> {
+fn look(place: &Place, tree: &Tree, bad: &Bad, report: &mut Report) -> Result<()> {
     let bytes = BadBytes::new(&bad.pieces);
     let mount_point = &place.mount.mount_point;
-    let mut report = Report::new(&place.mount, bad, tree.block_size());
     if bytes.is_empty() {
-        return Ok(report);
+        return Ok(());
     }
     if !KNOWN.contains(&place.mount.file_system.as_str()) {
         report.incomplete(format!(
@@ -143,7 +181,7 @@ fn look(place: &Place, tree: &Tree, bad: &Bad) -> Result<Report> {
             found.inodes.get(&inode).cloned()
         });
     }
-    Ok(report)
+    Ok(())
 }
 
 /// The path as one would call it, for a file that was found below `tree`.

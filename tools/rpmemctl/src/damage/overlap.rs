@@ -38,16 +38,21 @@ pub struct Piece {
     /// What they are.
     pub what: What,
     /// The first byte, in the file; 0 where the file system does not tell.
+    #[serde(serialize_with = "terminal::number")]
     pub offset: u64,
     /// How many bytes.
+    #[serde(serialize_with = "terminal::number")]
     pub length: u64,
     /// The first byte, on the file system's device.
+    #[serde(serialize_with = "terminal::number")]
     pub device_offset: u64,
     /// The disk of rpmem that they are on.
     pub disk: String,
     /// The sector of that disk that they begin in.
+    #[serde(serialize_with = "terminal::number")]
     pub sector: u64,
     /// How many sectors.
+    #[serde(serialize_with = "terminal::number")]
     pub sectors: u64,
 }
 

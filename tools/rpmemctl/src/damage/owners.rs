@@ -3,6 +3,7 @@
 //! Whose the bad bytes are that no file has.
 
 use super::walk::Tree;
+use crate::block_device;
 use fs_extents::fsmap::{self, Owner};
 use rangemap::RangeSet;
 use rustix::io::Errno;
@@ -52,7 +53,7 @@ fn ask(
             Err(Errno::NOTTY | Errno::OPNOTSUPP) => return Err(Errno::OPNOTSUPP.into()),
             Err(error) => return Err(error.into()),
         };
-        if unpacked(record.device) != numbers || record.length == 0 {
+        if block_device::unpacked(record.device) != numbers || record.length == 0 {
             continue;
         }
         let range = record.physical..record.physical.saturating_add(record.length);
@@ -65,22 +66,4 @@ fn ask(
         }));
     }
     Ok(())
-}
-
-/// `MAJOR:MINOR` of the 32 bits of `new_encode_dev()`.
-fn unpacked(device: u32) -> String {
-    let major = (device >> 8) & 0xfff;
-    let minor = (device & 0xff) | ((device >> 12) & 0xfff00);
-    format!("{major}:{minor}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::unpacked;
-
-    #[test]
-    fn unpacks_large_minors() {
-        assert_eq!(unpacked((259 << 8) | 7), "259:7");
-        assert_eq!(unpacked((0x123 << 20) | (3 << 8) | 0x45), "3:74565");
-    }
 }

@@ -5,6 +5,7 @@
 use super::overlap::{BadBytes, Piece, What};
 use super::walk::{DamagedFile, Named, Paths, Unexamined};
 use crate::bad_list;
+use crate::companions::Companion;
 use crate::mounts::Mount;
 use crate::quantity::counted;
 use crate::stack::Bad;
@@ -32,6 +33,9 @@ pub(super) struct Report {
     /// Whether nothing can have been missed.
     complete: bool,
     notes: Vec<String>,
+    /// The node of XFS's log, if it is on another device: xfs_repair has to be told.
+    #[serde(skip)]
+    log: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -39,6 +43,14 @@ struct Disk {
     name: String,
     bad_sectors: u64,
     bad_ranges: usize,
+}
+
+fn disks(bad: &Bad) -> impl Iterator<Item = Disk> + '_ {
+    bad.disks.iter().map(|(name, list)| Disk {
+        name: name.clone(),
+        bad_sectors: bad_list::sectors(list),
+        bad_ranges: list.len(),
+    })
 }
 
 /// Bad bytes of the file system itself.
@@ -51,17 +63,12 @@ struct Owned {
 
 impl Report {
     pub(super) fn new(mount: &Mount, bad: &Bad, block_size: u64) -> Self {
-        let disks = bad.disks.iter().map(|(name, list)| Disk {
-            name: name.clone(),
-            bad_sectors: bad_list::sectors(list),
-            bad_ranges: list.len(),
-        });
         Self {
             mount_point: safe_path(&mount.mount_point),
             file_system: mount.file_system.clone(),
             device: mount.source.clone(),
             block_size,
-            disks: disks.collect(),
+            disks: disks(bad).collect(),
             files: Vec::new(),
             metadata: Vec::new(),
             free: Vec::new(),
@@ -69,6 +76,26 @@ impl Report {
             unexamined: Vec::new(),
             complete: bad.unfollowed.is_empty(),
             notes: bad.unfollowed.clone(),
+            log: None,
+        }
+    }
+
+    /// Adds what is bad on another device that the file system uses.
+    pub(super) fn add_companion(&mut self, companion: &Companion, bad: &Bad) {
+        for disk in disks(bad) {
+            if self.disks.iter().all(|known| known.name != disk.name) {
+                self.disks.push(disk);
+            }
+        }
+        self.complete &= bad.unfollowed.is_empty();
+        self.notes.extend(bad.unfollowed.iter().cloned());
+        let pieces = BadBytes::new(&bad.pieces).pieces_of_range(0..u64::MAX, What::Data);
+        self.metadata.extend(pieces.into_iter().map(|piece| Owned {
+            owner: format!("{} on {}", companion.role, companion.device.name()),
+            piece,
+        }));
+        if companion.role == "log" {
+            self.log = Some(companion.device.node());
         }
     }
 
@@ -305,7 +332,10 @@ fn on_device(piece: &Piece) -> String {
 /// How to check the file system.
 fn repair(report: &Report) -> String {
     match report.file_system.as_str() {
-        "xfs" => format!("xfs_repair {}", report.device),
+        "xfs" => match &report.log {
+            Some(log) => format!("xfs_repair -l {log} {}", report.device),
+            None => format!("xfs_repair {}", report.device),
+        },
         "ext2" | "ext4" => format!("e2fsck -f {}", report.device),
         other => format!("fsck.{other} {}", report.device),
     }

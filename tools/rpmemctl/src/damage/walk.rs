@@ -27,10 +27,12 @@ pub(super) struct DamagedFile {
     #[serde(flatten)]
     pub(super) paths: Paths,
     /// Its number.
+    #[serde(serialize_with = "terminal::number")]
     pub(super) inode: u64,
     /// What it is: `file`, `directory` or `other`.
     pub(super) kind: &'static str,
     /// Its bytes.
+    #[serde(serialize_with = "terminal::number")]
     pub(super) size: u64,
     /// What of it is bad, in the order of the file.
     pub(super) pieces: Vec<Piece>,
@@ -203,7 +205,12 @@ impl Tree {
         found: &mut Found,
     ) {
         let path = self.called(root, entry.path());
-        let looked = entry.metadata().map_err(Into::into).and_then(|data| {
+        // walkdir's own error has no errno.
+        let data = entry.metadata().map_err(|error| {
+            let loops = || std::io::Error::other("a loop of folders");
+            error.into_io_error().unwrap_or_else(loops)
+        });
+        let looked = data.and_then(|data| {
             let kind = kind(&data);
             let named = found.inodes.entry(data.ino()).or_insert_with(|| Named {
                 paths: Paths::default(),
@@ -275,4 +282,41 @@ fn pieces(path: &Path, data: &Metadata, bad: &BadBytes<'_>) -> std::io::Result<V
         }
     }
     Ok(pieces)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// On a live file system files come and go. What has gone is neither damaged nor unexamined.
+    #[test]
+    fn files_that_vanish_are_no_failures() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["file", "other"] {
+            std::fs::write(folder.path().join(name), "contents").unwrap();
+        }
+        let tree = Tree::open(folder.path()).unwrap();
+        let root = tree.path();
+        let bad = BadBytes::new(&[]);
+        let entries: Vec<_> = WalkDir::new(&root).min_depth(1).into_iter().collect();
+        assert_eq!(entries.len(), 2);
+        std::fs::remove_file(folder.path().join("file")).unwrap();
+        let (mut files, mut found) = (BTreeMap::new(), Found::default());
+        for entry in entries {
+            tree.visit_one(&root, &entry.unwrap(), &bad, &mut files, &mut found);
+        }
+        assert!(found.unexamined.is_empty(), "{:?}", found.unexamined);
+        let names: Vec<_> = found.inodes.values().map(|named| &named.paths.0).collect();
+        assert_eq!(names, [&[folder.path().join("other")]]);
+    }
+
+    #[test]
+    fn only_what_has_gone_is_passed_over() {
+        let error = |errno: Errno| std::io::Error::from_raw_os_error(errno.raw_os_error());
+        assert!(is_gone(Some(&error(Errno::NOENT))));
+        assert!(is_gone(Some(&error(Errno::STALE))));
+        assert!(!is_gone(Some(&error(Errno::IO))));
+        assert!(!is_gone(Some(&error(Errno::ACCESS))));
+        assert!(!is_gone(None));
+    }
 }

@@ -144,7 +144,7 @@ fn contents(system: &System, device: &BlockDevice, diagnosis: &mut Diagnosis) {
                 Finding::problem("superblock-unreadable", format!("the beginning of {name} cannot be read, so that nothing on it can be mounted"))
                     .seen(format!("{}: {error}", device.node()))
                     .todo("rpmemctl list    # has it bad blocks?")
-                    .todo("mend the superblock from one of its copies: e2fsck -b 32768, or xfs_repair"),
+                    .todo("repair the superblock from one of its copies: e2fsck -b 32768, or xfs_repair"),
             );
             return;
         }

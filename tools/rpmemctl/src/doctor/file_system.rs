@@ -4,7 +4,7 @@
 //!
 //! `Documentation/filesystems/dax.rst`.
 
-use super::{device, Diagnosis, Finding};
+use super::{device, huge_pages, Diagnosis, Finding};
 use crate::block_device::{self, BlockDevice};
 use crate::mounts::{self, Mount};
 use crate::system::System;
@@ -29,12 +29,13 @@ pub(super) fn examine(
     let mounts = mounts::mounts(system)?;
     let (real, mount) = mounts::of_path(&mounts, path)?;
     let numbers = block_device::numbers_of_path(&real)?;
-    match BlockDevice::numbered(system, &numbers) {
+    let device = BlockDevice::numbered(system, &numbers);
+    match &device {
         Ok(device) => {
             if let Ok(Some((disk, _))) = device.whole_disk() {
                 device::examine(system, &disk, diagnosis);
             }
-            device::examine(system, &device, diagnosis);
+            device::examine(system, device, diagnosis);
         }
         Err(_) => diagnosis.add(
             Finding::problem(
@@ -53,9 +54,14 @@ pub(super) fn examine(
             .todo("use a file system on a disk of rpmem: rpmemctl list"),
         ),
     }
+    // Without DAX below it no option and no flag helps.
+    let Some(device) = device.ok().filter(BlockDevice::has_dax) else {
+        able(mount, diagnosis);
+        return Ok(());
+    };
     if data.is_file() {
         if able(mount, diagnosis) {
-            file(&real, mount, diagnosis);
+            file(&real, mount, &device, diagnosis);
         }
     } else {
         examine_mount(system, &mounts, mount, diagnosis);
@@ -168,7 +174,7 @@ fn never(system: &System, mounts: &[Mount], mount: &Mount) -> Finding {
 }
 
 /// A regular file on a file system that is able to have DAX.
-fn file(path: &Path, mount: &Mount, diagnosis: &mut Diagnosis) {
+fn file(path: &Path, mount: &Mount, device: &BlockDevice, diagnosis: &mut Diagnosis) {
     let place = safe_path(path);
     let answer = rustix::fs::statx(
         rustix::fs::CWD,
@@ -182,6 +188,7 @@ fn file(path: &Path, mount: &Mount, diagnosis: &mut Diagnosis) {
     };
     if attributes.contains(StatxAttributes::DAX) {
         diagnosis.looked_at.push(format!("{place} has DAX"));
+        huge_pages::examine(path, device, diagnosis);
         return;
     }
     let finding = Finding::problem("file-without-dax", format!("{place} has no DAX"))

@@ -8,6 +8,7 @@
 mod device;
 mod drivers;
 mod file_system;
+mod huge_pages;
 mod memory;
 mod module;
 mod parameters;
@@ -190,7 +191,9 @@ fn with_mounts(system: &System, device: &BlockDevice, diagnosis: &mut Diagnosis)
     device::examine(system, device, diagnosis);
     let numbers = device.numbers();
     let mounts = mounts::mounts(system).unwrap_or_default();
-    for mount in mounts.iter().filter(|mount| mount.device == numbers) {
+    // Without DAX below it no option of the mount helps.
+    let mounts_of_it = mounts.iter().filter(|mount| mount.device == numbers);
+    for mount in mounts_of_it.filter(|_| device.has_dax()) {
         file_system::examine_mount(system, &mounts, mount, diagnosis);
     }
 }

@@ -310,6 +310,15 @@ fn a_device_without_dax() {
     let (ids, value) = problems(&tree, &["dm-0"]);
     assert_eq!(ids, ["no-dax"]);
     assert!(value.to_string().contains("rpmem0 below it has DAX"));
+    // No option of a mount on it helps.
+    tree.file(
+        "/proc/self/mountinfo",
+        "46 45 254:0 / /mnt rw - ext4 /dev/mapper/x rw\n47 45 254:0 / /never rw - xfs /dev/mapper/x rw,dax=never\n",
+    );
+    tree.link("/sys/dev/block/254:0", "../../devices/virtual/block/dm-0");
+    let (ids, value) = problems(&tree, &["dm-0"]);
+    assert_eq!(ids, ["no-dax"]);
+    assert!(!value.to_string().contains("dax=always"), "{value}");
     // A node of a copied tree goes by its name; one that is missing leads to the whole machine.
     assert_eq!(problems(&tree, &["/dev/rpmem0"]).0, [""; 0]);
     assert_eq!(problems(&tree, &["/dev/rpmem7"]).0, ["no-device"]);

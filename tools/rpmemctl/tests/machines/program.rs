@@ -119,3 +119,48 @@ fn a_full_disk_is_told_of() {
         .unwrap()
         .contains("standard output"));
 }
+
+/// Neither a mount nor a holder in sysfs shows swap and the log of another disk's file system.
+#[test]
+fn lists_swap_and_logs_as_uses() {
+    let tree = Tree::with_memory(IOMEM, &FIRMWARE);
+    tree.load_module();
+    tree.disk(0, "");
+    tree.disk(1, "");
+    tree.disk(2, "");
+    tree.file(
+        "/proc/swaps",
+        "Filename\t\tType\t\tSize\n/dev/rpmem1  partition\t1048572\t0\t-2\n",
+    )
+    .file(
+        "/proc/self/mountinfo",
+        "46 45 259:0 / /mnt rw - xfs /dev/rpmem0 rw,logdev=/dev/rpmem2,noquota\n",
+    );
+    let (_, value) = tree.json(&["list"]);
+    let uses = |number: usize| value["devices"][number]["uses"].to_string();
+    assert_eq!(uses(0), "[]");
+    assert_eq!(uses(1), "[\"swap\"]");
+    assert_eq!(uses(2), "[\"log of /mnt\"]");
+    let text = String::from_utf8(tree.run(&["list"]).stdout).unwrap();
+    let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap();
+    assert!(line("rpmem1").ends_with("swap"), "{text}");
+    assert!(line("rpmem2").ends_with("log of /mnt"), "{text}");
+}
+
+/// What clap has for values that begin with a dash does not fit here: there are none.
+#[test]
+fn wrong_arguments_come_without_tips_that_do_not_help() {
+    let tree = Tree::new();
+    for arguments in [&["list", "--all"][..], &["-x"], &["suggest", "-1G"]] {
+        let output = tree.run(arguments);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("unexpected argument"), "{said}");
+        assert!(!said.contains("as a value"), "{said}");
+    }
+    let said = String::from_utf8(tree.run(&["--jsn", "list"]).stderr).unwrap();
+    assert!(
+        said.contains("a similar argument exists: '--json'"),
+        "{said}"
+    );
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a program was called with, and what it says if that is wrong.
+
+use clap::error::ContextKind;
+use clap::Parser;
+
+use crate::{complain, finish, say};
+
+/// The program's arguments. If there are none to go on with, the help, the version or the error has been written, and
+/// this is the exit status: 0, 1 if standard output cannot be written, or `usage`.
+///
+/// # Errors
+///
+/// The exit status.
+pub fn arguments<A: Parser>(usage: u8) -> Result<A, u8> {
+    let mut error = match A::try_parse() {
+        Ok(arguments) => return Ok(arguments),
+        Err(error) => error,
+    };
+    // "To pass '-x' as a value, use '-- -x'": no value of ours begins with a dash.
+    error.remove(ContextKind::Suggested);
+    let text = error.render().to_string();
+    if error.use_stderr() {
+        complain!("{}", text.trim_end());
+        return Err(usage);
+    }
+    say!("{}", text.trim_end());
+    match finish() {
+        Ok(()) => Err(0),
+        Err(error) => {
+            complain!("standard output cannot be written: {error}");
+            Err(1)
+        }
+    }
+}
