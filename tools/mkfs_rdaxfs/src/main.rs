@@ -7,12 +7,17 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use mkfs_rdaxfs::{cli::Arguments, make};
 use terminal::complain;
 
+/// The exit status for wrong arguments.
+const USAGE: u8 = 2;
+
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments: Arguments = match terminal::arguments(USAGE) {
+        Ok(arguments) => arguments,
+        Err(status) => return ExitCode::from(status),
+    };
     if let Err(error) = make::run(&arguments) {
         complain!("mkfs.rdaxfs: {error:#}");
         return ExitCode::FAILURE;

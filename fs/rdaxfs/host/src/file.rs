@@ -105,6 +105,8 @@ pub struct FileMedium {
     is_file: bool,
     write: bool,
     durable_fences: bool,
+    /// The blocks that are written last, while a volume is being filled.
+    held: Option<[u64; 2]>,
     cache: Mutex<Cache>,
     /// The hole of a file that was found last, in bytes.
     hole: Mutex<Range<u64>>,
@@ -184,6 +186,7 @@ impl FileMedium {
             is_file: kind.is_file(),
             write,
             durable_fences: false,
+            held: None,
             cache: Mutex::default(),
             hole: Mutex::new(0..0),
             failed: WriteError::default(),
@@ -198,6 +201,23 @@ impl FileMedium {
     pub fn durable_fences(mut self) -> Self {
         self.durable_fences = true;
         self
+    }
+
+    /// Fills a volume whose superblocks are in these blocks: a fence writes nothing, and the superblocks are written by
+    /// [`sync`](Self::sync) alone, after all else is durable. Until then there are zeros in their places: a volume that
+    /// is not complete is none.
+    ///
+    /// # Errors
+    ///
+    /// If the zeros cannot be written.
+    pub fn filling(mut self, superblocks: [u64; 2]) -> io::Result<Self> {
+        let zeros = Block([0; BLOCK_BYTES]);
+        for block in superblocks {
+            self.file.write_all_at(&zeros.0, block_offset(block))?;
+        }
+        self.file.sync_data()?;
+        self.held = Some(superblocks);
+        Ok(self)
     }
 
     /// The first error of a write, for when the medium is gone.
@@ -230,6 +250,10 @@ impl FileMedium {
     pub fn sync(&self) -> io::Result<()> {
         self.write_back(&mut self.cache());
         self.make_durable();
+        if self.held.is_some() {
+            self.write_held(&mut self.cache());
+            self.make_durable();
+        }
         self.failed.check()
     }
 
@@ -251,13 +275,25 @@ impl FileMedium {
         }
     }
 
+    /// Writes all blocks but those that are held.
     fn write_back(&self, cache: &mut Cache) {
-        let mut dirty: Vec<u64> = cache
+        let is_held = |block| self.held.is_some_and(|held| held.contains(block));
+        let dirty = cache
             .blocks
             .iter()
-            .filter(|(_, cached)| cached.dirty)
+            .filter(|(block, cached)| cached.dirty && !is_held(block))
             .map(|(&block, _)| block)
             .collect();
+        self.write_blocks(cache, dirty);
+    }
+
+    /// Writes those that are held.
+    fn write_held(&self, cache: &mut Cache) {
+        let dirty = self.held.into_iter().flatten();
+        self.write_blocks(cache, dirty.collect());
+    }
+
+    fn write_blocks(&self, cache: &mut Cache, mut dirty: Vec<u64>) {
         dirty.sort_unstable();
         if self.write && !dirty.is_empty() {
             // What is written may be in it.
@@ -340,11 +376,13 @@ impl FileMedium {
         hole.start <= start && end <= hole.end
     }
 
-    /// Calls `each` for every block of a range, with the bytes of the range that are in it.
+    /// Calls `each` for every block of a range, with the bytes of the range that are in it. `replaced`: it replaces
+    /// them.
     fn with_blocks(
         &self,
         offset: u64,
         len: u64,
+        replaced: bool,
         mut each: impl FnMut(&mut Cached, Range<usize>, usize) -> Result,
     ) -> Result {
         let end = offset
@@ -361,7 +399,13 @@ impl FileMedium {
                 if cache.blocks.len() > cache.limit {
                     self.write_back(&mut cache);
                 }
-                cache.blocks.insert(block, Cached::load(&self.file, block));
+                // What is replaced as a whole need not be read.
+                let cached = if replaced && (from, to) == (0, BLOCK_BYTES) {
+                    Cached::zeroed()
+                } else {
+                    Cached::load(&self.file, block)
+                };
+                cache.blocks.insert(block, cached);
             }
             if let Some(cached) = cache.blocks.get_mut(&block) {
                 each(cached, from..to, (at - offset) as usize)?;
@@ -381,7 +425,7 @@ impl Medium for FileMedium {
         if into.len() >= LARGE && self.read_large(offset, into) {
             return Ok(());
         }
-        self.with_blocks(offset, into.len() as u64, |cached, range, at| {
+        self.with_blocks(offset, into.len() as u64, false, |cached, range, at| {
             if !cached.can_be_read(&range) {
                 return Err(Error::Io);
             }
@@ -391,7 +435,7 @@ impl Medium for FileMedium {
     }
 
     fn check_poison(&self, offset: u64, len: u64) -> Result {
-        self.with_blocks(offset, len, |cached, range, _| {
+        self.with_blocks(offset, len, false, |cached, range, _| {
             if cached.can_be_read(&range) {
                 Ok(())
             } else {
@@ -411,7 +455,7 @@ impl Stores for FileMedium {
 
     fn copy_nt(&self, offset: u64, bytes: &[u8]) -> Result {
         self.check_stores()?;
-        self.with_blocks(offset, bytes.len() as u64, |cached, range, at| {
+        self.with_blocks(offset, bytes.len() as u64, true, |cached, range, at| {
             let len = range.len();
             cached.change()[range].copy_from_slice(&bytes[at..at + len]);
             Ok(())
@@ -426,7 +470,11 @@ impl Stores for FileMedium {
             let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
             let zero = FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE;
             let how = if self.is_file { hole } else { zero };
-            if self.write && fallocate(&self.file, how, offset, len).is_ok() {
+            let held = self.held.into_iter().flatten();
+            let is_held = held
+                .clone()
+                .any(|block| (offset..offset + len).contains(&block_offset(block)));
+            if !is_held && self.write && fallocate(&self.file, how, offset, len).is_ok() {
                 let mut cache = self.cache();
                 for block in offset >> BLOCK_SHIFT..(offset + len) >> BLOCK_SHIFT {
                     cache.blocks.remove(&block);
@@ -439,7 +487,7 @@ impl Stores for FileMedium {
             }
             return Ok(());
         }
-        self.with_blocks(offset, len, |cached, range, _| {
+        self.with_blocks(offset, len, true, |cached, range, _| {
             cached.change()[range].fill(0);
             Ok(())
         })
@@ -448,6 +496,9 @@ impl Stores for FileMedium {
     fn flush(&self, _offset: u64, _len: u64) {}
 
     fn fence(&self) {
+        if self.held.is_some() {
+            return;
+        }
         self.write_back(&mut self.cache());
         if self.durable_fences {
             self.make_durable();
@@ -499,6 +550,34 @@ mod tests {
             }
         }
         assert!(medium.read(at(1800), &mut large).is_err(), "beyond the end");
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    /// Until all is written there is nothing where the superblocks are.
+    #[test]
+    fn superblocks_of_a_volume_that_is_filled_come_last() {
+        let path = std::env::temp_dir().join(format!("rdaxfs-filling-{}", std::process::id()));
+        std::fs::write(&path, vec![0xff; 64 * BLOCK_BYTES]).unwrap();
+        let on_medium = |block: usize| {
+            let bytes = std::fs::read(&path).unwrap();
+            bytes[block * BLOCK_BYTES]
+        };
+        for complete in [false, true] {
+            let medium = FileMedium::open(&path, true).unwrap();
+            let medium = medium.filling([0, 63]).unwrap();
+            for block in [0, 5, 63] {
+                medium.copy_nt(block_offset(block), &[7; 64]).unwrap();
+            }
+            medium.fence();
+            assert_eq!([on_medium(0), on_medium(63)], [0, 0]);
+            if complete {
+                medium.sync().unwrap();
+            }
+            drop(medium);
+            assert_eq!(on_medium(5), 7);
+            let wanted = if complete { 7 } else { 0 };
+            assert_eq!([on_medium(0), on_medium(63)], [wanted; 2]);
+        }
         std::fs::remove_file(&path).unwrap();
     }
 }

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What time it is: by the clock, or by `SOURCE_DATE_EPOCH`, which makes the same volume of the same files each time.
+//! See <https://reproducible-builds.org/specs/source-date-epoch/>.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{bail, Result};
+use rdaxfs_core::format::Time;
+
+/// What time it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock {
+    /// The time of the volume.
+    pub now: Time,
+    /// Whether it was given.
+    pub is_given: bool,
+}
+
+impl Clock {
+    /// By the environment, or else by the clock.
+    ///
+    /// # Errors
+    ///
+    /// If `SOURCE_DATE_EPOCH` is not a number.
+    pub fn read() -> Result<Self> {
+        if let Some(text) = std::env::var_os("SOURCE_DATE_EPOCH") {
+            let Some(seconds) = text.to_str().and_then(|text| text.parse().ok()) else {
+                bail!("SOURCE_DATE_EPOCH in the environment is not a number of seconds since 1970");
+            };
+            return Ok(Self {
+                now: Time::new(seconds, 0),
+                is_given: true,
+            });
+        }
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Ok(Self {
+            now: Time::new(
+                since.as_secs().try_into().unwrap_or(i64::MAX),
+                since.subsec_nanos(),
+            ),
+            is_given: false,
+        })
+    }
+
+    /// The latest time that a file may have.
+    #[must_use]
+    pub fn latest(&self) -> Option<Time> {
+        self.is_given.then_some(self.now)
+    }
+}
