@@ -4,17 +4,29 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap::{CommandFactory, Parser, ValueHint};
+use clap::{CommandFactory, Parser, Subcommand, ValueHint};
 
-/// Show what is where on an rdaxfs volume, and what a block belongs to.
+/// Show what is where on an rdaxfs volume, and copy files out of it.
 ///
-/// Nothing is changed. The journal is replayed in memory.
+/// Nothing on the volume is changed. The journal is replayed in memory. The volume is not mounted, and no privilege is needed but
+/// to read it.
 #[derive(Debug, Parser)]
-#[command(name = "dump.rdaxfs", version, after_help = EXIT_STATUS)]
+#[command(
+    name = "dump.rdaxfs",
+    version,
+    after_help = EXIT_STATUS,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    disable_help_subcommand = true
+)]
 pub struct Arguments {
+    /// What to do instead of showing something
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// Print JSON; its fields are described in dump.rdaxfs(8)
     #[arg(long)]
     pub json: bool,
@@ -27,9 +39,13 @@ pub struct Arguments {
     #[arg(long, conflicts_with_all = ["what", "block"])]
     pub groups: bool,
 
+    /// Print what udev keeps of a file system: type, UUID and label; nothing if it is not an rdaxfs volume (exit status 1)
+    #[arg(long, conflicts_with_all = ["json", "what", "block", "groups"])]
+    pub export: bool,
+
     /// The device or file
-    #[arg(value_name = "DEVICE|FILE", value_hint = ValueHint::AnyPath)]
-    pub path: PathBuf,
+    #[arg(value_name = "DEVICE|FILE", value_hint = ValueHint::AnyPath, required = true)]
+    path: Option<PathBuf>,
 
     /// The inode to show, by its path from the volume's root or by its number; without it the
     /// volume is shown
@@ -40,8 +56,50 @@ pub struct Arguments {
     pub what: Option<What>,
 }
 
+impl Arguments {
+    /// The device or file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match &self.command {
+            Some(Command::Cat { path, .. } | Command::Extract { path, .. }) => path,
+            None => self.path.as_deref().unwrap_or(Path::new("")),
+        }
+    }
+}
+
+/// What is done with files.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a file to standard output
+    ///
+    /// Symbolic links are not followed.
+    Cat {
+        /// The device or file
+        #[arg(value_name = "DEVICE|FILE", value_hint = ValueHint::AnyPath)]
+        path: PathBuf,
+        /// The file, by its path from the volume's root or by its inode's number
+        #[arg(value_name = "PATH|INODE", value_parser = OsStringValueParser::new().try_map(parse_what))]
+        what: What,
+    },
+    /// Copy files into a new directory
+    ///
+    /// Permissions, times, extended attributes, links and holes are kept; owners and devices if it is run as root. What cannot be
+    /// kept is named, and the exit status is 1.
+    Extract {
+        /// The device or file
+        #[arg(value_name = "DEVICE|FILE", value_hint = ValueHint::AnyPath)]
+        path: PathBuf,
+        /// The directory, which is made
+        #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+        to: PathBuf,
+        /// What to copy: a file, or a directory with all below it [default: all]
+        #[arg(value_name = "PATH|INODE", value_parser = OsStringValueParser::new().try_map(parse_what))]
+        what: Option<What>,
+    },
+}
+
 const EXIT_STATUS: &str =
-    "Exit status: 0 if it was shown, 1 if it cannot be, 2 if the arguments are wrong.";
+    "Exit status: 0 if it was shown or copied, 1 if it cannot be, 2 if the arguments are wrong.";
 
 /// What [`Arguments`] are parsed by.
 #[must_use]

@@ -50,7 +50,7 @@ impl Opened {
         let found = survey(&Image::new(&medium, superblock), |_| {});
         assert_eq!(found.findings, []);
         assert_eq!(superblock.inodes.get(), found.inodes.len() as u64);
-        Self(Mounted::mount(medium, Access::ReadOnly, Time::new(0, 0)).unwrap())
+        Self(Mounted::mount(medium, Access::NoStores, Time::new(0, 0)).unwrap())
     }
 
     fn find(&self, path: &str) -> (MapState, Attributes) {
