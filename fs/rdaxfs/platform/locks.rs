@@ -17,6 +17,7 @@ use rdaxfs_core::{
     alloc::GroupState,
     format::{groups_of, Superblock},
     journal::{SlotState, SuperState},
+    judged::JUDGED,
     platform::Locks,
 };
 
@@ -59,6 +60,8 @@ pub(super) struct VolumeLocks {
     superblock: Pinned<SuperState>,
     slots: Row<SlotState>,
     hints: KVVec<AtomicU64>,
+    /// [`JUDGED`] words.
+    judged: KVVec<AtomicU64>,
     /// For a group that the volume does not have.
     no_hint: AtomicU64,
 }
@@ -75,7 +78,12 @@ impl VolumeLocks {
         for _ in 0..count {
             hints.push(AtomicU64::new(u64::MAX), GFP_KERNEL)?;
         }
+        let mut judged = KVVec::with_capacity(JUDGED, GFP_KERNEL)?;
+        for _ in 0..JUDGED {
+            judged.push(AtomicU64::new(0), GFP_KERNEL)?;
+        }
         Ok(Self {
+            judged,
             groups: Row::new(count, |_| {
                 KBox::pin_init(new_mutex!(GroupState::new(), "rdaxfs_group"), GFP_KERNEL)
             })?,
@@ -128,6 +136,11 @@ impl Locks for Platform {
             .hints
             .get(group as usize)
             .unwrap_or(&self.locks.no_hint)
+    }
+
+    #[inline]
+    fn judged(&self) -> Option<&[AtomicU64; JUDGED]> {
+        self.locks.judged.first_chunk()
     }
 
     fn cpu(&self) -> u32 {

@@ -60,6 +60,13 @@ impl Medium for Memory {
         Ok(())
     }
 
+    /// A load that a machine check may interrupt.
+    #[inline]
+    fn load_u64(&self, offset: u64) -> Result<u64> {
+        let word = self.words.get((offset / 8) as usize).ok_or(Error::Io)?;
+        Ok(word.load(Relaxed))
+    }
+
     /// The device's list of bad blocks is empty: one load says so.
     #[inline]
     fn check_poison(&self, _offset: u64, _len: u64) -> Result {

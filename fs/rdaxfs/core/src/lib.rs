@@ -40,6 +40,7 @@ pub mod file;
 pub mod format;
 pub mod inode;
 pub mod journal;
+pub mod judged;
 pub mod make;
 pub mod name;
 pub mod owner;

@@ -7,6 +7,7 @@ use core::sync::atomic::AtomicU64;
 
 use crate::alloc::GroupState;
 use crate::journal::{Permit, SlotState, SuperState};
+use crate::judged::JUDGED;
 use crate::Result;
 
 /// A cache line's length in bytes: what a flush writes back, what poison hits, and as much as is read to
@@ -193,6 +194,15 @@ pub trait Locks {
     /// A word for each group, all ones at the mount, in which the core notes without a lock what
     /// the group has free.
     fn hint(&self, group: u32) -> &AtomicU64;
+
+    /// Words of DRAM, zero at the mount, in which the core notes without a lock what it has judged: see
+    /// [`judged`](crate::judged).
+    ///
+    /// As given, everything is judged each time that it is read.
+    #[inline]
+    fn judged(&self) -> Option<&[AtomicU64; JUDGED]> {
+        None
+    }
 
     /// A number that differs between CPUs and stays the same on one, to spread allocation.
     fn cpu(&self) -> u32;

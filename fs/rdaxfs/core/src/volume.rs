@@ -67,6 +67,8 @@ pub struct Volume<P> {
     /// Metadata does not say what it must: an unmount does not call the volume clean.
     damaged: AtomicBool,
     groups: u32,
+    /// The length in bytes.
+    len: u64,
     /// The number of the next record. Every mount starts above all earlier ones, because a torn
     /// record must not look like one that the slot held before.
     pub(crate) next_sequence: AtomicU64,
@@ -176,6 +178,7 @@ impl<P: Platform> Volume<P> {
     fn new(platform: P, superblock: Superblock) -> Self {
         Self {
             groups: groups_of(superblock.blocks.get()),
+            len: block_offset(superblock.blocks.get()),
             platform,
             state: AtomicU8::new(state::NO_STORES),
             damaged: AtomicBool::new(superblock.state.get() == STATE_DAMAGED),
@@ -472,9 +475,10 @@ impl<P: Platform> Volume<P> {
     }
 
     /// A range of bytes within the volume.
+    #[inline]
     pub(crate) fn check_range(&self, offset: u64, len: u64) -> Result {
         match offset.checked_add(len) {
-            Some(end) if end <= block_offset(self.blocks()) => Ok(()),
+            Some(end) if end <= self.len => Ok(()),
             _ => Err(Error::Corrupt),
         }
     }
@@ -489,14 +493,24 @@ impl<P: Platform> Source for Volume<P> {
         self.platform.read(offset, into)
     }
 
+    #[inline]
     fn word(&self, offset: u64) -> Result<u64> {
-        self.check_range(offset, 8)?;
-        if offset % 8 != 0 || !self.overlay.is_empty() {
-            let mut bytes = [0; 8];
-            self.read(offset, &mut bytes)?;
-            return Ok(u64::from_le_bytes(bytes));
+        // The volume has whole words.
+        if offset % 8 != 0 || offset >= self.len || !self.overlay.is_empty() {
+            return self.word_of_bytes(offset);
         }
         self.platform.load_u64(offset)
+    }
+}
+
+impl<P: Platform> Volume<P> {
+    /// A word that one load does not give.
+    #[cold]
+    #[inline(never)]
+    fn word_of_bytes(&self, offset: u64) -> Result<u64> {
+        let mut bytes = [0; 8];
+        self.read(offset, &mut bytes)?;
+        Ok(u64::from_le_bytes(bytes))
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use rdaxfs_core::alloc::GroupState;
 use rdaxfs_core::format::{groups_of, Superblock};
 use rdaxfs_core::journal::{SlotState, SuperState};
+use rdaxfs_core::judged::JUDGED;
 use rdaxfs_core::platform::{Digest, Locks, Medium, Stores};
 use rdaxfs_core::Result;
 
@@ -19,6 +20,7 @@ pub struct Host<M> {
     medium: M,
     groups: Vec<Mutex<GroupState>>,
     hints: Vec<AtomicU64>,
+    judged: Box<[AtomicU64; JUDGED]>,
     superblock: Mutex<SuperState>,
     slots: Vec<Mutex<SlotState>>,
 }
@@ -32,6 +34,7 @@ impl<M> Host<M> {
             medium,
             groups: (0..groups).map(|_| Mutex::new(GroupState::new())).collect(),
             hints: (0..groups).map(|_| AtomicU64::new(u64::MAX)).collect(),
+            judged: Box::new([const { AtomicU64::new(0) }; JUDGED]),
             superblock: Mutex::new(SuperState::new()),
             slots: (0..superblock.slots.get())
                 .map(|slot| Mutex::new(SlotState::new(slot)))
@@ -52,66 +55,81 @@ impl<M> Host<M> {
 }
 
 impl<M: Medium> Medium for Host<M> {
+    #[inline]
     fn len(&self) -> u64 {
         self.medium.len()
     }
 
+    #[inline]
     fn read(&self, offset: u64, into: &mut [u8]) -> Result {
         self.medium.read(offset, into)
     }
 
+    #[inline]
     fn load_u64(&self, offset: u64) -> Result<u64> {
         self.medium.load_u64(offset)
     }
 
+    #[inline]
     fn align_offset(&self) -> Option<u32> {
         self.medium.align_offset()
     }
 
+    #[inline]
     fn check_poison(&self, offset: u64, len: u64) -> Result {
         self.medium.check_poison(offset, len)
     }
 }
 
 impl<M: Stores> Stores for Host<M> {
+    #[inline]
     fn store_u64(&self, offset: u64, value: u64) {
         self.medium.store_u64(offset, value);
     }
 
+    #[inline]
     fn store_release(&self, offset: u64, value: u64) {
         self.medium.store_release(offset, value);
     }
 
+    #[inline]
     fn pin(&self) {
         self.medium.pin();
     }
 
+    #[inline]
     fn unpin(&self) {
         self.medium.unpin();
     }
 
+    #[inline]
     fn copy_nt(&self, offset: u64, bytes: &[u8]) -> Result {
         self.medium.copy_nt(offset, bytes)
     }
 
+    #[inline]
     fn zero_nt(&self, offset: u64, len: u64) -> Result {
         self.medium.zero_nt(offset, len)
     }
 
+    #[inline]
     fn flush(&self, offset: u64, len: u64) {
         self.medium.flush(offset, len);
     }
 
+    #[inline]
     fn fence(&self) {
         self.medium.fence();
     }
 }
 
 impl<M: Digest> Digest for Host<M> {
+    #[inline]
     fn crc32c(&self, crc: u32, bytes: &[u8]) -> u32 {
         self.medium.crc32c(crc, bytes)
     }
 
+    #[inline]
     fn siphash(&self, key: &[u64; 2], bytes: &[u8]) -> u64 {
         self.medium.siphash(key, bytes)
     }
@@ -172,6 +190,11 @@ impl<M> Locks for Host<M> {
 
     fn hint(&self, group: u32) -> &AtomicU64 {
         &self.hints[group as usize]
+    }
+
+    #[inline]
+    fn judged(&self) -> Option<&[AtomicU64; JUDGED]> {
+        Some(&self.judged)
     }
 
     fn cpu(&self) -> u32 {

@@ -44,9 +44,9 @@ impl Claimed {
 /// The blocks set aside.
 #[derive(Debug)]
 pub(super) struct Aside {
+    /// Claims; those from `claim_count` on mean nothing.
     claims: [Claimed; MAX_CLAIMS],
-    /// Claims and bad blocks; with no avoided chunk, 0 means that there is nothing.
-    used: u8,
+    claim_count: u8,
     /// Bad blocks; those from `bad_count` on mean nothing.
     bad: [u16; MAX_BAD],
     bad_count: u8,
@@ -58,7 +58,7 @@ impl Aside {
     pub(super) const fn new() -> Self {
         Self {
             claims: [NO_CLAIM; MAX_CLAIMS],
-            used: 0,
+            claim_count: 0,
             bad: [0; MAX_BAD],
             bad_count: 0,
             avoided: 0,
@@ -67,33 +67,57 @@ impl Aside {
 
     /// Adds a claim. Returns whether there was room.
     pub(super) fn claim(&mut self, claim: Claimed) -> bool {
-        match self.claims.iter_mut().find(|place| place.count == 0) {
+        match self.claims.get_mut(usize::from(self.claim_count)) {
             Some(place) if claim.count > 0 => {
                 *place = claim;
-                self.used += 1;
+                self.claim_count += 1;
                 true
             }
             _ => false,
         }
     }
 
+    fn claims(&self) -> &[Claimed] {
+        self.claims
+            .get(..usize::from(self.claim_count))
+            .unwrap_or(&[])
+    }
+
+    fn claims_mut(&mut self) -> &mut [Claimed] {
+        self.claims
+            .get_mut(..usize::from(self.claim_count))
+            .unwrap_or(&mut [])
+    }
+
+    /// Removes the claim at a place: the last one takes that.
+    fn remove(&mut self, at: usize) {
+        let claims = self.claims_mut();
+        let Some(&last) = claims.last() else {
+            return;
+        };
+        if let Some(place) = claims.get_mut(at) {
+            *place = last;
+            self.claim_count -= 1;
+        }
+    }
+
     /// Whether another claim has room.
     pub(super) fn has_room(&self) -> bool {
-        self.claims.iter().any(|place| place.count == 0)
+        usize::from(self.claim_count) < MAX_CLAIMS
     }
 
     /// Removes a claim.
     pub(super) fn release(&mut self, claim: Claimed) {
-        if let Some(place) = self.claims.iter_mut().find(|place| **place == claim) {
-            *place = NO_CLAIM;
-            self.used = self.used.saturating_sub(1);
+        if let Some(at) = self.claims().iter().position(|place| *place == claim) {
+            self.remove(at);
         }
     }
 
     /// The transaction that holds the group makes a claim's blocks the file's. Returns whether
     /// there is such a claim.
     pub(super) fn settle(&mut self, claim: Claimed) -> bool {
-        let place = self.claims.iter_mut().find(|place| **place == claim);
+        let mut claims = self.claims_mut().iter_mut();
+        let place = claims.find(|place| **place == claim);
         place.is_some_and(|place| {
             place.settling = true;
             true
@@ -102,15 +126,14 @@ impl Aside {
 
     /// That transaction has been committed, or not.
     pub(super) fn settled(&mut self, committed: bool) {
-        if self.used == 0 {
+        if !committed {
+            for claim in self.claims_mut() {
+                claim.settling = false;
+            }
             return;
         }
-        for place in &mut self.claims {
-            if place.settling && committed {
-                *place = NO_CLAIM;
-                self.used = self.used.saturating_sub(1);
-            }
-            place.settling = false;
+        while let Some(at) = self.claims().iter().position(|claim| claim.settling) {
+            self.remove(at);
         }
     }
 
@@ -123,7 +146,6 @@ impl Aside {
             Some(place) => {
                 *place = block as u16;
                 self.bad_count += 1;
-                self.used += 1;
             }
             None => {
                 let (chunk, _) = chunks.locate(block);
@@ -140,7 +162,7 @@ impl Aside {
 
     /// How many blocks that the bitmap calls free may not be taken, as far as they are counted.
     pub(super) fn unavailable(&self) -> u32 {
-        let claimed = self.claims.iter().filter(|claim| !claim.held);
+        let claimed = self.claims().iter().filter(|claim| !claim.held);
         let claimed = claimed.filter(|claim| !claim.settling);
         let claimed: u32 = claimed.map(|claim| u32::from(claim.count)).sum();
         claimed + u32::from(self.bad_count)
@@ -148,14 +170,14 @@ impl Aside {
 
     /// Marks the places of a chunk that are set aside as in use.
     pub(super) fn occupy(&self, chunks: Chunks, chunk: u32, bits: &mut ChunkBits) {
-        if self.used == 0 && self.avoided == 0 {
+        if self.claim_count == 0 && self.bad_count == 0 && self.avoided == 0 {
             return;
         }
         if self.avoided >> (chunk % u64::BITS) & 1 == 1 {
             bits.occupy(0..CHUNK_BLOCKS);
             return;
         }
-        let claimed = self.claims.iter().filter(|claim| !claim.settling);
+        let claimed = self.claims().iter().filter(|claim| !claim.settling);
         let claimed = claimed.map(|claim| (u64::from(claim.first), u64::from(claim.count)));
         for (first, count) in claimed.chain(self.bad_blocks().map(|block| (block, 1))) {
             let mut at = first;

@@ -4,8 +4,6 @@
 
 use core::ops::Range;
 
-use zerocopy::IntoBytes;
-
 use crate::format::{block_offset, group_bitmap, CHUNK_BLOCKS, GROUP_BLOCKS, GROUP_CHUNKS};
 use crate::source::Source;
 use crate::Result;
@@ -89,14 +87,10 @@ impl ChunkBits {
         let bitmap = block_offset(group_bitmap(group));
         let first = start / 64;
         let mut words = [0; CHUNK_WORDS];
-        // What is behind the bitmap's end goes on at its start.
-        let (here, behind) =
-            words.split_at_mut((GROUP_WORDS - first).min(CHUNK_WORDS as u64) as usize);
-        source.read(bitmap + first * 8, here.as_mut_bytes())?;
-        if !behind.is_empty() {
-            source.read(bitmap, behind.as_mut_bytes())?;
+        for (word, at) in words.iter_mut().zip(first..) {
+            // What is behind the bitmap's end goes on at its start.
+            *word = source.word(bitmap + at % GROUP_WORDS * 8)?;
         }
-        words = words.map(u64::from_le);
         let shift = (start % 64) as u32;
         if shift != 0 {
             let last = source.word(bitmap + (first + CHUNK_WORDS as u64) % GROUP_WORDS * 8)?;
@@ -146,15 +140,45 @@ impl ChunkBits {
 
     /// A bit for each class of which the chunk has a run, or a longer one.
     pub(super) fn classes(&self, chunks: Chunks, chunk: u32) -> u32 {
+        if chunks.is_whole(chunk) {
+            return self.classes_of_all();
+        }
         chunks.parts(chunk).fold(0, |classes, part| {
-            let mut starts = Starts::of(&self.only(part));
-            let mut found = 0;
-            while found < CLASSES && starts.first().is_some() {
-                starts.lengthen(1 << found);
-                found += 1;
-            }
-            classes | ((1 << found) - 1)
+            classes | self.only(part).classes_of_all()
         })
+    }
+
+    /// The same, as if all places followed each other.
+    fn classes_of_all(&self) -> u32 {
+        // The longest run that ends or starts at a word's end, and the one at the end of what has been seen.
+        let (mut longest, mut run) = (0, 0);
+        let mut classes = 0;
+        for &used in &self.0 {
+            match used {
+                0 => {
+                    run += u64::BITS;
+                    continue;
+                }
+                u64::MAX => {
+                    longest = longest.max(run);
+                    run = 0;
+                    continue;
+                }
+                _ => {}
+            }
+            longest = longest.max(run + used.trailing_zeros());
+            run = used.leading_zeros();
+            // Those within the word.
+            let (mut starts, mut len) = (!used, 1);
+            while starts != 0 {
+                classes |= len;
+                starts &= starts >> len;
+                len <<= 1;
+            }
+        }
+        longest = longest.max(run);
+        let longer = longest.checked_ilog2().map_or(0, |class| (2 << class) - 1);
+        classes | longer
     }
 
     /// The first place from which on so many blocks are free, and follow each other.

@@ -22,7 +22,7 @@ pub struct GroupState {
     pub(crate) stamp: Stamp,
     /// Whether `masks` holds.
     loaded: bool,
-    masks: Masks,
+    pub(super) masks: Masks,
     /// A bit for each chunk that a file has reserved.
     reserved: u64,
     /// Blocks that no allocation takes.
@@ -46,6 +46,15 @@ impl Masks {
         Self {
             runs: [0; CLASSES],
             free: 0,
+        }
+    }
+
+    /// Notes the classes of a chunk.
+    fn put(&mut self, chunk: u32, classes: u32) {
+        let bit = 1_u64.checked_shl(chunk).unwrap_or(0);
+        for (class, mask) in self.runs.iter_mut().enumerate() {
+            let has = u64::from(classes >> class & 1);
+            *mask = *mask & !bit | has.wrapping_neg() & bit;
         }
     }
 
@@ -203,26 +212,25 @@ pub(crate) fn header_word(group: u32, field: usize) -> u64 {
     block_offset(group_header(group)) + field as u64
 }
 
-/// What is known of the group's chunks, found out if need be.
-pub(super) fn masks_of<P: Platform>(tx: &mut Transaction<'_, P>, group: u32) -> Result<Masks> {
-    let state = tx.group(group)?;
-    if state.loaded {
-        return Ok(state.masks);
+/// Finds out about the group's chunks, if need be.
+#[inline]
+pub(super) fn load_masks<P: Platform>(tx: &mut Transaction<'_, P>, group: u32) -> Result {
+    if tx.group(group)?.loaded {
+        return Ok(());
     }
-    let volume = tx.volume();
-    volume.read_group(group)?;
+    find_masks(tx, group)
+}
+
+#[inline(never)]
+fn find_masks<P: Platform>(tx: &mut Transaction<'_, P>, group: u32) -> Result {
+    tx.volume().read_group(group)?;
     let counters = tx.word(header_word(group, core::mem::offset_of!(GroupHeader, free)))?;
-    let mut masks = Masks {
-        free: counters as u32,
-        ..Masks::new()
-    };
+    tx.group(group)?.masks.free = counters as u32;
     for chunk in 0..GROUP_CHUNKS {
-        judge_chunk(tx, group, chunk, &mut masks)?;
+        judge_chunk(tx, group, chunk)?;
     }
-    let state = tx.group(group)?;
-    state.masks = masks;
-    state.loaded = true;
-    Ok(masks)
+    tx.group(group)?.loaded = true;
+    Ok(())
 }
 
 /// Which blocks of a chunk cannot be taken: what is in use or set aside.
@@ -292,42 +300,30 @@ pub(crate) fn settle_claim<P: Platform>(
 
 /// Finds out again what the chunks of a run are, in a group that the transaction has.
 fn judge_chunks<P: Platform>(tx: &mut Transaction<'_, P>, group: u32, run: (u64, u64)) -> Result {
-    let mut masks = masks_of(tx, group)?;
-    judge_run(tx, group, run, &mut masks)?;
-    tx.group(group)?.masks = masks;
-    Ok(())
+    load_masks(tx, group)?;
+    judge_run(tx, group, run)
 }
 
 fn judge_run<P: Platform>(
-    tx: &Transaction<'_, P>,
+    tx: &mut Transaction<'_, P>,
     group: u32,
     (first, count): (u64, u64),
-    masks: &mut Masks,
 ) -> Result {
     let chunks = Chunks::new(tx.volume().align());
     let mut at = first;
     while at < first + count {
         let (chunk, place) = chunks.locate(at);
-        judge_chunk(tx, group, chunk, masks)?;
+        judge_chunk(tx, group, chunk)?;
         at += chunks.adjacent(chunk, place);
     }
     Ok(())
 }
 
 /// Finds out again what a chunk is.
-fn judge_chunk<P: Platform>(
-    tx: &Transaction<'_, P>,
-    group: u32,
-    chunk: u32,
-    masks: &mut Masks,
-) -> Result {
+fn judge_chunk<P: Platform>(tx: &mut Transaction<'_, P>, group: u32, chunk: u32) -> Result {
     let chunks = Chunks::new(tx.volume().align());
-    let bits = chunk_bits(tx, group, chunks, chunk)?;
-    let bit = 1_u64.checked_shl(chunk).unwrap_or(0);
-    let classes = bits.classes(chunks, chunk);
-    for (class, mask) in masks.runs.iter_mut().enumerate() {
-        *mask = *mask & !bit | if classes >> class & 1 == 1 { bit } else { 0 };
-    }
+    let classes = chunk_bits(tx, group, chunks, chunk)?.classes(chunks, chunk);
+    tx.group(group)?.masks.put(chunk, classes);
     Ok(())
 }
 
@@ -360,6 +356,9 @@ pub(crate) fn free_run<P: Platform>(
     change(tx, block, count, metadata, false)?;
     if metadata {
         tx.forget(block_offset(block), block_offset(count));
+        for block in block..block + count {
+            tx.volume().forget_judged(block);
+        }
     }
     Ok(())
 }
@@ -373,7 +372,7 @@ fn change<P: Platform>(
 ) -> Result {
     tx.volume().check_run(block, count)?;
     let group = group_of(block);
-    let mut state = masks_of(tx, group)?;
+    load_masks(tx, group)?;
     let first = block - group_start(group);
 
     change_bits(tx, group_bitmap(group), (first, count), used)?;
@@ -383,28 +382,24 @@ fn change<P: Platform>(
         expect_bits(tx, group_metadata(group), (first, count), false)?;
     }
 
-    judge_run(tx, group, (first, count), &mut state)?;
+    judge_run(tx, group, (first, count))?;
+    let state = tx.group(group)?;
+    let masks = &mut state.masks;
     let count = count as u32;
-    state.free = if used {
-        state.free.checked_sub(count)
+    let (free, more) = if used {
+        (masks.free.checked_sub(count), -i64::from(count))
     } else {
-        state.free.checked_add(count)
-    }
-    .filter(|&free| u64::from(free) <= GROUP_BLOCKS)
-    .ok_or(Error::Corrupt)?;
-    let counters = u64::from(state.free) | u64::from(state.whole().count_ones()) << 32;
+        (masks.free.checked_add(count), i64::from(count))
+    };
+    masks.free = free
+        .filter(|&free| u64::from(free) <= GROUP_BLOCKS)
+        .ok_or(Error::Corrupt)?;
+    state.changes.0 += more;
+    let counters = u64::from(masks.free) | u64::from(masks.whole().count_ones()) << 32;
     tx.set(
         header_word(group, core::mem::offset_of!(GroupHeader, free)),
         counters,
-    )?;
-    let held = tx.group(group)?;
-    held.masks = state;
-    held.changes.0 += if used {
-        -i64::from(count)
-    } else {
-        i64::from(count)
-    };
-    Ok(())
+    )
 }
 
 /// Sets or clears bits of a bitmap, all of which must be the other way.
@@ -418,7 +413,7 @@ fn change_bits<P: Platform>(
     for (word, mask) in masks(first, count) {
         let offset = block_offset(bitmap) + word * 8;
         let old = tx.word(offset)?;
-        tx.set(offset, old ^ mask)?;
+        tx.change(offset, old, old ^ mask)?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 use core::sync::atomic::Ordering::Relaxed;
 
 use super::bits::{class_for, Chunks, CLASSES};
-use super::group::{chunk_bits, mark_used, masks_of, set_aside, set_bad, Masks};
+use super::group::{chunk_bits, load_masks, mark_used, set_aside, set_bad, Masks};
 use crate::format::{
     block_offset, group_of, group_start, CHUNK_BLOCKS, GROUP_CHUNKS, GROUP_RESERVE,
 };
@@ -234,8 +234,8 @@ fn allocate_in<P: Platform>(
         }
     }
     let taken = loop {
-        let masks = masks_of(tx, group)?;
-        let Some((mut run, reservation)) = choose(tx, group, request, (masks, keep, pass))? else {
+        load_masks(tx, group)?;
+        let Some((mut run, reservation)) = choose(tx, group, request, (keep, pass))? else {
             break None;
         };
         let good = before_bad(tx, &run)?;
@@ -263,12 +263,13 @@ fn allocate_in<P: Platform>(
 }
 
 fn choose<P: Platform>(
-    tx: &mut Transaction<'_, P>,
+    tx: &Transaction<'_, P>,
     group: u32,
     request: &Request,
-    (masks, keep, pass): (Masks, u32, Pass),
+    (keep, pass): (u32, Pass),
 ) -> Result<Option<(Run, Option<Reservation>)>> {
-    let aside = &tx.group(group)?.aside;
+    let state = tx.held_group(group).ok_or(Error::Invalid)?;
+    let (aside, masks) = (&state.aside, &state.masks);
     if request.claim && !aside.has_room() {
         return Ok(None);
     }
@@ -290,7 +291,7 @@ fn choose<P: Platform>(
     let mut taken = if pass == Pass::Any {
         0
     } else {
-        tx.group(group)?.reserved()
+        state.reserved()
     };
     if let Some(own) = own {
         taken &= !bit(own.chunk);
@@ -311,7 +312,7 @@ fn choose<P: Platform>(
         }
     }
     if pass == Pass::Broken || request.reach == Reach::Near {
-        let run = search.tightest(tx, &masks, !whole & !taken)?;
+        let run = search.tightest(tx, masks, !whole & !taken)?;
         // Writers in different groups stay apart while theirs have room.
         let breaks = group == request.group && whole.count_ones() > PLENTY;
         if run.is_some() || (pass == Pass::Broken && !breaks) {
@@ -328,7 +329,7 @@ fn choose<P: Platform>(
     if pass.is_for_large() {
         return Ok(None);
     }
-    Ok(search.longest(tx, &masks, !taken)?.map(|run| (run, own)))
+    Ok(search.longest(tx, masks, !taken)?.map(|run| (run, own)))
 }
 
 /// Whether all blocks of a chunk from a block on are free, of which the one before is in use; not where the

@@ -43,11 +43,11 @@ pub fn check_name(name: &[u8]) -> Result {
     if name.len() > MAX_NAME {
         return Err(Error::NameTooLong);
     }
-    let bad = name.is_empty() || name == b"." || name == b".." || has_bad_byte(name);
-    if bad {
-        return Err(Error::Invalid);
+    match name {
+        b"" | b"." | b".." => Err(Error::Invalid),
+        name if has_bad_byte(name) => Err(Error::Invalid),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Whether a name has "/" or NUL, eight bytes at a time.
@@ -65,8 +65,13 @@ fn has_bad_byte(name: &[u8]) -> bool {
         let word = u64::from_le_bytes(word.first_chunk().copied().unwrap_or_default());
         bad |= zeros(word) | zeros(word ^ SLASHES);
     }
-    let mut rest = words.remainder().iter();
-    bad != 0 || rest.any(|&byte| byte == b'/' || byte == 0)
+    let rest = words.remainder();
+    if let (false, Some(&last)) = (rest.is_empty(), name.last_chunk()) {
+        // The last word's bytes, some of which have been seen.
+        let word = u64::from_le_bytes(last);
+        return bad | zeros(word) | zeros(word ^ SLASHES) != 0;
+    }
+    bad != 0 || rest.iter().any(|&byte| byte == b'/' || byte == 0)
 }
 
 /// An entry that has been found, and where.

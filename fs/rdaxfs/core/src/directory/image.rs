@@ -2,7 +2,7 @@
 
 //! A leaf's bytes in DRAM: one that is being made, or a copy whose entries are wanted in order.
 
-use zerocopy::{FromBytes, IntoBytes};
+use zerocopy::{FromBytes, IntoBytes as _};
 
 use super::leaf::{line_offset, Leaf, Lines};
 use crate::format::{
@@ -29,16 +29,28 @@ impl Entry<'_> {
     pub(super) fn write(&self, bytes: &mut [u8]) -> Result<usize> {
         let len = entry_lines(self.name.len()) * LINE;
         let bytes = bytes.get_mut(..len).ok_or(Error::NoSpace)?;
+        self.write_to(bytes)?.fill(0);
+        Ok(len)
+    }
+
+    /// Puts the entry at the start of `bytes`. Returns what is behind it.
+    #[inline]
+    pub(super) fn write_to<'b>(&self, bytes: &'b mut [u8]) -> Result<&'b mut [u8]> {
         let head = EntryHead {
             key: self.key.into(),
             target: self.target.into(),
         };
-        let (first, rest) = bytes.split_at_mut(size_of::<EntryHead>());
-        first.copy_from_slice(head.as_bytes());
-        let (name, zeros) = rest.split_at_mut(self.name.len());
+        let (first, rest) = bytes
+            .split_first_chunk_mut::<{ size_of::<EntryHead>() }>()
+            .ok_or(Error::NoSpace)?;
+        if let Ok(place) = EntryHead::mut_from_bytes(first) {
+            *place = head;
+        }
+        let (name, rest) = rest
+            .split_at_mut_checked(self.name.len())
+            .ok_or(Error::NoSpace)?;
         name.copy_from_slice(self.name);
-        zeros.fill(0);
-        Ok(len)
+        Ok(rest)
     }
 }
 

@@ -136,25 +136,27 @@ fn put<P: Platform>(
     tx.volume().check_poison(offset, (count * LINE) as u64)?;
     if count == 1 {
         let mut bytes = [0; LINE];
-        entry.write(&mut bytes)?;
+        entry.write_to(&mut bytes)?;
         tx.fresh(offset, &bytes)?;
     } else {
         put_long(tx, offset, entry)?;
     }
     let prints = block_offset(block) + FINGERPRINTS as u64 + u64::from(line & !7);
     let shift = (line & 7) * 8;
-    let others = tx.word(prints)? & !(0xff << shift);
+    let old = tx.word(prints)?;
     let print = u64::from(fingerprint(entry.key)) << shift;
-    tx.set(prints, others | print)?;
-    set_lines(tx, block, lines.with(line, count))
+    tx.change(prints, old, old & !(0xff << shift) | print)?;
+    set_lines(tx, block, lines, lines.with(line, count))
 }
 
 /// Writes an entry of more than one line: apart, because of its place on the stack.
 #[inline(never)]
 fn put_long<P: Platform>(tx: &mut Transaction<'_, P>, offset: u64, entry: &Entry<'_>) -> Result {
     let mut bytes = [0; entry_lines(MAX_NAME) * LINE];
-    let len = entry.write(&mut bytes)?;
-    tx.fresh(offset, bytes.get(..len).unwrap_or(&[]))
+    let len = entry_lines(entry.name.len()) * LINE;
+    let bytes = bytes.get_mut(..len).ok_or(Error::NoSpace)?;
+    entry.write_to(bytes)?;
+    tx.fresh(offset, bytes)
 }
 
 /// The lowest key that no name with a hash has: the last one is taken.
@@ -208,10 +210,11 @@ pub(crate) fn settle<P: Platform>(
         (offset_of!(Inode, size), BLOCK_SIZE, &mut changed.size),
     ] {
         let offset = inode_word(directory.ino, field);
-        let more = tx.word(offset)?.checked_add(made * unit);
+        let before = tx.word(offset)?;
+        let more = before.checked_add(made * unit);
         let now = more.and_then(|more| more.checked_sub(freed * unit));
         let now = now.ok_or(Error::Corrupt)?;
-        tx.set(offset, now)?;
+        tx.change(offset, before, now)?;
         *place = Some(now);
     }
     Ok(())

@@ -16,7 +16,7 @@ use crate::format::{
 use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::source::Source;
-use crate::tree::{read_header, Path, Tree};
+use crate::tree::{read_words, Path, Tree};
 use crate::volume::Volume;
 use crate::{Error, Result};
 
@@ -119,15 +119,16 @@ pub(super) fn lines_of(source: &impl Source, block: u64) -> Result<Lines> {
     Lines::new(source.word(starts)?, source.word(more)?)
 }
 
-/// Sets which lines of a leaf are in use.
+/// Sets which lines of a leaf are in use; `old`: those that are, as the transaction has read them.
 pub(super) fn set_lines<P: Platform>(
     tx: &mut Transaction<'_, P>,
     block: u64,
+    old: Lines,
     lines: Lines,
 ) -> Result {
     let (starts, more) = line_words(block);
-    tx.set(starts, lines.starts)?;
-    tx.set(more, lines.more)
+    tx.change(starts, old.starts, lines.starts)?;
+    tx.change(more, old.more, lines.more)
 }
 
 /// The byte offsets of the words of a leaf's [`Lines`].
@@ -164,11 +165,11 @@ impl Leaf {
         directory: &Tree,
         path: &Path,
     ) -> Result<Self> {
-        let header = read_header(source, volume, directory, &path.place())?;
+        let [starts, more] = read_words(source, volume, directory, &path.place())?;
         Ok(Self {
             block: path.leaf,
             keys: (path.low.max(MIN_KEY), path.end.min(MAX_KEY + 1)),
-            lines: Lines::new(header.word.get(), header.more.get())?,
+            lines: Lines::new(starts, more)?,
         })
     }
 

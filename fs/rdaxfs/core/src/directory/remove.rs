@@ -29,7 +29,7 @@ pub(crate) fn remove<P: Platform>(
         }
         Place::Leaf(block, line) => {
             let lines = lines_of(tx, block)?;
-            set_lines(tx, block, lines.without(line))
+            set_lines(tx, block, lines, lines.without(line))
         }
     }
 }
@@ -130,7 +130,8 @@ impl<P: Platform> Volume<P> {
 
     fn remove_first_leaf(&self, workspace: &mut Workspace, map: &mut MapState) -> Result<Changed> {
         let directory = directory_of(map);
-        let mut tx = Transaction::new(self, &mut workspace.log);
+        let mut held = Transaction::new(self, &mut workspace.log);
+        let mut tx = held.open();
         tx.join(&mut map.stamp)?;
         let mut scratch = Scratch {
             node: &mut workspace.node,

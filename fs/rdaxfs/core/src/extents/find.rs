@@ -11,7 +11,7 @@ use crate::format::{
 use crate::inode::inode_word;
 use crate::platform::Platform;
 use crate::source::Source;
-use crate::tree::{descend, read_header, Path, Tree};
+use crate::tree::{descend, read_words, Path, Tree};
 use crate::volume::Volume;
 use crate::{Error, Result};
 
@@ -21,14 +21,19 @@ use crate::{Error, Result};
 ///
 /// [`Error::Invalid`] if the inode holds something else than extents, [`Error::Corrupt`] and
 /// [`Error::Io`].
-pub(crate) fn find<P: Platform>(volume: &Volume<P>, tree: &Tree, page: u64) -> Result<Cursor> {
-    let mut cursor = home_of(volume, tree, page)?;
+pub(crate) fn find<P: Platform>(
+    volume: &Volume<P>,
+    tree: &Tree,
+    page: u64,
+    cursor: &mut Cursor,
+) -> Result {
+    find_home(volume, tree, page, cursor)?;
     // Those before `low` begin at the page or before it, those from `high` on behind it.
     let (mut low, mut high) = (0, cursor.count);
     let (mut last, mut next) = (None, None);
     while low < high {
         let middle = low + (high - low) / 2;
-        let extent = extent_at(volume, tree, &cursor, middle)?;
+        let extent = extent_at(volume, tree, cursor, middle)?;
         if extent.page <= page {
             low = middle + 1;
             last = Some(extent);
@@ -50,7 +55,7 @@ pub(crate) fn find<P: Platform>(volume: &Volume<P>, tree: &Tree, page: u64) -> R
     }
     match (last, next) {
         (Some(last), Some(next)) if last.end() > next.page => Err(Error::Corrupt),
-        _ => Ok(cursor),
+        _ => Ok(()),
     }
 }
 
@@ -68,7 +73,8 @@ pub(crate) fn last_before<P: Platform>(
     let Some(last) = page.checked_sub(1) else {
         return Ok(None);
     };
-    let cursor = find(volume, tree, last)?;
+    let mut cursor = Cursor::new();
+    find(volume, tree, last, &mut cursor)?;
     let has = cursor.at_page(last).is_some() || cursor.before.is_some();
     Ok(has.then_some(cursor))
 }
@@ -87,36 +93,35 @@ pub(crate) fn last_end<P: Platform>(
     Ok(extent_at(volume, tree, cursor, last)?.end())
 }
 
-/// The home of a page, at its start.
-fn home_of<P: Platform>(volume: &Volume<P>, tree: &Tree, page: u64) -> Result<Cursor> {
+/// Puts a cursor at the start of the home of a page.
+fn find_home<P: Platform>(
+    volume: &Volume<P>,
+    tree: &Tree,
+    page: u64,
+    cursor: &mut Cursor,
+) -> Result {
     let root = volume.word(inode_word(tree.ino, offset_of!(Inode, root)))?;
-    let inline = |count| Cursor {
-        leaf: None,
-        count,
-        at: 0,
-        low: 0,
-        end: MAX_PAGES,
-        here: None,
-        before: None,
-    };
+    cursor.leaf = None;
+    (cursor.count, cursor.at, cursor.low, cursor.end) = (0, 0, 0, MAX_PAGES);
+    (cursor.here, cursor.before) = (None, None);
     match Root::from_word(root).ok_or(Error::Corrupt)? {
-        Root::Empty => Ok(inline(0)),
-        Root::Extents(count) => Ok(inline(usize::from(count))),
+        Root::Empty => Ok(()),
+        Root::Extents(count) => {
+            cursor.count = usize::from(count);
+            Ok(())
+        }
         Root::ExtentTree { block, level } => {
-            let mut path = Path::default();
-            descend(volume, volume, tree, (block, level), page, &mut path)?;
-            read_header(volume, volume, tree, &path.place())?;
+            let path = cursor.leaf.insert(Path::default());
+            descend(volume, volume, tree, (block, level), page, path)?;
+            read_words(volume, volume, tree, &path.place())?;
             let order = block_offset(path.leaf) + EXTENT_ORDER as u64;
             let count = (volume.word(order)? & 0xff) as usize;
             if count == 0 || count > MAX_EXTENTS {
                 return Err(Error::Corrupt);
             }
-            Ok(Cursor {
-                low: path.low,
-                end: path.end.min(MAX_PAGES),
-                leaf: Some(path),
-                ..inline(count)
-            })
+            cursor.count = count;
+            (cursor.low, cursor.end) = (path.low, path.end.min(MAX_PAGES));
+            Ok(())
         }
         Root::Target(_) | Root::Entries(_) | Root::DirectoryTree { .. } | Root::Device => {
             Err(Error::Invalid)

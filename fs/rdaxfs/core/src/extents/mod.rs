@@ -64,6 +64,19 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
+    /// For [`find`], which says where it is: it is too large to be handed on.
+    pub(crate) const fn new() -> Self {
+        Self {
+            leaf: None,
+            count: 0,
+            at: 0,
+            low: 0,
+            end: MAX_PAGES,
+            here: None,
+            before: None,
+        }
+    }
+
     /// The extent that has the page.
     pub(crate) fn at_page(&self, page: u64) -> Option<Extent> {
         self.here.filter(|extent| extent.page <= page)

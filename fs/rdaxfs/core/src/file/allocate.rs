@@ -53,7 +53,8 @@ impl<P: Platform> Volume<P> {
     ) -> Result<Writable> {
         check_pages(page, count)?;
         self.complete(workspace, map)?;
-        let cursor = find(self, &extents_of(map), page)?;
+        let mut cursor = Cursor::new();
+        find(self, &extents_of(map), page, &mut cursor)?;
         let (mapping, changed) = match cursor.at_page(page) {
             Some(extent) if !extent.unwritten => {
                 return Ok(Writable {
@@ -92,7 +93,8 @@ impl<P: Platform> Volume<P> {
     ) -> Result<Mapping> {
         check_pages(page, count)?;
         self.complete(workspace, map)?;
-        let cursor = find(self, &extents_of(map), page)?;
+        let mut cursor = Cursor::new();
+        find(self, &extents_of(map), page, &mut cursor)?;
         match cursor.at_page(page) {
             Some(extent) => Ok(Mapping::of(&extent, page, page + count)),
             None => self.fill_unwritten(workspace, map, &cursor, (page, count)),

@@ -10,7 +10,7 @@ use super::convert::Parts;
 use super::{check_pages, count_blocks, end_of, extents_of, page_of, Changed, Head};
 use super::{Mapping, State, MAX_STEP};
 use crate::alloc::{allocate, settle_claim, Request};
-use crate::extents::{edit, find};
+use crate::extents::{edit, find, Cursor};
 use crate::format::{block_offset, Extent, BLOCK_SIZE};
 use crate::inode::{Change, MapState};
 use crate::journal::Transaction;
@@ -202,7 +202,8 @@ impl<P: Platform> Volume<P> {
         map: &mut MapState,
         (page, count): (u64, u64),
     ) -> Result<Option<(Extent, Kind)>> {
-        let cursor = find(self, &extents_of(map), page)?;
+        let mut cursor = Cursor::new();
+        find(self, &extents_of(map), page, &mut cursor)?;
         if let Some(extent) = cursor.at_page(page) {
             let run = Parts::of(&extent, page, count.min(MAX_STEP)).middle;
             let kind = if extent.unwritten {
@@ -240,14 +241,18 @@ impl<P: Platform> Volume<P> {
         mut request: Request,
     ) -> Result<(u64, u64)> {
         let mut chunks = Chunks::new(map.reservation);
-        let mut tx = Transaction::new(self, &mut workspace.log);
-        let taken = tx.attempt(|tx| {
-            request.reservation = chunks.current;
-            let (run, own) = allocate(tx, &request)?;
-            chunks.keep(own);
-            Ok((run.block, run.count))
-        });
-        tx.end();
+        let taken = {
+            let mut held = Transaction::new(self, &mut workspace.log);
+            let mut tx = held.open();
+            let taken = tx.attempt(|tx| {
+                request.reservation = chunks.current;
+                let (run, own) = allocate(tx, &request)?;
+                chunks.keep(own);
+                Ok((run.block, run.count))
+            });
+            tx.end();
+            taken
+        };
         self.keep(map, chunks);
         taken
     }
@@ -313,7 +318,8 @@ impl<P: Platform> Volume<P> {
         }
         let count = end.div_ceil(BLOCK_SIZE) - page;
         let tree = extents_of(map);
-        let cursor = find(self, &tree, page)?;
+        let mut cursor = Cursor::new();
+        find(self, &tree, page, &mut cursor)?;
         let whole = Extent {
             page,
             count: claim.pages,

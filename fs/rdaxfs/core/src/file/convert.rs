@@ -3,7 +3,7 @@
 //! Makes unwritten pages readable.
 
 use super::{check_pages, count_blocks, extents_of, Changed, Mapping};
-use crate::extents::{edit, find};
+use crate::extents::{edit, find, Cursor};
 use crate::format::{block_offset, Extent};
 use crate::inode::{set_attributes, Change, MapState};
 use crate::journal::Transaction;
@@ -42,7 +42,8 @@ impl<P: Platform> Volume<P> {
         let end = page + count;
         let mut page = page;
         while page < end {
-            let cursor = find(self, &extents_of(map), page)?;
+            let mut cursor = Cursor::new();
+            find(self, &extents_of(map), page, &mut cursor)?;
             page = match cursor.at_page(page) {
                 Some(extent) if extent.unwritten => {
                     let pages = (page, end - page);
@@ -68,7 +69,8 @@ impl<P: Platform> Volume<P> {
     ) -> Result<(Mapping, Changed)> {
         self.check_writable()?;
         let tree = extents_of(map);
-        let cursor = find(self, &tree, page)?;
+        let mut cursor = Cursor::new();
+        find(self, &tree, page, &mut cursor)?;
         let unwritten = cursor.at_page(page).filter(|extent| extent.unwritten);
         let Parts {
             left,

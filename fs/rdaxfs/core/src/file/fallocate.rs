@@ -6,7 +6,7 @@ use core::ops::Range;
 
 use super::perform::{Job, Record};
 use super::{end_of, extents_of, page_of, Changed, Head};
-use crate::extents::find;
+use crate::extents::{find, Cursor};
 use crate::format::{Intent, BLOCK_SIZE};
 use crate::inode::{Change, MapState};
 use crate::platform::Platform;
@@ -142,7 +142,8 @@ impl<P: Platform> Volume<P> {
     ) -> Result {
         let mut page = pages.start;
         while page < pages.end {
-            let cursor = find(self, &extents_of(map), page)?;
+            let mut cursor = Cursor::new();
+            find(self, &extents_of(map), page, &mut cursor)?;
             page = match cursor.at_page(page) {
                 Some(extent) => extent.end(),
                 None => {

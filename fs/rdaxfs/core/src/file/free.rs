@@ -91,7 +91,8 @@ pub(super) fn free_step<P: Platform>(
     effort: Effort,
 ) -> Result<Option<u64>> {
     let volume = tx.volume();
-    let cursor = find(volume, tree, pages.start)?;
+    let mut cursor = Cursor::new();
+    find(volume, tree, pages.start, &mut cursor)?;
     let piece = choose(volume, tree, &cursor, pages, effort)?;
     if piece.removed == 0 {
         return Ok(piece.next);
@@ -195,11 +196,12 @@ pub(super) fn unwrite_step<P: Platform>(
     pages: &Range<u64>,
     effort: Effort,
 ) -> Result<Option<u64>> {
-    let mut cursor = find(tx.volume(), tree, pages.start)?;
+    let mut cursor = Cursor::new();
+    find(tx.volume(), tree, pages.start, &mut cursor)?;
     let more = |page: u64| (page < pages.end).then_some(page);
     while let Some(extent) = cursor.here.filter(|extent| extent.page < pages.end) {
         if extent.unwritten {
-            cursor = find(tx.volume(), tree, extent.end())?;
+            find(tx.volume(), tree, extent.end(), &mut cursor)?;
             continue;
         }
         let count = pages.end.saturating_sub(pages.start);

@@ -7,7 +7,7 @@ use core::ops::Range;
 use super::convert::Parts;
 use super::view::Segment;
 use super::{check_pages, extents_of, page_of, MAX_STEP};
-use crate::extents::{find, MAX_PAGES};
+use crate::extents::{find, Cursor, MAX_PAGES};
 use crate::format::{block_offset, Extent, BLOCK_SIZE};
 use crate::inode::MapState;
 use crate::platform::Platform;
@@ -78,7 +78,8 @@ impl<P: Platform> Volume<P> {
                 state: State::Hole,
             });
         };
-        let cursor = find(self, &extents_of(map), at)?;
+        let mut cursor = Cursor::new();
+        find(self, &extents_of(map), at, &mut cursor)?;
         let mapping = match cursor.at_page(at) {
             Some(extent) => {
                 let unwritten = extent.unwritten || unwritten;
@@ -129,7 +130,8 @@ impl<P: Platform> Volume<P> {
         let last = first + (end - start);
         let mut at = first + (page - start);
         while at < last {
-            let cursor = find(self, &extents_of(map), at)?;
+            let mut cursor = Cursor::new();
+            find(self, &extents_of(map), at, &mut cursor)?;
             if let Some(extent) = cursor.here {
                 let part = Parts::of(&extent, first, last - first).middle;
                 return Ok((part.count > 0).then_some(Extent {

@@ -71,7 +71,8 @@ impl<P: Platform> Volume<P> {
     ) -> Result<R> {
         let Workspace { log, node, other } = workspace;
         let mut scratch = Scratch { node, other };
-        let mut tx = Transaction::new(self, log);
+        let mut held = Transaction::new(self, log);
+        let mut tx = held.open();
         tx.join(stamp)?;
         let value = tx.attempt(|tx| attempt(tx, &mut scratch))?;
         tx.commit()?;
@@ -146,12 +147,12 @@ fn count_blocks<P: Platform>(
     (more, fewer): (u64, u64),
 ) -> Result {
     let at = inode_word(ino, offset_of!(Inode, blocks));
-    let blocks = tx.word(at)?;
-    let blocks = blocks
+    let before = tx.word(at)?;
+    let blocks = before
         .checked_add(more)
         .and_then(|blocks| blocks.checked_sub(fewer))
         .ok_or(Error::Corrupt)?;
-    tx.set(at, blocks)
+    tx.change(at, before, blocks)
 }
 
 /// Fails unless the pages are ones that a file can have.

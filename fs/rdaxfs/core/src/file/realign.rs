@@ -115,7 +115,8 @@ impl<P: Platform> Volume<P> {
     /// What there is before a page: nothing if pages are missing.
     fn to_move(&self, tree: &Tree, page: u64) -> Result<Option<Moved>> {
         let first = page - page % CHUNK_BLOCKS;
-        let cursor = find(self, tree, first)?;
+        let mut cursor = Cursor::new();
+        find(self, tree, first, &mut cursor)?;
         let mut groups = [None; MAX_GROUPS];
         let mut moved: Option<Moved> = None;
         let mut end = first;

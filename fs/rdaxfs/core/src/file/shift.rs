@@ -116,7 +116,8 @@ impl<P: Platform> Volume<P> {
     /// Makes extents begin at a page, if one has it.
     fn cut_at(&self, workspace: &mut Workspace, map: &mut MapState, page: u64) -> Result {
         let tree = extents_of(map);
-        let cursor = find(self, &tree, page)?;
+        let mut cursor = Cursor::new();
+        find(self, &tree, page, &mut cursor)?;
         if cursor
             .at_page(page)
             .is_none_or(|extent| extent.page == page)
@@ -175,7 +176,8 @@ impl<P: Platform> Volume<P> {
         let tree = extents_of(map);
         let mut page = from;
         while page < MAX_PAGES {
-            let cursor = find(self, &tree, page)?;
+            let mut cursor = Cursor::new();
+            find(self, &tree, page, &mut cursor)?;
             if let Some(first) = cursor.here {
                 if first.page < from {
                     return Err(Error::Corrupt);
@@ -202,7 +204,8 @@ impl<P: Platform> Volume<P> {
         if at >= home.end {
             return Ok(None);
         }
-        let cursor = find(self, &tree, at.max(home.low))?;
+        let mut cursor = Cursor::new();
+        find(self, &tree, at.max(home.low), &mut cursor)?;
         let Some(first) = cursor.here else {
             return Ok(None);
         };
@@ -212,7 +215,8 @@ impl<P: Platform> Volume<P> {
         }
         if last.saturating_add(by) > cursor.end && cursor.end < MAX_PAGES {
             // What is behind has moved, or the home's end would not be where it is: let that say so.
-            let next = find(self, &tree, cursor.end)?;
+            let mut next = Cursor::new();
+            find(self, &tree, cursor.end, &mut next)?;
             let room = next.here.is_some_and(|next| next.page >= last + by);
             if next.at > 0 || !room {
                 return Err(Error::Corrupt);

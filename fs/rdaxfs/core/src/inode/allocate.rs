@@ -8,7 +8,7 @@ use core::mem::offset_of;
 use zerocopy::little_endian::U32;
 use zerocopy::IntoBytes;
 
-use super::open::read_chunk;
+use super::open::read_held_chunk;
 use crate::alloc::{allocate, free_run, group_with_room, header_word, Request};
 use crate::format::{
     block_offset, group_of, inode_block, inode_number, inode_offset, inode_slot, ChunkHead,
@@ -63,7 +63,8 @@ fn take_listed<P: Platform>(tx: &mut Transaction<'_, P>, group: u32) -> Result<O
     let chunk = read_listed(tx, group, block)?;
     let slot = u64::from((!chunk.used.get() & CHUNK_FULL).trailing_zeros());
     let used = chunk.used.get() | 1 << slot;
-    tx.set(word(block, offset_of!(InodeChunk, used)), used)?;
+    let field = word(block, offset_of!(InodeChunk, used));
+    tx.change(field, chunk.used.get(), used)?;
     if used == CHUNK_FULL {
         unlist(tx, group, block, &chunk)?;
     }
@@ -117,7 +118,7 @@ pub(crate) fn free_inode<P: Platform>(tx: &mut Transaction<'_, P>, ino: u64) -> 
     let (block, slot) = (inode_block(ino), inode_slot(ino));
     let group = group_of(block);
     tx.group(group)?;
-    let chunk = read_chunk(tx.volume(), tx, block)?;
+    let chunk = read_held_chunk(tx.volume(), tx, block)?;
     let used = chunk.used.get();
     if slot == 0 || used >> slot & 1 == 0 {
         return Err(Error::Corrupt);
@@ -136,7 +137,7 @@ pub(crate) fn free_inode<P: Platform>(tx: &mut Transaction<'_, P>, ino: u64) -> 
         }
         return free_run(tx, block, 1, true);
     }
-    tx.set(word(block, offset_of!(InodeChunk, used)), now)?;
+    tx.change(word(block, offset_of!(InodeChunk, used)), used, now)?;
     if used == CHUNK_FULL {
         tx.set(word(block, offset_of!(InodeChunk, next)), first)?;
         tx.set(word(block, offset_of!(InodeChunk, prev)), 0)?;
@@ -180,7 +181,7 @@ fn read_listed<P: Platform>(tx: &Transaction<'_, P>, group: u32, block: u64) -> 
     if group_of(block) != group {
         return Err(Error::Corrupt);
     }
-    let chunk = read_chunk(tx.volume(), tx, block)?;
+    let chunk = read_held_chunk(tx.volume(), tx, block)?;
     if chunk.used.get() == CHUNK_FULL {
         return Err(Error::Corrupt);
     }
@@ -200,16 +201,18 @@ fn count<P: Platform>(tx: &mut Transaction<'_, P>, group: u32, more: bool) -> Re
     } else {
         inodes.checked_sub(1)
     };
-    tx.set(at, now.ok_or(Error::Corrupt)?)?;
+    tx.change(at, inodes, now.ok_or(Error::Corrupt)?)?;
     tx.group(group)?.count_inodes(if more { 1 } else { -1 });
     Ok(())
 }
 
-/// A number that an inode's predecessors are unlikely to have had: a digest of one that no
-/// transaction shares.
+/// A number that an inode's predecessors have not had for 2³² transactions: a checksum tells numbers
+/// apart that differ in 32 bits.
 fn generation<P: Platform>(tx: &Transaction<'_, P>, ino: u64) -> u32 {
     let volume = tx.volume();
     let unique = crate::volume::next(&volume.next_sequence);
-    let digest = volume.hash_name([unique, ino].as_bytes());
-    (digest as u32).max(1)
+    let [key, _] = &volume.superblock().hash_key;
+    let seed = key.get() as u32;
+    let digest = volume.platform().crc32c(seed, [unique, ino].as_bytes());
+    digest.max(1)
 }

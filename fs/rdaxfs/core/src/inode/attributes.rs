@@ -185,7 +185,8 @@ impl<P: Platform> Volume<P> {
     /// [`Error::ReadOnly`], [`Error::Io`].
     pub fn change(&self, workspace: &mut Workspace, map: &mut MapState, change: &Change) -> Result {
         self.check_writable()?;
-        let mut tx = Transaction::new(self, &mut workspace.log);
+        let mut held = Transaction::new(self, &mut workspace.log);
+        let mut tx = held.open();
         tx.join(&mut map.stamp)?;
         set_attributes(&mut tx, map.ino, change)?;
         tx.commit()

@@ -4,6 +4,7 @@
 
 use core::mem::offset_of;
 
+use zerocopy::little_endian::{U32, U64};
 use zerocopy::IntoBytes;
 
 use super::{Attributes, MapState};
@@ -12,6 +13,7 @@ use crate::format::{
     block_offset, inode_block, inode_offset, inode_slot, ChunkHead, Inode, CHUNK_FULL,
     INODE_CHUNK_MAGIC, INODE_CRC, INODE_MAGIC,
 };
+use crate::judged::Judged;
 use crate::platform::Platform;
 use crate::source::Source;
 use crate::volume::Volume;
@@ -93,6 +95,39 @@ impl<P: Platform> Volume<P> {
     }
 }
 
+/// As [`read_chunk`], of a block that cannot be given back meanwhile: that it is a chunk is noted.
+pub(super) fn read_held_chunk<P: Platform>(
+    volume: &Volume<P>,
+    source: &impl Source,
+    block: u64,
+) -> Result<ChunkHead> {
+    let chunk = read_chunk(volume, source, block)?;
+    volume.set_judged(block, Judged::Chunk);
+    Ok(chunk)
+}
+
+/// The header of an inode chunk that has been judged: the words that change.
+fn known_chunk(source: &impl Source, block: u64) -> Result<ChunkHead> {
+    let word = |field| {
+        source
+            .word(block_offset(block) + field as u64)
+            .map(U64::new)
+    };
+    let chunk = ChunkHead {
+        magic: U32::new(INODE_CHUNK_MAGIC),
+        crc: U32::ZERO,
+        block: U64::new(block),
+        used: word(offset_of!(ChunkHead, used))?,
+        next: word(offset_of!(ChunkHead, next))?,
+        prev: word(offset_of!(ChunkHead, prev))?,
+    };
+    if chunk.used.get() & !CHUNK_FULL == 0 {
+        Ok(chunk)
+    } else {
+        Err(Error::Corrupt)
+    }
+}
+
 /// The header of the inode chunk at a block, judged.
 pub(super) fn read_chunk<P: Platform>(
     volume: &Volume<P>,
@@ -100,6 +135,9 @@ pub(super) fn read_chunk<P: Platform>(
     block: u64,
 ) -> Result<ChunkHead> {
     volume.check_block(block)?;
+    if volume.is_judged(block, Judged::Chunk) {
+        return known_chunk(source, block);
+    }
     let chunk: ChunkHead = source.get(block_offset(block))?;
     let good = chunk.magic.get() == INODE_CHUNK_MAGIC
         && chunk.block.get() == block

@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering::Relaxed;
 
 #[cfg(misuse)]
 use super::Stamp;
-use super::Transaction;
+use super::{Open, Transaction};
 use crate::platform::{Platform, Stores as _, CACHE_LINE};
 use crate::Result;
 
@@ -16,18 +16,19 @@ use crate::Result;
 #[path = "misuse.rs"]
 mod misuse;
 
-impl<'t, P: Platform> Transaction<'t, P> {
+impl<P: Platform> Open<'_, '_, P> {
     /// Makes the changes, durably: when this returns they have happened, and no crash undoes them.
     ///
     /// # Errors
     ///
     /// [`Error::Io`](crate::Error::Io) when the record cannot be written; nothing has changed then.
-    #[inline(always)]
-    pub(crate) fn commit(mut self) -> Result {
-        // A transaction is some hundred bytes: the stages borrow it.
-        self.make_durable()
+    #[inline]
+    pub(crate) fn commit(self) -> Result {
+        self.0.make_durable()
     }
+}
 
+impl<'t, P: Platform> Transaction<'t, P> {
     fn make_durable(&mut self) -> Result {
         self.volume.check_running()?;
         self.pin();
@@ -51,10 +52,7 @@ impl<'t, P: Platform> Transaction<'t, P> {
     /// Starts the marks of earlier records, which could undo this one, on their way to the medium.
     /// Returns whether there were any.
     fn flush_marks(&self, own: Option<u32>) -> bool {
-        let mut slots = 0;
-        for (_, guard) in self.groups.iter().flatten() {
-            slots |= guard.stamp.slots();
-        }
+        let mut slots = self.groups.slots();
         for stamp in self.stamps.iter().flatten() {
             slots |= stamp.slots();
         }
@@ -100,12 +98,12 @@ impl<'t, P: Platform> Transaction<'t, P> {
     /// The locks' next holders need to know of the record in `slot`.
     fn stamp(&mut self, slot: Option<u32>) {
         self.done = true;
-        for (group, guard) in self.groups.iter_mut().flatten() {
-            guard.stamp.set(slot);
-            let (free, inodes) = guard.committed();
-            self.volume.totals.change(*group, free, inodes);
-            if let Some(hint) = guard.hint() {
-                self.volume.platform().hint(*group).store(hint, Relaxed);
+        for (group, state) in self.groups.iter_mut() {
+            state.stamp.set(slot);
+            let (free, inodes) = state.committed();
+            self.volume.totals.change(group, free, inodes);
+            if let Some(hint) = state.hint() {
+                self.volume.platform().hint(group).store(hint, Relaxed);
             }
         }
         for stamp in self.stamps.iter_mut().flatten() {
@@ -166,17 +164,17 @@ impl<'a, 't, P: Platform> Committed<'a, 't, P> {
     fn store_words(self) -> InPlace<'a, 't, P> {
         let medium = self.0.transaction.volume.stores();
         let log = &self.0.transaction.log;
+        // Words of one line mostly come one after the other: it is flushed once for them, behind the last.
+        let mut last = None;
         for (offset, value) in log.stores() {
+            let line = offset & !(CACHE_LINE as u64 - 1);
+            if let Some(last) = last.replace(line).filter(|&last| last != line) {
+                medium.flush(last, CACHE_LINE as u64);
+            }
             medium.store_u64(offset, value);
         }
-        // Words of one line mostly come one after the other: it is flushed once for them.
-        let mut flushed = u64::MAX;
-        for (offset, _) in log.stores() {
-            let line = offset & !(CACHE_LINE as u64 - 1);
-            if line != flushed {
-                medium.flush(line, CACHE_LINE as u64);
-                flushed = line;
-            }
+        if let Some(last) = last {
+            medium.flush(last, CACHE_LINE as u64);
         }
         InPlace(self.0)
     }

@@ -4,7 +4,7 @@
 //! the twins, each of which differs in what makes it right.
 
 use super::{Stamp, Transaction};
-use crate::journal::Log;
+use crate::journal::{Log, Open};
 use crate::platform::Platform;
 use crate::volume::Volume;
 use crate::Result;
@@ -43,13 +43,13 @@ fn word<P: Platform>(mut tx: Transaction<'_, P>) {
 }
 
 #[cfg(misuse = "a change after the commit")]
-fn change_late<P: Platform>(mut tx: Transaction<'_, P>) -> Result {
+fn change_late<P: Platform>(mut tx: Open<'_, '_, P>) -> Result {
     tx.commit()?;
     tx.set(8, 1)
 }
 
 #[cfg(misuse = "twins")]
-fn change<P: Platform>(mut tx: Transaction<'_, P>) -> Result {
+fn change<P: Platform>(mut tx: Open<'_, '_, P>) -> Result {
     tx.set(8, 1)?;
     tx.commit()
 }
@@ -57,7 +57,8 @@ fn change<P: Platform>(mut tx: Transaction<'_, P>) -> Result {
 #[cfg(misuse = "a lock let go of before the commit")]
 fn unlock_early<P: Platform>(volume: &Volume<P>, log: &mut Log) -> Result {
     let mut stamp = Stamp::unknown();
-    let mut tx = Transaction::new(volume, log);
+    let mut held = Transaction::new(volume, log);
+    let mut tx = held.open();
     tx.join(&mut stamp)?;
     drop(stamp);
     tx.commit()
@@ -66,22 +67,25 @@ fn unlock_early<P: Platform>(volume: &Volume<P>, log: &mut Log) -> Result {
 #[cfg(misuse = "twins")]
 fn unlock<P: Platform>(volume: &Volume<P>, log: &mut Log) -> Result {
     let mut stamp = Stamp::unknown();
-    let mut tx = Transaction::new(volume, log);
-    tx.join(&mut stamp)?;
-    tx.commit()?;
+    {
+        let mut held = Transaction::new(volume, log);
+        let mut tx = held.open();
+        tx.join(&mut stamp)?;
+        tx.commit()?;
+    }
     drop(stamp);
     Ok(())
 }
 
 #[cfg(misuse = "a group after the commit")]
-fn group_late<P: Platform>(mut tx: Transaction<'_, P>) -> Result<Option<u32>> {
+fn group_late<P: Platform>(mut tx: Open<'_, '_, P>) -> Result<Option<u32>> {
     let group = tx.group(0)?;
     tx.commit()?;
     Ok(group.free())
 }
 
 #[cfg(misuse = "twins")]
-fn group<P: Platform>(mut tx: Transaction<'_, P>) -> Result<Option<u32>> {
+fn group<P: Platform>(mut tx: Open<'_, '_, P>) -> Result<Option<u32>> {
     let free = tx.group(0)?.free();
     tx.commit()?;
     Ok(free)

@@ -4,7 +4,7 @@
 //!
 //! A transaction prepares what is new where nothing points to (`Transaction::fresh`,
 //! `Transaction::bulk_zero`), and lists the words that make it reachable (`Transaction::set`).
-//! `Transaction::commit` then
+//! `Open::commit` then
 //!
 //! 1. writes the list, with checksums of the fresh bytes, as a record into a journal slot, past the
 //!    cache, and **fences**: from here on the transaction is durable;
@@ -59,7 +59,7 @@
 //! ```compile_fail,E0624
 //! # use rdaxfs_core::{journal::{Log, Transaction}, platform::Platform, volume::Volume, Result};
 //! fn commit<P: Platform>(volume: &Volume<P>, log: &mut Log) -> Result {
-//!     Transaction::new(volume, log).commit()
+//!     Transaction::new(volume, log).open().commit()
 //! }
 //! ```
 //!
@@ -108,4 +108,5 @@ pub use permit::Permit;
 pub(crate) use replay::{empty_slots, overlay, replay, settle_marks};
 pub use stamp::{SlotState, Stamp, SuperState};
 pub(crate) use state::{mark_clean, mark_mounted, note_error, store_mounts};
+pub(crate) use transaction::Open;
 pub use transaction::{Transaction, MAX_GROUPS};

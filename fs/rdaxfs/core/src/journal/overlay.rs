@@ -38,6 +38,7 @@ impl Overlay {
     }
 
     /// Whether the medium is what it says.
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.slots.load(Relaxed) == 0
     }

@@ -16,8 +16,7 @@ use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::log::checksum;
 use crate::format::{
-    block_offset, RecordEntry, RecordHeader, Superblock, BLOCK_SIZE, MAX_SLOTS, RECORD_HEADER,
-    SUPER_CRC,
+    block_offset, RecordEntry, RecordHeader, Superblock, BLOCK_SIZE, RECORD_HEADER, SUPER_CRC,
 };
 use crate::platform::{Platform, Stores, CACHE_LINE};
 use crate::source::Source;
@@ -193,7 +192,10 @@ impl<P: Platform> Volume<P> {
 
     /// Starts the marks in some slots on their way to the medium.
     pub(super) fn flush_headers(&self, slots: u64) {
-        for slot in (0..MAX_SLOTS).filter(|slot| slots >> slot & 1 == 1) {
+        let mut left = slots;
+        while left != 0 {
+            let slot = left.trailing_zeros();
+            left &= left - 1;
             self.stores()
                 .flush(self.slot_offset(slot), RECORD_HEADER as u64);
         }

@@ -2,7 +2,7 @@
 
 //! A transaction before its commit.
 
-use core::ops::DerefMut;
+use core::ops::{Deref, DerefMut};
 
 use super::filter::Filter;
 use super::log::Entry;
@@ -33,8 +33,8 @@ pub struct Transaction<'t, P: Platform> {
     pub(super) log: &'t mut Log,
     /// What the list may have.
     filter: Filter,
-    /// Groups, each with its number.
-    pub(super) groups: [Option<(u32, P::Group<'t>)>; MAX_GROUPS],
+    /// Groups.
+    pub(super) groups: Groups<'t, P>,
     pub(super) stamps: [Option<&'t mut Stamp>; MAX_STAMPS],
     /// Bytes have been written that no checksum of the record covers.
     pub(super) bulk: bool,
@@ -48,6 +48,99 @@ pub struct Transaction<'t, P: Platform> {
     pub(super) done: bool,
 }
 
+/// A transaction that has not ended: a handle, because to hand on the transaction itself would move it.
+pub(crate) struct Open<'o, 't, P: Platform>(pub(super) &'o mut Transaction<'t, P>);
+
+impl<P: Platform> Open<'_, '_, P> {
+    /// Ends without a commit, when nothing is on the list: what has been remembered of the groups holds.
+    pub(crate) fn end(self) {
+        self.0.done = self.0.log.has_no_store();
+    }
+}
+
+impl<'t, P: Platform> Deref for Open<'_, 't, P> {
+    type Target = Transaction<'t, P>;
+
+    #[inline]
+    fn deref(&self) -> &Self::Target {
+        self.0
+    }
+}
+
+impl<P: Platform> DerefMut for Open<'_, '_, P> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        self.0
+    }
+}
+
+/// The number of no group.
+const NO_GROUP: u32 = u32::MAX;
+
+/// The groups that a transaction holds. Their numbers are apart from their guards, so that to look for one
+/// touches little.
+pub(super) struct Groups<'t, P: Platform + 't> {
+    /// [`NO_GROUP`] where there is no guard.
+    numbers: [u32; MAX_GROUPS],
+    guards: [Option<P::Group<'t>>; MAX_GROUPS],
+}
+
+impl<'t, P: Platform + 't> Groups<'t, P> {
+    #[inline(always)]
+    const fn new() -> Self {
+        Self {
+            numbers: [NO_GROUP; MAX_GROUPS],
+            guards: [const { None }; MAX_GROUPS],
+        }
+    }
+
+    #[inline]
+    fn position(&self, group: u32) -> Option<usize> {
+        self.numbers.iter().position(|&number| number == group)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.numbers.iter().all(|&number| number == NO_GROUP)
+    }
+
+    fn get(&self, at: usize) -> Option<&GroupState> {
+        self.guards.get(at)?.as_deref()
+    }
+
+    fn get_mut(&mut self, at: usize) -> Option<&mut GroupState> {
+        self.guards.get_mut(at)?.as_deref_mut()
+    }
+
+    fn put(&mut self, at: usize, group: u32, guard: P::Group<'t>) {
+        if let (Some(number), Some(place)) = (self.numbers.get_mut(at), self.guards.get_mut(at)) {
+            *number = group;
+            *place = Some(guard);
+        }
+    }
+
+    fn remove(&mut self, at: usize) {
+        if let (Some(number), Some(place)) = (self.numbers.get_mut(at), self.guards.get_mut(at)) {
+            *number = NO_GROUP;
+            *place = None;
+        }
+    }
+
+    /// Each with its number.
+    pub(super) fn iter_mut<'g>(
+        &'g mut self,
+    ) -> impl Iterator<Item = (u32, &'g mut GroupState)> + use<'g, 't, P> {
+        let guards = self.guards.iter_mut().map(Option::as_deref_mut);
+        let all = self.numbers.iter().zip(guards);
+        all.filter_map(|(&number, guard)| Some((number, guard?)))
+    }
+
+    /// The slots that their stamps name.
+    pub(super) fn slots(&self) -> u64 {
+        let guards = self.guards.iter().flatten();
+        guards.fold(0, |slots, guard| slots | guard.stamp.slots())
+    }
+}
+
 impl<'t, P: Platform> Transaction<'t, P> {
     /// A transaction without changes.
     #[inline(always)]
@@ -57,7 +150,7 @@ impl<'t, P: Platform> Transaction<'t, P> {
             volume,
             log,
             filter: Filter::default(),
-            groups: [const { None }; MAX_GROUPS],
+            groups: Groups::new(),
             stamps: [const { None }; MAX_STAMPS],
             bulk: false,
             data: false,
@@ -65,6 +158,12 @@ impl<'t, P: Platform> Transaction<'t, P> {
             contended: None,
             done: false,
         }
+    }
+
+    /// Starts it. Its locks are held until it is dropped.
+    #[inline]
+    pub(crate) fn open(&mut self) -> Open<'_, 't, P> {
+        Open(self)
     }
 
     /// Prepares the changes with `attempt`, which is called again, with nothing on the list, when
@@ -85,10 +184,8 @@ impl<'t, P: Platform> Transaction<'t, P> {
 
     fn start_again(&mut self, contended: u32) {
         let mut wanted = [u32::MAX; MAX_GROUPS];
-        for (want, held) in wanted.iter_mut().zip(&self.groups) {
-            if let Some((group, _)) = held {
-                *want = *group;
-            }
+        for (want, (group, _)) in wanted.iter_mut().zip(self.groups.iter_mut()) {
+            *want = group;
         }
         // The last of so many is not kept: it is taken again if it is needed again.
         if let Some(last) = wanted.last_mut() {
@@ -96,30 +193,28 @@ impl<'t, P: Platform> Transaction<'t, P> {
         }
         wanted.sort_unstable();
         self.forget_groups();
-        self.groups = [const { None }; MAX_GROUPS];
+        self.groups = Groups::new();
         self.log.reset();
         self.filter = Filter::default();
         self.bulk = false;
         let platform = self.volume.platform();
         let wanted = wanted.into_iter().filter(|&group| group != u32::MAX);
-        for (nth, (place, group)) in self.groups.iter_mut().zip(wanted).enumerate() {
-            *place = Some((group, platform.lock_group(group, nth)));
+        for (nth, group) in wanted.enumerate() {
+            self.groups.put(nth, group, platform.lock_group(group, nth));
         }
     }
 
     /// What has been remembered of the groups is not what will be.
     fn forget_groups(&mut self) {
-        for (_, guard) in self.groups.iter_mut().flatten() {
+        for (_, guard) in self.groups.iter_mut() {
             guard.forget();
         }
     }
 
     /// Lets go of a group in which the transaction has changed nothing.
     pub(crate) fn leave(&mut self, group: u32) {
-        for place in &mut self.groups {
-            if matches!(place, Some((number, _)) if *number == group) {
-                *place = None;
-            }
+        if let Some(at) = self.groups.position(group) {
+            self.groups.remove(at);
         }
     }
 
@@ -148,45 +243,27 @@ impl<'t, P: Platform> Transaction<'t, P> {
     /// [`Error::Busy`] if somebody else holds it, or the transaction has as many as it can: what is
     /// wanted has to be done in a transaction of its own, or of another group.
     pub(crate) fn group(&mut self, group: u32) -> Result<&mut GroupState> {
-        let at = match self.position(group) {
+        let at = match self.groups.position(group) {
             Some(at) => at,
             None => self.take_group(group)?,
         };
-        let held = self.groups.get_mut(at).and_then(Option::as_mut);
-        let (_, guard) = held.ok_or(Error::Invalid)?;
-        Ok(guard.deref_mut())
+        self.groups.get_mut(at).ok_or(Error::Invalid)
     }
 
     /// The group, if the transaction has it.
     pub(crate) fn held_group(&self, group: u32) -> Option<&GroupState> {
-        let held = self.groups.get(self.position(group)?)?.as_ref();
-        held.map(|(_, guard)| &**guard)
-    }
-
-    /// Ends without a commit, when nothing is on the list: what has been remembered of the groups holds.
-    pub(crate) fn end(mut self) {
-        self.done = self.log.has_no_store();
+        self.groups.get(self.groups.position(group)?)
     }
 
     /// Whether the transaction has the group.
     pub(crate) fn has_group(&self, group: u32) -> bool {
-        self.position(group).is_some()
-    }
-
-    fn position(&self, group: u32) -> Option<usize> {
-        self.groups
-            .iter()
-            .position(|held| matches!(held, Some((number, _)) if *number == group))
+        self.groups.position(group).is_some()
     }
 
     fn take_group(&mut self, group: u32) -> Result<usize> {
-        let at = self
-            .groups
-            .iter()
-            .position(Option::is_none)
-            .ok_or(Error::Busy)?;
+        let at = self.groups.position(NO_GROUP).ok_or(Error::Busy)?;
         let platform = self.volume.platform();
-        let guard = if self.groups.iter().all(Option::is_none) {
+        let guard = if self.groups.is_empty() {
             platform.lock_group(group, 0)
         } else if let Some(guard) = platform.try_lock_group(group) {
             guard
@@ -194,9 +271,7 @@ impl<'t, P: Platform> Transaction<'t, P> {
             self.contended = Some(group);
             return Err(Error::Busy);
         };
-        if let Some(place) = self.groups.get_mut(at) {
-            *place = Some((group, guard));
-        }
+        self.groups.put(at, group, guard);
         Ok(at)
     }
 
@@ -207,6 +282,16 @@ impl<'t, P: Platform> Transaction<'t, P> {
         if !listed && self.volume.word(offset)? == value {
             return Ok(());
         }
+        self.log.set(&mut self.filter, (offset, value), listed)
+    }
+
+    /// Changes a word that the transaction has just read as `old`.
+    #[inline]
+    pub(crate) fn change(&mut self, offset: u64, old: u64, value: u64) -> Result {
+        if old == value {
+            return Ok(());
+        }
+        let listed = self.filter.may_store_word(offset) && self.log.word(offset).is_some();
         self.log.set(&mut self.filter, (offset, value), listed)
     }
 
@@ -290,6 +375,7 @@ impl<P: Platform> Source for Transaction<'_, P> {
         Ok(())
     }
 
+    #[inline]
     fn word(&self, offset: u64) -> Result<u64> {
         if self.filter.may_store_word(offset) {
             if let Some(value) = self.log.word(offset) {

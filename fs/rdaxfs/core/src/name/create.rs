@@ -104,20 +104,23 @@ impl<P: Platform> Volume<P> {
             other: &mut workspace.other,
         };
         let mut stamp = Stamp::new();
-        let mut tx = Transaction::new(self, &mut workspace.log);
-        tx.join(&mut map.stamp)?;
-        tx.join(&mut stamp)?;
         let mut inode = Inode::new_zeroed();
-        let changed = tx.attempt(|tx| {
-            new.start(tx, group, now, &mut inode)?;
-            let mut changed = contents(tx, &mut inode)?;
-            write(tx, &mut inode)?;
-            let target = (inode.ino.get(), entry_type(new.mode));
-            entry.add(tx, &mut scratch, target, now, &mut changed)?;
-            Ok(changed)
-        })?;
-        announce(inode.ino.get(), inode.generation.get())?;
-        tx.commit()?;
+        let mut changed = Changed::default();
+        {
+            let mut held = Transaction::new(self, &mut workspace.log);
+            let mut tx = held.open();
+            tx.join(&mut map.stamp)?;
+            tx.join(&mut stamp)?;
+            tx.attempt(|tx| {
+                new.start(tx, group, now, &mut inode)?;
+                changed = contents(tx, &mut inode)?;
+                write(tx, &mut inode)?;
+                let target = (inode.ino.get(), entry_type(new.mode));
+                entry.add(tx, &mut scratch, target, now, &mut changed)
+            })?;
+            announce(inode.ino.get(), inode.generation.get())?;
+            tx.commit()?;
+        }
         made(&inode, stamp, changed)
     }
 
@@ -143,23 +146,27 @@ impl<P: Platform> Volume<P> {
         }
         let group = group_for(self, directory, new.kind());
         let mut stamp = Stamp::new();
-        let mut tx = Transaction::new(self, &mut workspace.log);
-        tx.join(&mut stamp)?;
         let mut inode = Inode::new_zeroed();
-        tx.attempt(|tx| {
-            new.start(tx, group, now, &mut inode)?;
-            let (next, prev) = add_new_orphan(tx, inode.ino.get())?;
-            inode.links.set(0);
-            inode.orphan_next.set(next);
-            inode.orphan_prev.set(prev);
-            write(tx, &mut inode)
-        })?;
-        announce(inode.ino.get(), inode.generation.get())?;
-        tx.commit()?;
+        {
+            let mut held = Transaction::new(self, &mut workspace.log);
+            let mut tx = held.open();
+            tx.join(&mut stamp)?;
+            tx.attempt(|tx| {
+                new.start(tx, group, now, &mut inode)?;
+                let (next, prev) = add_new_orphan(tx, inode.ino.get())?;
+                inode.links.set(0);
+                inode.orphan_next.set(next);
+                inode.orphan_prev.set(prev);
+                write(tx, &mut inode)
+            })?;
+            announce(inode.ino.get(), inode.generation.get())?;
+            tx.commit()?;
+        }
         made(&inode, stamp, Changed::default())
     }
 }
 
+#[inline(always)]
 fn made(inode: &Inode, stamp: Stamp, directory: Changed) -> Result<Made> {
     Ok(Made {
         map: MapState::made(inode.ino.get(), inode.generation.get(), stamp),

@@ -8,7 +8,8 @@ use super::changes::Changes;
 use super::entry::NewEntry;
 use super::last::Last;
 use super::words::{
-    add_links, changed, check_directory, drop_name, is_directory, links, mode, modified, set_links,
+    add_links, change_links, changed, check_directory, drop_name, is_directory, links, mode,
+    modified,
 };
 use crate::directory::{directory_of, drop_empty_leaf, remove, search, Found, Name, Search};
 use crate::format::{entry_type, Inode, Time};
@@ -113,7 +114,7 @@ impl<P: Platform> Volume<P> {
                     return Ok(());
                 }
                 changes.inode.links = Some(1);
-                set_links(tx, ino, 1)
+                change_links(tx, ino, |_| Ok(1)).map(drop)
             },
         )
     }
@@ -137,7 +138,8 @@ impl<P: Platform> Volume<P> {
             node: &mut workspace.node,
             other: &mut workspace.other,
         };
-        let mut tx = Transaction::new(self, &mut workspace.log);
+        let mut held = Transaction::new(self, &mut workspace.log);
+        let mut tx = held.open();
         tx.join(&mut map.stamp)?;
         tx.join(&mut inode.stamp)?;
         let changes = tx.attempt(|tx| {
@@ -300,7 +302,8 @@ impl<P: Platform> Volume<P> {
             node: &mut workspace.node,
             other: &mut workspace.other,
         };
-        let mut tx = Transaction::new(self, &mut workspace.log);
+        let mut held = Transaction::new(self, &mut workspace.log);
+        let mut tx = held.open();
         tx.join(&mut map.stamp)?;
         tx.join(&mut inode.stamp)?;
         let changes = tx.attempt(|tx| {

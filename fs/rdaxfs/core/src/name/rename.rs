@@ -183,7 +183,8 @@ impl<P: Platform> Volume<P> {
             node: &mut workspace.node,
             other: &mut workspace.other,
         };
-        let mut tx = Transaction::new(self, &mut workspace.log);
+        let mut held = Transaction::new(self, &mut workspace.log);
+        let mut tx = held.open();
         match directories {
             Directories::One(map) => tx.join(&mut map.stamp)?,
             Directories::Two(from, to) => {

@@ -17,12 +17,18 @@ pub(super) fn links(source: &impl Source, ino: u64) -> Result<u64> {
     Ok(u64::from(links_of(word)))
 }
 
-/// Changes the number of links of an inode.
-pub(super) fn set_links<P: Platform>(tx: &mut Transaction<'_, P>, ino: u64, links: u64) -> Result {
+/// Changes the number of links of an inode to what `changed` makes of it, which is returned.
+pub(super) fn change_links<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    ino: u64,
+    changed: impl FnOnce(u64) -> Result<u64>,
+) -> Result<u64> {
     let at = inode_word(ino, offset_of!(Inode, links));
-    let links = u32::try_from(links).map_err(|_| Error::Corrupt)?;
-    let word = with_links(tx.word(at)?, links);
-    tx.set(at, word)
+    let old = tx.word(at)?;
+    let links = changed(u64::from(links_of(old)))?;
+    let now = u32::try_from(links).map_err(|_| Error::Corrupt)?;
+    tx.change(at, old, with_links(old, now))?;
+    Ok(links)
 }
 
 /// An inode's type and permissions.
@@ -63,14 +69,13 @@ pub(super) fn add_links<P: Platform>(
     ino: u64,
     more: i64,
 ) -> Result<u64> {
-    let now = links(tx, ino)?
-        .checked_add_signed(more)
-        .ok_or(Error::Corrupt)?;
-    if now > MAX_LINKS && more > 0 {
-        return Err(Error::TooManyLinks);
-    }
-    set_links(tx, ino, now)?;
-    Ok(now)
+    change_links(tx, ino, |links| {
+        let now = links.checked_add_signed(more).ok_or(Error::Corrupt)?;
+        if now > MAX_LINKS && more > 0 {
+            return Err(Error::TooManyLinks);
+        }
+        Ok(now)
+    })
 }
 
 /// An inode loses a name; a directory has only the one. Without any it is an orphan. Returns the links that
@@ -81,10 +86,10 @@ pub(super) fn drop_name<P: Platform>(
     directory: bool,
     now: Time,
 ) -> Result<u64> {
-    let before = links(tx, ino)?;
-    let lost = if directory { before } else { 1 };
-    let left = before.checked_sub(lost).ok_or(Error::Corrupt)?;
-    set_links(tx, ino, left)?;
+    let left = change_links(tx, ino, |links| {
+        let lost = if directory { links } else { 1 };
+        links.checked_sub(lost).ok_or(Error::Corrupt)
+    })?;
     // It may be there for what else is left to do.
     if left == 0 && !is_listed(tx, ino)? {
         add_orphan(tx, ino)?;

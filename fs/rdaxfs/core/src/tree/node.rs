@@ -2,10 +2,13 @@
 
 //! A node's header.
 
+use core::mem::offset_of;
+
 use zerocopy::IntoBytes;
 
-use super::Tree;
+use super::{Kind, Tree};
 use crate::format::{block_offset, NodeHeader, MAX_CHILDREN, NODE_CRC};
+use crate::judged::Judged;
 use crate::platform::Platform;
 use crate::source::Source;
 use crate::volume::Volume;
@@ -49,7 +52,7 @@ pub(crate) fn make_header<P: Platform>(
 /// # Errors
 ///
 /// [`Error::Corrupt`] if it is not; [`Error::Io`].
-pub(crate) fn read_header<P: Platform>(
+fn read_header<P: Platform>(
     source: &impl Source,
     volume: &Volume<P>,
     tree: &Tree,
@@ -58,7 +61,6 @@ pub(crate) fn read_header<P: Platform>(
     volume.check_block(place.block)?;
     let header: NodeHeader = source.get(block_offset(place.block))?;
     let low = header.low.get();
-    let count_fits = place.level == 0 || (1..=MAX_CHILDREN as u64).contains(&header.word.get());
     let good = header.magic.get() == tree.magic(place.level)
         && header.crc.get() == checksum(volume, &header)
         && header.block.get() == place.block
@@ -67,12 +69,59 @@ pub(crate) fn read_header<P: Platform>(
         && header.level.get() == u16::from(place.level)
         && place.low <= low
         && low < place.end
-        && count_fits;
+        && count_fits(place.level, header.word.get());
     if good {
         Ok(header)
     } else {
         Err(Error::Corrupt)
     }
+}
+
+/// The words `word` and, of a leaf, `more` of a node's header, which is judged unless it has been.
+///
+/// # Errors
+///
+/// As [`read_header`].
+pub(crate) fn read_words<P: Platform>(
+    source: &impl Source,
+    volume: &Volume<P>,
+    tree: &Tree,
+    place: &Place,
+) -> Result<[u64; 2]> {
+    let judged = Judged::Node {
+        ino: tree.ino,
+        level: place.level,
+        directory: tree.kind == Kind::Directory,
+    };
+    if volume.is_judged(place.block, judged) {
+        return known_words(source, place);
+    }
+    let header = read_header(source, volume, tree, place)?;
+    volume.set_judged(place.block, judged);
+    Ok([header.word.get(), header.more.get()])
+}
+
+/// The words of a node that has been judged. What points to it may have changed since.
+#[inline]
+fn known_words(source: &impl Source, place: &Place) -> Result<[u64; 2]> {
+    let header = block_offset(place.block);
+    let low = source.word(header + offset_of!(NodeHeader, low) as u64)?;
+    let word = source.word(header + offset_of!(NodeHeader, word) as u64)?;
+    let more = match place.level {
+        0 => source.word(header + offset_of!(NodeHeader, more) as u64)?,
+        _ => 0,
+    };
+    if place.low <= low && low < place.end && count_fits(place.level, word) {
+        Ok([word, more])
+    } else {
+        Err(Error::Corrupt)
+    }
+}
+
+/// Whether a node of a level may have that [`NodeHeader::word`].
+#[inline]
+fn count_fits(level: u8, word: u64) -> bool {
+    level == 0 || (1..=MAX_CHILDREN as u64).contains(&word)
 }
 
 fn checksum<P: Platform>(volume: &Volume<P>, header: &NodeHeader) -> u32 {

@@ -4,7 +4,7 @@
 
 use core::mem::offset_of;
 
-use super::{read_header, Place, Tree};
+use super::{read_words, Place, Tree};
 use crate::format::{block_offset, Child, Inode, MAX_DEPTH, NODE_HEADER};
 use crate::inode::inode_word;
 use crate::platform::{Platform, CACHE_LINE};
@@ -16,7 +16,7 @@ use crate::{Error, Result};
 const LINE_CHILDREN: usize = CACHE_LINE / size_of::<Child>();
 
 /// An inner node on the way.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
     pub(super) block: u64,
     /// The lowest key that belongs to the node.
@@ -41,7 +41,7 @@ impl Step {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Path {
     /// The inner nodes, by level less 1.
-    steps: [Step; MAX_DEPTH as usize],
+    steps: [Option<Step>; MAX_DEPTH as usize],
     /// The root's level.
     pub(super) level: u8,
     /// The leaf's block.
@@ -59,10 +59,11 @@ impl Path {
         at.filter(|_| level <= self.level)
             .and_then(|at| self.steps.get(at))
             .copied()
+            .flatten()
             .ok_or(Error::Corrupt)
     }
 
-    /// The leaf as [`read_header`] wants it.
+    /// The leaf as [`read_words`] wants it.
     pub(crate) const fn place(&self) -> Place {
         Place {
             block: self.leaf,
@@ -117,21 +118,21 @@ pub(crate) fn descend<P: Platform>(
             level,
             ..path.place()
         };
-        let header = read_header(source, volume, tree, &place)?;
-        let count = header.word.get() as usize;
+        let [count, _] = read_words(source, volume, tree, &place)?;
+        let count = count as usize;
         let keys = (place.low, place.end.min(tree.keys()));
         let found = search(source, place.block, count, keys, key)?;
         let step = path
             .steps
             .get_mut(usize::from(level) - 1)
             .ok_or(Error::Corrupt)?;
-        *step = Step {
+        *step = Some(Step {
             block: place.block,
             low: place.low,
             // At most MAX_CHILDREN, as the header has been judged.
             count: count as u16,
             index: found.index as u16,
-        };
+        });
         path.leaf = found.child.block.get();
         // The first child has all keys of the node that are below the second's.
         if found.index > 0 {

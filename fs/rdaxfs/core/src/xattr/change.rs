@@ -104,7 +104,8 @@ impl<P: Platform> Volume<P> {
             return Err(Error::Invalid);
         }
         let (ino, generation) = (map.ino, map.generation);
-        let mut tx = Transaction::new(self, &mut workspace.log);
+        let mut held = Transaction::new(self, &mut workspace.log);
+        let mut tx = held.open();
         tx.join(&mut xattrs.stamp)?;
         tx.join(&mut map.stamp)?;
         let changed = tx.attempt(|tx| {
@@ -154,7 +155,8 @@ impl XattrChange<'_> {
         if bytes == 0 {
             return Ok((0, 0));
         }
-        let mut writer = Writer::new(tx, inode, bytes, self.with.is_none())?;
+        let mut writer = Writer::new();
+        writer.start(tx, inode, bytes, self.with.is_none())?;
         self.copy_kept(tx, &mut writer)?;
         if let Some(xattr) = self.with {
             writer.add(tx, xattr)?;

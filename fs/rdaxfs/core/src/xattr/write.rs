@@ -28,18 +28,32 @@ pub(super) struct Writer {
 }
 
 impl Writer {
+    /// For [`start`](Self::start): it is too large to be handed on.
+    #[inline]
+    pub(super) fn new() -> Self {
+        Self {
+            header: XattrHeader::new_zeroed(),
+            root: XattrRoot { block: 0, count: 0 },
+            at: 0,
+            crc: 0,
+            piece: [0; CACHE_LINE],
+            filled: 0,
+        }
+    }
+
     /// Takes blocks for entries of so many bytes; with `reserve`, of the last ones too.
     ///
     /// # Errors
     ///
     /// [`Error::TooBig`] if an inode cannot have so many, [`Error::NoSpace`] if there is no run of
     /// blocks that is long enough.
-    pub(super) fn new<P: Platform>(
+    pub(super) fn start<P: Platform>(
+        &mut self,
         tx: &mut Transaction<'_, P>,
         (ino, generation): (u64, u32),
         bytes: u64,
         reserve: bool,
-    ) -> Result<Self> {
+    ) -> Result {
         let count = (size_of::<XattrHeader>() as u64 + bytes).div_ceil(BLOCK_SIZE);
         if count > MAX_XATTR_BLOCKS {
             return Err(Error::TooBig);
@@ -50,7 +64,7 @@ impl Writer {
             ..Request::structure(group_of(inode_block(ino)), count, false)
         };
         let (run, _) = allocate(tx, &request)?;
-        let mut header = XattrHeader::new_zeroed();
+        let header = &mut self.header;
         header.magic = U32::new(XATTR_MAGIC);
         header.block = U64::new(run.block);
         header.owner = U64::new(ino);
@@ -60,18 +74,14 @@ impl Writer {
             .as_bytes()
             .get(offset_of!(XattrHeader, block)..)
             .unwrap_or(&[]);
-        let crc = tx.volume().platform().crc32c(0, covered);
-        Ok(Self {
-            header,
-            root: XattrRoot {
-                block: run.block,
-                count: run.count,
-            },
-            at: block_offset(run.block) + size_of::<XattrHeader>() as u64,
-            crc,
-            piece: [0; CACHE_LINE],
-            filled: 0,
-        })
+        self.crc = tx.volume().platform().crc32c(0, covered);
+        self.root = XattrRoot {
+            block: run.block,
+            count: run.count,
+        };
+        self.at = block_offset(run.block) + size_of::<XattrHeader>() as u64;
+        self.filled = 0;
+        Ok(())
     }
 
     /// Adds an attribute.
@@ -127,7 +137,7 @@ impl Writer {
     }
 
     /// Writes what is left, and the header.
-    pub(super) fn finish<P: Platform>(mut self, tx: &mut Transaction<'_, P>) -> Result<XattrRoot> {
+    pub(super) fn finish<P: Platform>(&mut self, tx: &mut Transaction<'_, P>) -> Result<XattrRoot> {
         if self.filled != 0 {
             self.write_piece(tx)?;
         }
@@ -156,7 +166,8 @@ pub(crate) fn write_new<P: Platform>(
     for xattr in xattrs {
         bytes += entry_len(xattr.name.rest().len(), xattr.value.len())?;
     }
-    let mut writer = Writer::new(tx, inode, bytes, false)?;
+    let mut writer = Writer::new();
+    writer.start(tx, inode, bytes, false)?;
     for xattr in xattrs {
         writer.add(tx, xattr)?;
     }

@@ -8,6 +8,7 @@ mod cost;
 mod damage;
 mod faults;
 mod full;
+mod judged;
 mod last;
 mod leaves;
 mod many;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use rdaxfs_core::alloc::GroupState;
 use rdaxfs_core::format::{groups_of, Superblock};
 use rdaxfs_core::journal::{SlotState, SuperState};
+use rdaxfs_core::judged::JUDGED;
 use rdaxfs_core::platform::{Digest, Locks, Medium, Stores};
 use rdaxfs_core::Result;
 use rdaxfs_crash::{this_cpu, Held, Lock, Recorder};
@@ -75,6 +76,7 @@ pub(crate) struct Machine<'m> {
     medium: Pmem<'m>,
     groups: Vec<Lock<GroupState>>,
     hints: Vec<AtomicU64>,
+    judged: Box<[AtomicU64; JUDGED]>,
     superblock: Lock<SuperState>,
     slots: Vec<Lock<SlotState>>,
     contended: AtomicU64,
@@ -88,6 +90,7 @@ impl<'m> Machine<'m> {
             medium: Pmem(medium),
             groups: (0..groups).map(|_| Lock::new(GroupState::new())).collect(),
             hints: (0..groups).map(|_| AtomicU64::new(u64::MAX)).collect(),
+            judged: Box::new([const { AtomicU64::new(0) }; JUDGED]),
             superblock: Lock::new(SuperState::new()),
             slots: (0..slots)
                 .map(|slot| Lock::new(SlotState::new(slot)))
@@ -202,6 +205,10 @@ impl Locks for Machine<'_> {
 
     fn hint(&self, group: u32) -> &AtomicU64 {
         &self.hints[group as usize]
+    }
+
+    fn judged(&self) -> Option<&[AtomicU64; JUDGED]> {
+        Some(&self.judged)
     }
 
     fn cpu(&self) -> u32 {
