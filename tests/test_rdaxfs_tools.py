@@ -61,6 +61,26 @@ def what_is_mounted_is_left_alone(t):
 
 
 @case()
+def what_a_loop_device_uses_is_left_alone(t):
+    """The file below it is no way around the device, for mkfs or fsck."""
+    shell.run("modprobe", "loop")
+    image = "/run/volume"
+    with open(image, "wb") as file:
+        file.truncate(64 << 20)
+    rdaxfs.run("mkfs", "-q", image)
+    device = shell.run("losetup", "--find", "--show", image).strip()
+    try:
+        for program, options, status in (("mkfs", ["-f"], 1), ("fsck", ["-y"], 8), ("fsck", ["-p"], 8)):
+            said = rdaxfs.run(program, *options, image, status=status)
+            check.true(f"is in use by {device}" in said and "losetup" in said, said)
+        rdaxfs.run("fsck", "-f", "-n", device)
+    finally:
+        shell.run("losetup", "--detach", device)
+    rdaxfs.run("fsck", "-f", "-y", image)
+    os.unlink(image)
+
+
+@case()
 def a_disk_that_cannot_be_written_is_named(t):
     shell.run("blockdev", "--setro", t.disk.node)
     said = rdaxfs.run("mkfs", "-f", t.disk.node, status=1)

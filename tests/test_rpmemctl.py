@@ -58,7 +58,7 @@ def injects_and_clears(t):
         ((t.disk.name, 2**64 - 1, 1), 1, "ends beyond"),
         ((t.disk.name, 0, 0), 2, "name at least one"),
         ((t.disk.name, "100B", 1), 2, "not whole sectors"),
-        (("/dev/null", 0, 1), 1, "is no block device"),
+        (("/dev/null", 0, 1), 1, "is not a block device"),
         (("loop0", 0, 1), 1, "loop0"),
     ):
         for command in ("inject", "clear"):
@@ -324,6 +324,88 @@ def damage_on_partitions_and_device_mapper(t):
             disk.badblocks.clear(0, disk.sectors)
     with first.open() as io:
         io.zero_out(0, 4 * MEGA)
+
+
+@case()
+def damage_in_a_log_on_another_disk(t):
+    """A file system is not one device: the log of XFS and the journal of ext4 may be on another."""
+    first, second = t.disks
+    partition_table.write(second, "label: gpt\nstart=4096, size=262144\n")
+    other = f"{second.node}p1"
+    os.makedirs("/mnt/log", exist_ok=True)
+    journal = ("-q", "-F", "-b", "4096")
+    for role, make, options in (
+        ("log", (("mkfs.xfs", "-q", "-f", "-l", f"logdev={other}", first.node),), ("-o", f"logdev={other}")),
+        ("journal", (
+            ("mkfs.ext4", *journal, "-O", "journal_dev", other),
+            ("mkfs.ext4", *journal, "-J", f"device={other}", first.node),
+        ), ()),
+    ):
+        for command in make:
+            shell.run(*command)
+        shell.run("mount", *options, first.node, "/mnt/log")
+        try:
+            report = rpmemctl.answer("damage", "/mnt/log", status=0)
+            check.equal({disk["name"] for disk in report["disks"]}, {first.name, second.name}, f"{role}: disks")
+            listed = {device["name"]: device for device in rpmemctl.answer("list")["devices"]}
+            check.equal(listed[second.name]["partitions"][0]["uses"], [f"{role} of /mnt/log"], "who uses it")
+            # In the last MiB, which neither has come to yet.
+            second.badblocks.inject(4096 + 262144 - 1024, 1024)
+            report = rpmemctl.answer("damage", "/mnt/log", status=1)
+            found = [(piece["owner"], piece["disk"], piece["sectors"]) for piece in report["metadata"]]
+            check.equal(found, [(f"{role} on {second.name}p1", second.name, 1024)], f"{role}: what is bad")
+            if role == "log":
+                text = rpmemctl.attempt("damage", "/mnt/log").stdout
+                check.true(f"xfs_repair -l {other} {first.node}" in text, text)
+        finally:
+            second.badblocks.clear(0, second.sectors)
+            shell.run("umount", "/mnt/log")
+    partition_table.remove(second)
+    for disk in t.disks:
+        with disk.open() as io:
+            io.zero_out(0, 4 * MEGA)
+
+
+@case()
+def the_doctor_knows_that_encryption_has_no_dax(t):
+    """It gives no advice that does not help: a mount option, on a device that has no DAX."""
+    t.allow_log("device-mapper: .*")
+    t.allow_log("alg: .*")
+    shell.run("modprobe", "dm_crypt")
+    table = f"0 524288 crypt aes-xts-plain64 {'0123456789abcdef' * 4} 0 {t.disk.node} 0"
+    with mapped_device("encrypted", table) as node:
+        shell.run("mkfs.ext4", "-q", "-F", "-b", "4096", node)
+        os.makedirs("/mnt/encrypted", exist_ok=True)
+        shell.run("mount", node, "/mnt/encrypted")
+        try:
+            Path("/mnt/encrypted/file").write_bytes(bytes(PAGE))
+            for target in ("/mnt/encrypted", "/mnt/encrypted/file", None):
+                found = rpmemctl.findings(*filter(None, [target]))
+                check.equal(set(found), {"no-dax"}, f"{target}")
+                check.true("dax=" not in str(found), str(found))
+        finally:
+            shell.run("umount", "/mnt/encrypted")
+    with t.disk.open() as io:
+        io.zero_out(0, 4 * MEGA)
+
+
+@case(on=("ext4",))
+def the_doctor_sees_how_huge_pages_can_map_a_file(t):
+    """As much as is in one piece where huge pages begin; and what it advises helps."""
+    made = t.file_system
+    shell.run("fallocate", "-l", "16M", f"{made.directory}/big")
+    looked_at = " ".join(rpmemctl.answer("doctor", f"{made.directory}/big")["looked_at"])
+    check.true(re.search(r"huge pages can map [78] of 8 ranges", looked_at), looked_at)
+    # A file whose blocks are one page off.
+    place = f"{made.directory}/off"
+    with open(place, "wb") as file:
+        for chunk in range(4):
+            os.posix_fallocate(file.fileno(), chunk * 2 * MEGA + PAGE, 2 * MEGA - PAGE)
+        os.ftruncate(file.fileno(), 8 * MEGA)
+    found = rpmemctl.answer("doctor", place)["findings"]
+    check.equal([finding["id"] for finding in found], ["file-without-huge-pages"], "a file with holes in each range")
+    shell.run("sh", "-c", found[0]["todo"][0].split("; then copy the file: ")[1].replace("cp ", "cp --sparse=never "))
+    check.equal(rpmemctl.findings(place, status=0), {}, "after what it said was done")
 
 
 @case(loaded=False)
