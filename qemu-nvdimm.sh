@@ -30,7 +30,7 @@ What the guest sees: the project's folder and every --share, writable, at the sa
 files are its own and are forgotten.  CMD starts in the current folder when that is in a share, else in
 the project.  CMD has /proc, /sys, debugfs, configfs, /tmp, the stock kernel's modules, e2fsprogs,
 xfsprogs, util-linux, ndctl, daxctl, mdadm, dmsetup, fio, strace, python3, bash.  The project's
-drivers/*/modprobe.d/*.conf are in /etc/modprobe.d, drivers/*/udev/*.rules in /etc/udev/rules.d.  Without
+drivers/*/modprobe.d/*.conf are in /etc/modprobe.d, {drivers,fs}/*/udev/*.rules in /etc/udev/rules.d.  Without
 --udev there is no udev, and device mapper makes its nodes itself (DM_DISABLE_UDEV).  Files of a share cannot be mapped shared and
 writable (9p without a cache).
 
@@ -290,7 +290,7 @@ if [[ $modules == yes ]]; then
 	for path in "$PROJECT"/drivers/*/modprobe.d/*.conf; do
 		pass+=(--modprobe-conf "$path")
 	done
-	for path in "$PROJECT"/drivers/*/udev/*.rules; do
+	for path in "$PROJECT"/{drivers,fs}/*/udev/*.rules; do
 		pass+=(--udev-rules "$path")
 	done
 fi

@@ -6,7 +6,7 @@ import os
 import struct
 import uuid
 
-from harness import check, driver, partition_table, shell
+from harness import check, driver, partition_table, rdaxfs, shell, tools
 from harness.cases import case
 
 LABEL_SECTOR = 512
@@ -63,6 +63,35 @@ def links_follow_the_file_system(t):
         check.true(not os.path.lexists("/dev/disk/by-label/one\\x20label"), "the old label has a link still")
         shell.run("wipefs", "--quiet", "--all", t.disk.node)
         check.equal(links(t.disk), always(t.disk), f"{kind}, wiped")
+
+
+@case(guests=("udev",))
+def links_follow_rdaxfs(t):
+    """libblkid does not know it: the rule asks dump.rdaxfs, which is where make install puts it."""
+    check.equal(shell.attempt("blkid", "-p", t.disk.node).returncode, 2, "something is on the disk")
+    tools.install("dump.rdaxfs")
+    first, second = str(uuid.uuid4()), str(uuid.uuid4())
+    rdaxfs.run("mkfs", "-q", "-f", "-L", "one label", "-U", first, t.disk.node)
+    check.equal(links(t.disk) - always(t.disk), {f"by-uuid/{first}", "by-label/one\\x20label"}, "made")
+    properties = shell.run("udevadm", "info", "--query=property", t.disk.node).splitlines()
+    for wanted in ("ID_FS_TYPE=rdaxfs", "ID_FS_USAGE=filesystem", f"ID_FS_UUID={first}"):
+        check.true(wanted in properties, f"{wanted}: {properties}")
+    # As /etc/fstab names it.
+    os.makedirs("/mnt/by-uuid", exist_ok=True)
+    shell.run("modprobe", "rdaxfs")
+    shell.run("mount", "-t", "rdaxfs", f"/dev/disk/by-uuid/{first}", "/mnt/by-uuid")
+    shell.run("umount", "/mnt/by-uuid")
+    shell.run("modprobe", "-r", "rdaxfs")
+    rdaxfs.run("mkfs", "-q", "-f", "-U", second, t.disk.node)
+    check.equal(links(t.disk) - always(t.disk), {f"by-uuid/{second}"}, "made anew, without a label")
+    # What takes the volume's place leaves no link of it, though the copy of the superblock is there.
+    shell.run("mkfs.ext4", "-q", "-F", "-U", first, t.disk.node)
+    check.equal(links(t.disk) - always(t.disk), {f"by-uuid/{first}"}, "ext4 in its place")
+    shell.run("wipefs", "--quiet", "--all", t.disk.node)
+    t.disk.wipe_ends()
+    settle()
+    check.equal(links(t.disk), always(t.disk), "wiped")
+    tools.uninstall("dump.rdaxfs")
 
 
 @case(guests=("udev",))

@@ -29,3 +29,13 @@ def run(program, *arguments, status=0):
             f"{done.stdout.strip()} {done.stderr.strip()}"
         )
     return done
+
+
+def install(program):
+    """Puts it where make install does, for what has its path."""
+    shutil.copy(TOOLS / "sbin" / program, f"/usr/sbin/{program}")
+
+
+def uninstall(program):
+    """Takes it away again."""
+    (Path("/usr/sbin") / program).unlink()
