@@ -125,7 +125,7 @@ fn is_clean(medium: &FileMedium, superblock: &Superblock) -> bool {
         && superblock.retired_slots.get() == 0
 }
 
-/// Mends the first copy of the superblock. Returns whether it is mended on the medium too: when nothing may be
+/// Repairs the first copy of the superblock. Returns whether it is repaired on the medium too: when nothing may be
 /// changed, it is in memory.
 fn mend_superblock(
     wrong: &Finding,
@@ -219,7 +219,7 @@ fn give_names(
     Ok((outcome, mounted.unmount()?))
 }
 
-/// Rounds of looking and mending, with everything shown and asked for at the desk.
+/// Rounds of surveys and repairs, with everything shown and asked for at the desk.
 fn mend(medium: &FileMedium, mending: &mut Mending, desk: &mut Desk) -> Result<Mended> {
     let outcome = mending.mend(medium, desk);
     desk.clear();

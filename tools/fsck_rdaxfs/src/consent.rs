@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Whether something may be mended.
+//! Whether something may be repaired.
 
 use std::io::{self, BufRead, IsTerminal};
 
@@ -15,9 +15,9 @@ use crate::cli::Arguments;
 pub(crate) enum Consent {
     /// Nothing may be changed.
     No,
-    /// What loses nothing may be mended.
+    /// What loses nothing may be repaired.
     Harmless,
-    /// Everything may be mended.
+    /// Everything may be repaired.
     Yes,
     /// Somebody at the terminal.
     Ask,
@@ -35,7 +35,7 @@ impl Consent {
         })
     }
 
-    /// Whether a problem may be mended; it has been shown.
+    /// Whether a problem may be repaired; it has been shown.
     pub(crate) fn to(&mut self, problem: &Problem) -> bool {
         match self {
             Self::No => false,

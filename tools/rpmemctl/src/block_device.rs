@@ -38,7 +38,7 @@ impl BlockDevice {
             Ok(data) if data.file_type().is_block_device() => {
                 Self::numbered(system, &numbers(data.rdev())).with_context(|| text.to_owned())
             }
-            Ok(_) => bail!("{text}: is no block device"),
+            Ok(_) => bail!("{text}: is not a block device"),
             Err(error) if system::is_absent(&error) => match text.strip_prefix("/dev/") {
                 Some(name) if !name.contains('/') => Self::find(system, name),
                 _ => Err(error).context(text.to_owned()),

@@ -100,7 +100,7 @@ pub enum Command {
     ///
     /// Looks at the memory, the drivers, the module and its parameters; with DEVICE or MOUNTPOINT only at
     /// what stands between that and DAX. For each problem it prints what it is, what was seen, and the
-    /// commands that mend it. As root it sees more. The exit status is 1 if there is a problem.
+    /// commands that fix it. As root it sees more. The exit status is 1 if there is a problem.
     Doctor {
         /// A block device, or a path on a mounted file system [default: everything]
         #[arg(value_name = "DEVICE|MOUNTPOINT", value_hint = ValueHint::AnyPath)]
@@ -177,7 +177,7 @@ fn alignment(text: &str) -> Result<Bytes, String> {
     ))
 }
 
-/// The whole, for whoever makes documents of it.
+/// The whole, for the manual page and the completions.
 pub fn command() -> clap::Command {
     Arguments::command()
 }

@@ -103,7 +103,7 @@ fn pieces_of(system: &System, device: &BlockDevice, bad: &mut Bad) -> Result<Vec
         return through_device_mapper(system, device, &device_mapper::table(&name)?, bad);
     }
     if !device.slaves().is_empty() {
-        not_followed(system, device, "is no device-mapper device", bad)?;
+        not_followed(system, device, "is not a device-mapper device", bad)?;
     }
     Ok(Vec::new())
 }

@@ -3,7 +3,7 @@
 //! `rpmemctl doctor`: why there is no device, or no DAX.
 //!
 //! Each check says only what it has read: a finding comes with what was seen, and with the commands that
-//! mend it. What could not be read is said, too.
+//! repair it. What could not be read is said, too.
 
 mod device;
 mod drivers;
@@ -85,7 +85,7 @@ pub struct Diagnosis {
     findings: Vec<Finding>,
     /// What could not be looked at, and why.
     skipped: Vec<String>,
-    /// What was looked at and found in order, as far as it went.
+    /// What was looked at and found OK, as far as it went.
     looked_at: Vec<String>,
 }
 
