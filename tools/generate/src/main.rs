@@ -26,7 +26,7 @@ struct Tool {
     sections: &'static str,
 }
 
-fn tools() -> [Tool; 4] {
+fn tools() -> [Tool; 5] {
     [
         Tool {
             command: dump_rdaxfs::cli::command(),
@@ -43,6 +43,10 @@ fn tools() -> [Tool; 4] {
         Tool {
             command: rpmemctl::cli::command(),
             sections: include_str!("../../rpmemctl/manual/rpmemctl.8.in"),
+        },
+        Tool {
+            command: tune_rdaxfs::cli::command(),
+            sections: include_str!("../../tune_rdaxfs/manual/tune.rdaxfs.8.in"),
         },
     ]
 }

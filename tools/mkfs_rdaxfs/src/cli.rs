@@ -18,7 +18,7 @@ const LABEL_BYTES: usize = 32;
 #[command(name = "mkfs.rdaxfs", version, after_help = EXIT_STATUS)]
 pub struct Arguments {
     /// The volume's label, at most 32 bytes of UTF-8
-    #[arg(short = 'L', value_name = "LABEL", default_value = "", value_parser = parse_label)]
+    #[arg(short = 'L', value_name = "LABEL", default_value = "")]
     pub label: Label,
 
     /// The volume's UUID; or random (the default), time or clear
@@ -34,7 +34,7 @@ pub struct Arguments {
     #[arg(short = 'd', value_name = "DIR|TAR", value_hint = ValueHint::AnyPath)]
     pub source: Option<PathBuf>,
 
-    /// The owner of the root directory, in numbers; alone: whoever runs this [default: that of DIR, or root]
+    /// The owner of the root directory, in numbers; without them: the user who runs this [default: that of DIR, or root]
     #[arg(short = 'E', value_name = "root_owner[=UID:GID]")]
     pub root_owner: Option<RootOwner>,
 
@@ -172,17 +172,21 @@ impl Label {
     }
 }
 
-fn parse_label(text: &str) -> Result<Label, String> {
-    if text.len() > LABEL_BYTES {
-        return Err(format!(
-            "it has {} bytes, a label at most {LABEL_BYTES}",
-            text.len()
-        ));
+impl FromStr for Label {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.len() > LABEL_BYTES {
+            return Err(format!(
+                "it has {} bytes, a label at most {LABEL_BYTES}",
+                text.len()
+            ));
+        }
+        if text.chars().any(char::is_control) {
+            return Err("a label has no control characters".into());
+        }
+        let mut label = [0; LABEL_BYTES];
+        label[..text.len()].copy_from_slice(text.as_bytes());
+        Ok(Self(label))
     }
-    if text.chars().any(char::is_control) {
-        return Err("a label has no control characters".into());
-    }
-    let mut label = [0; LABEL_BYTES];
-    label[..text.len()].copy_from_slice(text.as_bytes());
-    Ok(Label(label))
 }

@@ -170,7 +170,12 @@ fn is_full(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Error>() == Some(&Error::NoSpace)
 }
 
-fn lock(path: &Path) -> Result<DeviceLock> {
+/// Keeps other programs away from a device or file until the lock is dropped.
+///
+/// # Errors
+///
+/// If another program has locked it, and those of open(2).
+pub fn lock(path: &Path) -> Result<DeviceLock> {
     DeviceLock::take(path, Scope::WholeDisk).map_err(|error| {
         let shown = safe_path(path);
         if error.kind() == io::ErrorKind::WouldBlock {
@@ -180,7 +185,12 @@ fn lock(path: &Path) -> Result<DeviceLock> {
     })
 }
 
-fn open(path: &Path, write: bool) -> Result<FileMedium> {
+/// Opens a device or file, exclusively if it is to be written.
+///
+/// # Errors
+///
+/// If it is in use or read-only, and those of open(2).
+pub fn open(path: &Path, write: bool) -> Result<FileMedium> {
     let shown = safe_path(path);
     FileMedium::open(path, write).map_err(|error| match error.kind() {
         io::ErrorKind::ResourceBusy => {
