@@ -622,3 +622,48 @@ fn sizes_owners_and_uuids_are_as_asked() {
         said(&output)
     );
 }
+
+/// A disk that fills up while files are written, and a program that is killed: there is no volume, not even the one
+/// that was there before.
+#[test]
+fn what_ends_early_leaves_no_volume() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = &*folder.path().join("volume");
+    let root = &*folder.path().join("root");
+    fs::create_dir(root).unwrap();
+    fs::write(root.join("file"), vec![1; 3 << 20]).unwrap();
+    assert!(mkfs(&["-q"], &[path, Path::new("8M")]).status.success());
+    // With SIGXFSZ ignored, a write beyond the limit is EFBIG.
+    let output = Command::new("bash")
+        .args(["-c", "trap '' XFSZ; ulimit -f 1024; exec \"$@\"", "bash"])
+        .arg(env!("CARGO_BIN_EXE_mkfs_rdaxfs"))
+        .args(["-f", "-d"])
+        .args([root, path])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(
+        said(&output).contains("File too large"),
+        "{}",
+        said(&output)
+    );
+    assert!(!is_volume(path));
+
+    assert!(mkfs(&["-q", "-f"], &[path]).status.success());
+    let mut child = Command::new(env!("CARGO_BIN_EXE_mkfs_rdaxfs"))
+        .args(["-f", "-d", "-"])
+        .arg(path)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = header(EntryType::Regular, 2 << 20);
+    set_name(&mut first, "file");
+    first.set_cksum();
+    let mut pipe = child.stdin.take().unwrap();
+    pipe.write_all(first.as_bytes()).unwrap();
+    // All of this has been read once the pipe, which holds less, has taken it.
+    pipe.write_all(&vec![1; 1 << 20]).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!is_volume(path));
+}
