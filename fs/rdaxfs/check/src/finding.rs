@@ -149,8 +149,8 @@ impl fmt::Display for Problem {
             }
             Self::Bitmap { group, unmarked, leaked, metadata } => write!(
                 f,
-                "group {group}: {unmarked} blocks in use are marked free, {leaked} free ones in use, \
-                 {metadata} wrongly for metadata"
+                "group {group}: bitmaps: {unmarked} blocks in use are marked free, {leaked} free blocks are marked in \
+                 use, {metadata} blocks are wrongly marked as metadata or not"
             ),
             Self::Chunk { block, what } => write!(f, "inode chunk at block {block}: {what}"),
             Self::Inode { ino, what } => write!(f, "inode {ino}: {what}"),
@@ -160,7 +160,7 @@ impl fmt::Display for Problem {
             Self::Node { ino, block, what } => write!(f, "inode {ino}: node at block {block}: {what}"),
             Self::Extent { ino, page, what } => write!(f, "inode {ino}: extent at page {page}: {what}"),
             Self::Entry { ino, name, what } => write!(f, "directory {ino}: entry \"{name}\": {what}"),
-            Self::Unconnected { ino } => write!(f, "inode {ino} has no name; lost+found gets it"),
+            Self::Unconnected { ino } => write!(f, "inode {ino} has no name; it gets one in lost+found"),
         }
     }
 }

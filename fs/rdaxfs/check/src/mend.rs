@@ -56,10 +56,7 @@ impl fmt::Display for Stuck {
         match self {
             Self::Superblock(error) => write!(f, "the superblock is lost: {error}"),
             Self::Endless { rounds } => {
-                write!(
-                    f,
-                    "after {rounds} rounds of mending something is wrong still"
-                )
+                write!(f, "errors remain after {rounds} rounds of repairs")
             }
         }
     }
