@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later OR GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0 OR LGPL-2.1-or-later */
 /*
  * A prober for rdaxfs volumes: libblkid/src/superblocks/rdaxfs.c of util-linux.
  *
