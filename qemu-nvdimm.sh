@@ -29,7 +29,8 @@ scripts/provision --help) and the modules are built (make -s modules), so that "
 What the guest sees: the project's folder and every --share, writable, at the same paths; all other
 files are its own and are forgotten.  CMD starts in the current folder when that is in a share, else in
 the project.  CMD has /proc, /sys, debugfs, configfs, /tmp, the stock kernel's modules, e2fsprogs,
-xfsprogs, util-linux, ndctl, daxctl, mdadm, dmsetup, fio, strace, python3, bash.  The project's
+xfsprogs, util-linux, ndctl, daxctl, mdadm, dmsetup, fio, strace, python3, bash, and in PATH the project's
+programs (rpmemctl, mkfs.rdaxfs …) if make tools has built them.  The project's
 drivers/*/modprobe.d/*.conf are in /etc/modprobe.d, {drivers,fs}/*/udev/*.rules in /etc/udev/rules.d.  Without
 --udev there is no udev, and device mapper makes its nodes itself (DM_DISABLE_UDEV).  Files of a share cannot be mapped shared and
 writable (9p without a cache).

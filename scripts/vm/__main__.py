@@ -80,11 +80,22 @@ def quoted(words):
     return "(" + " ".join(shlex.quote(word) for word in words) + ")"
 
 
+# Where the guest's own programs are: scripts/guest/session has the same.
+GUEST_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def path_of_tools(share):
+    """PATH with the project's programs, which make tools builds, if they are there."""
+    tools = f"{share}/build/tools/sbin"
+    return [f"PATH={GUEST_PATH}:{tools}"] if os.path.isdir(tools) else []
+
+
 def job_file(options, plan, mark):
     shares = []
     for number, path in enumerate(options.share):
         shares += [f"share{number}", path]
-    environment = [f"RPMEM_REGION_KIND={plan.kind}", f"RPMEM_REGIONS={' '.join(map(str, plan.regions))}", *options.env]
+    environment = [f"RPMEM_REGION_KIND={plan.kind}", f"RPMEM_REGIONS={' '.join(map(str, plan.regions))}",
+                   *path_of_tools(options.share[0]), *options.env]
     size = shutil.get_terminal_size()
     text = "".join(f"{name}={value}\n" for name, value in (
         ("mode", options.mode), ("argv", quoted(options.argv)), ("cwd", shlex.quote(os.getcwd())),
