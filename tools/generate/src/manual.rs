@@ -46,13 +46,16 @@ fn synopsis(roff: &mut Roff, command: &Command) {
     roff.control("SH", ["SYNOPSIS"]);
     let name = command.get_name();
     let shown = |one: &&Command| !one.is_hide_set();
-    if !command.has_subcommands() {
-        return roff_line(roff, name, command);
+    // A program with commands may be called without one.
+    let mut is_first = !command.get_positionals().any(|_| true);
+    if !is_first || !command.has_subcommands() {
+        roff_line(roff, name, command);
     }
-    for (number, subcommand) in command.get_subcommands().filter(shown).enumerate() {
-        if number > 0 {
+    for subcommand in command.get_subcommands().filter(shown) {
+        if !is_first {
             roff.control("br", []);
         }
+        is_first = false;
         roff_line(
             roff,
             &format!("{name} {}", subcommand.get_name()),
@@ -180,6 +183,14 @@ mod tests {
             " [-b BLOCK]",
             " [-C FD]",
             " DEVICE|FILE\n",
+        ] {
+            assert!(synopsis.contains(part), "{part}: {synopsis}");
+        }
+        let page = super::page(dump_rdaxfs::cli::command(), "").unwrap();
+        let synopsis = plain(&section(&page, "SYNOPSIS"));
+        for part in [
+            "dump.rdaxfs [--json] [--block N] [--groups] [--export] DEVICE|FILE [PATH|INODE]\n",
+            "dump.rdaxfs cat DEVICE|FILE PATH|INODE\n",
         ] {
             assert!(synopsis.contains(part), "{part}: {synopsis}");
         }

@@ -18,7 +18,12 @@ const LABEL_BYTES: usize = 32;
 #[command(name = "mkfs.rdaxfs", version, after_help = EXIT_STATUS)]
 pub struct Arguments {
     /// The volume's label, at most 32 bytes of UTF-8
-    #[arg(short = 'L', value_name = "LABEL", default_value = "")]
+    #[arg(
+        short = 'L',
+        value_name = "LABEL",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub label: Label,
 
     /// The volume's UUID; or random (the default), time or clear
