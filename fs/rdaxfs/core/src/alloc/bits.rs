@@ -106,8 +106,9 @@ impl ChunkBits {
 
     /// Takes the places of a range for used.
     pub(super) fn occupy(&mut self, places: Range<u64>) {
-        let Self(words) = self;
-        for (at, word) in (0..CHUNK_BLOCKS).step_by(64).zip(words) {
+        let first = places.start / 64;
+        let words = self.0.get_mut(first as usize..).unwrap_or(&mut []);
+        for (word, at) in words.iter_mut().zip((first * 64..places.end).step_by(64)) {
             *word |= ones(places.end, at) & !ones(places.start, at);
         }
     }

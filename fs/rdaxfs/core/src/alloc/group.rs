@@ -260,7 +260,8 @@ pub(super) fn set_aside<P: Platform>(
     if !state.aside.claim(Claimed::new(first, count, false)) {
         return Ok(false);
     }
-    judge_chunks(tx, group, (first, count))?;
+    // The group's chunks are known: they have been searched.
+    judge_run(tx, group, (first, count))?;
     Ok(true)
 }
 

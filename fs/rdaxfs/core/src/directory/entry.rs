@@ -39,6 +39,7 @@ impl<'n> Name<'n> {
 /// # Errors
 ///
 /// [`Error::NameTooLong`], [`Error::Invalid`].
+#[inline]
 pub fn check_name(name: &[u8]) -> Result {
     if name.len() > MAX_NAME {
         return Err(Error::NameTooLong);
@@ -52,26 +53,30 @@ pub fn check_name(name: &[u8]) -> Result {
 
 /// Whether a name has "/" or NUL, eight bytes at a time.
 fn has_bad_byte(name: &[u8]) -> bool {
-    const ONES: u64 = 0x0101_0101_0101_0101;
     const TOPS: u64 = 0x8080_8080_8080_8080;
-    const SLASHES: u64 = ONES * b'/' as u64;
-    /// Not 0 if a byte of the word is.
-    const fn zeros(word: u64) -> u64 {
-        word.wrapping_sub(ONES) & !word & TOPS
-    }
     let mut words = name.chunks_exact(size_of::<u64>());
     let mut bad = 0;
     for word in &mut words {
-        let word = u64::from_le_bytes(word.first_chunk().copied().unwrap_or_default());
-        bad |= zeros(word) | zeros(word ^ SLASHES);
+        bad |= bad_bytes(word.first_chunk().copied().unwrap_or_default());
     }
     let rest = words.remainder();
     if let (false, Some(&last)) = (rest.is_empty(), name.last_chunk()) {
         // The last word's bytes, some of which have been seen.
-        let word = u64::from_le_bytes(last);
-        return bad | zeros(word) | zeros(word ^ SLASHES) != 0;
+        bad |= bad_bytes(last);
+    } else if rest.iter().any(|&byte| byte == b'/' || byte == 0) {
+        return true;
     }
-    bad != 0 || rest.iter().any(|&byte| byte == b'/' || byte == 0)
+    bad & TOPS != 0
+}
+
+/// A word that has a byte's top bit, for one of them at least, if a byte is "/" or NUL; the other bits mean nothing.
+#[inline(always)]
+const fn bad_bytes(bytes: [u8; size_of::<u64>()]) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const SLASHES: u64 = ONES * b'/' as u64;
+    let word = u64::from_le_bytes(bytes);
+    let slashes = word ^ SLASHES;
+    word.wrapping_sub(ONES) & !word | slashes.wrapping_sub(ONES) & !slashes
 }
 
 /// An entry that has been found, and where.

@@ -169,27 +169,57 @@ impl Order {
         self.count += 1;
         Ok(())
     }
+}
 
-    /// Puts a line before those whose key is greater than its own. `keys` are those of the lines so far.
+/// The line in a word of [`Sorted`].
+const LINE_MASK: u64 = LINES as u64 - 1;
+
+/// Lines in ascending order of their keys: a word for each, which has the line in place of the key's lowest bits.
+/// Few keys differ in those alone.
+struct Sorted {
+    words: [u64; LINES],
+    count: usize,
+}
+
+impl Sorted {
+    fn words(&self) -> &[u64] {
+        self.words.get(..self.count).unwrap_or(&[])
+    }
+
+    /// Puts a line of an image before those whose key is greater than its own.
     ///
     /// # Errors
     ///
     /// [`Error::Corrupt`] if another one has that key.
-    fn insert(&mut self, line: u8, key: u64, keys: &mut [u64; LINES]) -> Result {
-        let known = keys.get(..self.count).ok_or(Error::Corrupt)?;
-        let Err(at) = known.binary_search(&key) else {
-            return Err(Error::Corrupt);
-        };
+    fn insert(&mut self, bytes: &[u8; BLOCK_BYTES], line: u32, key: u64) -> Result {
+        let upper = key & !LINE_MASK;
+        let mut at = self.words().partition_point(|&word| word < upper);
+        while let Some(&word) = self.words().get(at) {
+            if word & !LINE_MASK != upper {
+                break;
+            }
+            match head_at(bytes, (word & LINE_MASK) as u32)?.key.get() {
+                other if other == key => return Err(Error::Corrupt),
+                other if other > key => break,
+                _ => at += 1,
+            }
+        }
         if self.count >= LINES {
             return Err(Error::Corrupt);
         }
-        self.lines.copy_within(at..self.count, at + 1);
-        keys.copy_within(at..self.count, at + 1);
-        *self.lines.get_mut(at).ok_or(Error::Corrupt)? = line;
-        *keys.get_mut(at).ok_or(Error::Corrupt)? = key;
+        self.words.copy_within(at..self.count, at + 1);
+        *self.words.get_mut(at).ok_or(Error::Corrupt)? = upper | u64::from(line) & LINE_MASK;
         self.count += 1;
         Ok(())
     }
+}
+
+/// The head of the entry that starts at a line of an image.
+#[inline]
+fn head_at(bytes: &[u8; BLOCK_BYTES], line: u32) -> Result<EntryHead> {
+    let bytes = bytes.get(line as usize * LINE..).unwrap_or(&[]);
+    let (head, _) = EntryHead::read_from_prefix(bytes).map_err(|_| Error::Corrupt)?;
+    Ok(head)
 }
 
 /// Puts the entries of an image in order that have keys from `from` on.
@@ -204,24 +234,29 @@ pub(super) fn sort(
     keys: (u64, u64),
     from: u64,
 ) -> Result<Order> {
-    let mut order = Order {
-        lines: [0; LINES],
+    let mut sorted = Sorted {
+        words: [0; LINES],
         count: 0,
     };
-    let mut sorted = [0; LINES];
     let mut left = lines.starts;
     while left != 0 {
         let line = left.trailing_zeros();
         left &= left - 1;
-        let at = line as usize * LINE;
-        let head = bytes.get(at..).unwrap_or(&[]);
-        let (head, _) = EntryHead::read_from_prefix(head).map_err(|_| Error::Corrupt)?;
+        let head = head_at(bytes, line)?;
         lines.judge(line, &head, keys)?;
         if head.key.get() >= from {
-            order.insert(line as u8, head.key.get(), &mut sorted)?;
+            sorted.insert(bytes, line, head.key.get())?;
         }
+    }
+    let mut order = Order {
+        lines: [0; LINES],
+        count: sorted.count,
+    };
+    for (line, word) in order.lines.iter_mut().zip(sorted.words()) {
+        *line = (word & LINE_MASK) as u8;
     }
     Ok(order)
 }
 
+const _: () = assert!(LINES.is_power_of_two());
 const _: () = assert!(entry_lines(MAX_NAME) * LINE <= BLOCK_BYTES && LINES <= u8::MAX as usize);
