@@ -3,7 +3,7 @@
 
 import os
 
-from harness import check, driver, partition_table, rdaxfs, shell
+from harness import check, driver, partition_table, rdaxfs, shell, tools
 from harness.cases import BOTH_BLOCK_SIZES, EVERYWHERE, FILE_SYSTEMS, case
 from harness.disk import SECTOR
 from harness.target import MAKE, FileSystem
@@ -46,6 +46,26 @@ def huge_pages_begin_where_memory_does(t):
     first = rdaxfs.dump(node)["align_offset"] * BLOCK
     check.equal((t.disk.address + (1 << 20) + 12 * BLOCK + first) % HUGE, 0, "bytes behind a huge page's start")
     partition_table.remove(t.disk)
+
+
+@case()
+def suites_need_only_its_type(t):
+    """mkfs(8), mount(8) and fsck(8) find it by type; of a size in blocks, the rest of the disk is not its."""
+    programs = ("mkfs.rdaxfs", "fsck.rdaxfs")
+    for program in programs:
+        tools.install(program)
+    try:
+        shell.run("mkfs", "-t", "rdaxfs", "--", "-f", t.disk.node)
+        shell.run("fsck", "-t", "rdaxfs", "-f", "-n", t.disk.node)
+        shell.run("mkfs", "-t", "rdaxfs", "-f", t.disk.node, 16384)
+        check.equal(rdaxfs.dump(t.disk.node)["blocks"], 16384, "blocks")
+        with rdaxfs.Volume(t.disk.node, "dax", make=False) as volume:
+            here = os.statvfs(volume.directory)
+            check.true(here.f_blocks * here.f_frsize <= 16384 * BLOCK, "statfs says no more than the size")
+        shell.run("fsck", "-t", "rdaxfs", "-f", "-n", t.disk.node)
+    finally:
+        for program in programs:
+            tools.uninstall(program)
 
 
 @case(on=FILE_SYSTEMS)
