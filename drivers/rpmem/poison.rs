@@ -219,8 +219,7 @@ impl Poison {
         sectors: u64,
         waiting: Waiting,
     ) -> Result<MutexGuard<'_, Writer>> {
-        let brings_back =
-            || pages.has_failed(bytes(sector), bytes(sectors), self.whole_pages());
+        let brings_back = || pages.has_failed(bytes(sector), bytes(sectors), self.whole_pages());
         let writer = match waiting {
             Waiting::Allowed => self.lock_to_bring_back(pages, brings_back)?,
             Waiting::Refused => {

@@ -184,7 +184,10 @@ impl UnderWay {
     /// # Safety
     ///
     /// For the VFS, which passes a file of [`UnderWay::until_return_to_user`], once.
-    unsafe extern "C" fn released(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+    unsafe extern "C" fn released(
+        _inode: *mut bindings::inode,
+        file: *mut bindings::file,
+    ) -> c_int {
         // SAFETY: As the caller promises the pointer is from `into_foreign()`, and not used any more.
         let this = unsafe { Arc::<Self>::from_foreign((*file).private_data.cast()) };
         this.tasks.fetch_sub(1, Release);

@@ -55,8 +55,7 @@ pub fn peek(range: PhysRange, offset: u64, buf: &mut [u8]) -> Result {
     }
     // SAFETY: Not System RAM, of which the C side refuses only what is there in part, and not what
     // reading would have an effect on.
-    let addr =
-        unsafe { bindings::memremap(start, buf.len(), bindings::MEMREMAP_WB as usize) };
+    let addr = unsafe { bindings::memremap(start, buf.len(), bindings::MEMREMAP_WB as usize) };
     let addr = NonNull::new(addr).ok_or(ENOMEM)?;
     // SAFETY: `memremap()` has mapped as many bytes as `buf` has, until `memunmap()` below.
     let read = unsafe { copy_mc(buf.as_mut_ptr(), addr.as_ptr().cast(), buf.len()) };
@@ -142,7 +141,11 @@ impl Memory {
     ///
     /// `EINVAL` if nothing is left.
     pub fn without_ends(self, front: u64, back: u64) -> Result<Self> {
-        let size = self.range.size().checked_sub(front).and_then(|size| size.checked_sub(back));
+        let size = self
+            .range
+            .size()
+            .checked_sub(front)
+            .and_then(|size| size.checked_sub(back));
         // In the range, whose end does not wrap.
         let range = PhysRange::new(self.range.start().wrapping_add(front), size.ok_or(EINVAL)?);
         Ok(Self {
@@ -231,8 +234,7 @@ impl<T: Operations> PageMap<T> {
         mf_flags: c_int,
     ) -> c_int {
         // SAFETY: As the caller promises `pgmap` is the field of a `Shared`.
-        let shared =
-            unsafe { &*kernel::container_of!(Opaque::cast_from(pgmap), Shared<T>, pgmap) };
+        let shared = unsafe { &*kernel::container_of!(Opaque::cast_from(pgmap), Shared<T>, pgmap) };
         UnderWay::until_return_to_user(&shared.under_way);
         // SAFETY: As the caller promises the frames are the region's, pinned for the call.
         let failed = unsafe {
@@ -301,11 +303,12 @@ impl<T: Operations> PageMap<T> {
 
         // SAFETY: The structure is initialised and pinned until `memunmap_pages()` in drop. The range is
         // memory, and other drivers are kept away from it.
-        let kaddr = from_err_ptr(unsafe {
-            bindings::memremap_pages(shared.pgmap.get(), node.as_raw())
-        })?;
+        let kaddr =
+            from_err_ptr(unsafe { bindings::memremap_pages(shared.pgmap.get(), node.as_raw()) })?;
 
-        let kaddr = kaddr.cast::<u8>().wrapping_add(memory.pages_inside as usize);
+        let kaddr = kaddr
+            .cast::<u8>()
+            .wrapping_add(memory.pages_inside as usize);
         // INVARIANT: `memremap_pages()` succeeded and returned the address of the first byte that it maps;
         // the first pages of an altmap have no struct pages.
         Ok(Self {

@@ -14,7 +14,13 @@ mod tests {
         regions::phys_range,
         Rpmem,
     };
-    use kernel::{faux, prelude::*, str::CString, sync::{atomic::Relaxed, Arc}, ModuleMetadata};
+    use kernel::{
+        faux,
+        prelude::*,
+        str::CString,
+        sync::{atomic::Relaxed, Arc},
+        ModuleMetadata,
+    };
     use kernel_ext::{
         kunit::{fault, mark_skipped},
         memremap::{Memory, PageMap},

@@ -120,7 +120,10 @@ impl<T: Operations> Device<T> {
         // SAFETY: The operations are static and take a pointer to a `T`, which lives as long as the
         // device is alive because `_data` does.
         let dax = from_err_ptr(unsafe {
-            bindings::alloc_dax((&raw const *data).cast_mut().cast::<c_void>(), const { &Self::OPS })
+            bindings::alloc_dax(
+                (&raw const *data).cast_mut().cast::<c_void>(),
+                const { &Self::OPS },
+            )
         })?;
         let dax = NonNull::new(dax).ok_or(ENOMEM)?;
 

@@ -55,9 +55,7 @@ pub fn with_listener<R>(listener: &dyn Fn(Event), f: impl FnOnce() -> R) -> R {
     unsafe { *LISTENING.listener.get() = Some(listener) };
     LISTENING.task.store(task.cast(), Release);
     let result = f();
-    LISTENING
-        .task
-        .store(core::ptr::null_mut(), Release);
+    LISTENING.task.store(core::ptr::null_mut(), Release);
     result
 }
 
