@@ -11,7 +11,7 @@ import time
 from harness import check, driver, memory, shell
 from harness.cases import FILE_SYSTEMS, case
 from harness.disk import Disk
-from test_removal import GONE, bind, device_of, unbind
+from test_removal import GONE, PROBE_BUSY, STILL_IN_USE, bind, device_of, unbind
 from test_stress import PAGE, all_end_well, until_end, use_at_once
 
 SECONDS = 130
@@ -31,6 +31,8 @@ def minutes_of_everything(t):
     cleared, memory that fails, attempts to unload, and the other disk unbound under its users."""
     t.allow_log(FAILING)
     t.allow_log(GONE_NODE)
+    for pattern in (STILL_IN_USE, PROBE_BUSY, r"^rpmem: .*waiting for the last user"):
+        t.allow_log(pattern)
     other = t.disks[1]
     name = device_of(other)
 
@@ -75,7 +77,12 @@ def minutes_of_everything(t):
         time.sleep(1)
         unbind(name)
         time.sleep(0.2)
-        bind(name)
+        # Its users have it open until they meet an error.
+        while True:
+            try:
+                return bind(name)
+            except OSError as error:
+                check.equal(error.errno, errno.EBUSY, "what binding says")
 
     use_at_once(t, SECONDS, (fail_memory, mend_memory, unload, use_other, come_and_go))
     check.equal(len(driver.nodes()), 2, "nodes in the end")

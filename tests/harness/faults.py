@@ -66,37 +66,6 @@ class Own:
         return left
 
 
-class Workers:
-    """The allocations of each of the kernel's workers."""
-
-    def __init__(self):
-        self._armed = {}
-
-    def arm(self, position):
-        """As `Own.arm`, in every worker that there is; one that is made later counts nothing."""
-        self._armed = {}
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                if shell.read_text(f"/proc/{pid}/comm").startswith("kworker/"):
-                    shell.write_text(f"/proc/{pid}/fail-nth", f"{position}")
-                    self._armed[pid] = position
-            except OSError:
-                continue  # it has ended
-
-    def disarm(self):
-        """As `Own.disarm`, for the worker that has come nearest; None if none has allocated at all."""
-        left = []
-        for pid, position in self._armed.items():
-            try:
-                now = int(shell.read_text(f"/proc/{pid}/fail-nth"))
-                shell.write_text(f"/proc/{pid}/fail-nth", "0")
-            except OSError:
-                continue
-            if now != position:
-                left.append(now)
-        return min(left, default=None)
-
-
 # What the kernel says when an allocation fails is no fault of its own. These are, in any case.
 REPORT = (
     r"BUG:|WARNING:|KASAN|UBSAN|ODEBUG|Oops|general protection|refcount_t|list_(add|del) corruption"
