@@ -12,7 +12,7 @@ use kernel_bindings as bindings;
 pub enum AccessMode {
     /// To be read, written or mapped: there must be no poison in it.
     Access,
-    /// To be overwritten by [`Operations::recovery_write`], because there is poison in it.
+    /// To be overwritten by [`Operations::recovery_write`](super::Operations::recovery_write), because there is poison in it.
     RecoveryWrite,
 }
 
