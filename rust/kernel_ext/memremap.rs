@@ -303,8 +303,8 @@ impl<T: Operations> PageMap<T> {
 
         // SAFETY: The structure is initialised and pinned until `memunmap_pages()` in drop. The range is
         // memory, and other drivers are kept away from it.
-        let kaddr =
-            from_err_ptr(unsafe { bindings::memremap_pages(shared.pgmap.get(), node.as_raw()) })?;
+        let kaddr = unsafe { bindings::memremap_pages(shared.pgmap.get(), node.as_raw()) };
+        let kaddr = from_err_ptr(kaddr)?;
 
         let kaddr = kaddr
             .cast::<u8>()
