@@ -223,7 +223,7 @@ def a_disk_below_dm_linear_is_taken_away(t):
 @case(guests=HERE, limit=300)
 def a_disk_of_a_mirror_is_taken_away(t):
     """Under I/O: the mirror goes on with the other, and takes it back."""
-    for pattern in (*MD_SAYS, r"^md: recovery of RAID array md0", r"^Buffer I/O error on dev rpmem1"):
+    for pattern in (*MD_SAYS, r"^md: recovery of RAID array md0", r"^Buffer I/O error on dev rpmem1", r"^rpmem: .*waiting for the last user"):
         t.allow_log(pattern)
     first, second = t.disks
     name = os.path.basename(os.path.realpath(f"{second.sysfs}/device"))
