@@ -355,6 +355,102 @@ def what_a_crash_left_is_finished(t):
     partition_table.remove(t.disk)
 
 
+@case()
+def remount_goes_both_ways(t):
+    def options(volume):
+        return shell.run("findmnt", "-n", "-o", "FS-OPTIONS", volume.directory).strip().split(",")
+
+    with Volume(t.disk.node) as volume:
+        (volume.directory / "first").mkdir()
+        with open(volume.directory / "open", "wb") as file:
+            done = shell.attempt("mount", "-o", "remount,ro", volume.directory)
+            check.true(done.returncode != 0 and "busy" in done.stderr, done.stderr)
+            file.write(b"written")
+        nameless = os.open(volume.directory, os.O_TMPFILE | os.O_RDWR)
+        check.true(shell.attempt("mount", "-o", "remount,ro", volume.directory).returncode != 0, "a file without a name")
+        os.close(nameless)
+
+        for number in range(3):
+            shell.run("mount", "-o", "remount,ro", volume.directory)
+            check.true("ro" in options(volume), "read-only")
+            check.equal(rdaxfs.dump(t.disk.node)["state"], "clean", "the state while it is read-only")
+            volume.check()
+            check.equal((volume.directory / "open").read_bytes(), b"written", "what is read")
+            with check.fails(errno.EROFS):
+                (volume.directory / "refused").mkdir()
+            # Other options change without it.
+            shell.run("mount", "-o", "remount,errors=continue", volume.directory)
+            check.true("ro" in options(volume), "still read-only")
+            shell.run("mount", "-o", "remount,rw", volume.directory)
+            check.true("rw" in options(volume), "read-write")
+            check.equal(rdaxfs.dump(t.disk.node)["state"], "mounted", "the state while it is read-write")
+            (volume.directory / f"more-{number}").mkdir()
+        volume.again()
+        check.equal(sorted(os.listdir(volume.directory)), ["first", "more-0", "more-1", "more-2", "open"], "what is there")
+
+
+@case(limit=300)
+def what_a_crash_left_is_read_without_a_store(t):
+    """A read-only mount of what a crash left reads what the journal's replay would leave, and stores nothing, also
+    on a device that refuses stores; made read-write, it is as after any other mount."""
+    partition_table.write(t.disk, "label: gpt\nsize=32M\nsize=32M\n")
+    first, second = (f"{t.disk.node}p{number}" for number in (1, 2))
+    # With DAX a write is durable when it returns.
+    with Volume(first, "dax=always", directory="/mnt/rdaxfs-1") as one:
+        for number in range(100):
+            (one.directory / f"file-{number}").write_bytes(b"%d" % number * 5000)
+        nameless = os.open(one.directory, os.O_TMPFILE | os.O_RDWR)
+        os.write(nameless, bytes(100_000))
+        shell.run("dd", f"if={first}", f"of={second}", "bs=1M", "iflag=direct", "oflag=direct", "status=none")
+        os.close(nameless)
+    before = shell.run("sha256sum", second)
+    shell.run("blockdev", "--setro", second)
+    try:
+        volume = Volume(second, "ro", make=False)
+        for number in range(100):
+            check.equal((volume.directory / f"file-{number}").read_bytes(), b"%d" % number * 5000, "a file")
+        check.true(shell.attempt("mount", "-o", "remount,rw", volume.directory).returncode != 0, "the device is read-only")
+        check.equal(shell.run("sha256sum", second), before, "the device")
+    finally:
+        shell.run("blockdev", "--setrw", second)
+    shell.run("mount", "-o", "remount,rw", volume.directory)
+    (volume.directory / "more").mkdir()
+    check.equal(len(os.listdir(volume.directory)), 101, "what is there")
+    found = os.statvfs(volume.directory)
+    check.equal(found.f_files - found.f_ffree, 102, "inodes in use: the nameless one is freed")
+    volume.unmount()
+    volume.check()
+    partition_table.remove(t.disk)
+
+
+@case(limit=300)
+def a_frozen_volume_can_be_copied(t):
+    partition_table.write(t.disk, "label: gpt\nsize=32M\nsize=32M\n")
+    first, second = (f"{t.disk.node}p{number}" for number in (1, 2))
+    with Volume(first, directory="/mnt/rdaxfs-1") as one:
+        for number in range(50):
+            (one.directory / f"file-{number}").write_bytes(b"frozen" * number)
+        (one.directory / "mapped").write_bytes(bytes(BLOCK))
+        shell.run("fsfreeze", "-f", one.directory)
+        try:
+            writer = subprocess.Popen(["mkdir", one.directory / "late"])
+            shell.run("dd", f"if={first}", f"of={second}", "bs=1M", "iflag=direct", "oflag=direct", "status=none")
+            check.true(writer.poll() is None, "a task that changes something waits")
+            check.equal((one.directory / "file-7").read_bytes(), b"frozen" * 7, "reading goes on")
+        finally:
+            shell.run("fsfreeze", "-u", one.directory)
+        check.equal(writer.wait(timeout=60), 0, "the task after the thaw")
+        check.true((one.directory / "late").is_dir(), "what it made")
+        before = shell.run("sha256sum", second)
+        two = Volume(second, "ro", "nouuid", make=False)
+        check.equal(len(os.listdir(two.directory)), 51, "the copy")
+        two.unmount()
+        check.equal(shell.run("sha256sum", second), before, "the copy's device")
+        with Volume(second, "nouuid", make=False) as two:
+            check.equal((two.directory / "file-9").read_bytes(), b"frozen" * 9, "the copy, read-write")
+    partition_table.remove(t.disk)
+
+
 def tmpfiles_open(volume):
     """Whether regular files can be opened."""
     try:

@@ -214,11 +214,10 @@ impl FileSystem for Rdaxfs {
                 "nouuid cannot be changed while the volume is mounted: unmount it first",
             )));
         }
-        if context.is_read_only() != sb.is_read_only() {
-            context.error(fmt!(
-                "changing between read-only and read-write needs an unmount for now",
-            ));
-            return Err(EOPNOTSUPP);
+        match context.changes_read_only() {
+            Some(true) if !sb.is_read_only() => remount_ro(sb, context)?,
+            Some(false) if sb.is_read_only() => remount_rw(sb, context, options)?,
+            _ => {}
         }
         *data.options.lock() = *options;
         Ok(())
@@ -253,12 +252,8 @@ fn map_device(
         ));
         return Err(EOPNOTSUPP);
     };
-    if !sb.is_read_only() && !dax.is_synchronous() && !options.guest_crash_only {
-        context.error(fmt!(
-            "{}: a host keeps the device in its page cache, which does not keep the order of stores in a crash of the host: mount it read-only, or with guest_crash_only if operations need not survive that",
-            sb.id(),
-        ));
-        return Err(EOPNOTSUPP);
+    if !sb.is_read_only() {
+        check_order(sb.id(), context, &dax, options)?;
     }
     let len = device.len() & !(BLOCK_SIZE - 1);
     if len == 0 {
@@ -272,6 +267,27 @@ fn map_device(
             error,
         ));
     })
+}
+
+/// Whether the device keeps the order of stores, which a mount for writing needs.
+///
+/// # Errors
+///
+/// `EOPNOTSUPP`.
+fn check_order(
+    id: &CStr,
+    context: &FsContext<Rdaxfs>,
+    device: &DaxDevice,
+    options: &Options,
+) -> Result {
+    if device.is_synchronous() || options.guest_crash_only {
+        return Ok(());
+    }
+    context.error(fmt!(
+        "{}: a host keeps the device in its page cache, which does not keep the order of stores in a crash of the host: mount it read-only, or with guest_crash_only if operations need not survive that",
+        id,
+    ));
+    Err(EOPNOTSUPP)
 }
 
 /// Reads the superblock, or says why the volume cannot be mounted.
@@ -428,6 +444,74 @@ fn mount(
     MountedVolume::new(volume, workspaces, device)
 }
 
+/// A mount for writing becomes read-only: the volume is clean then. The VFS has seen to it that nobody has a
+/// file open for writing, and that no inode without a name is left.
+fn remount_ro(sb: &SuperBlock<Rdaxfs>, context: &FsContext<Rdaxfs>) -> Result {
+    let volume = sb.data().mounted.volume()?;
+    volume.remount_ro().map_err(|error| {
+        context.error(fmt!(
+            "{}: the volume cannot be marked as clean ({}); run fsck.rdaxfs",
+            sb.id(),
+            Reason(error),
+        ));
+        errno(error)
+    })
+}
+
+/// A read-only mount becomes one for writing: the journal is replayed on the medium, and what was left to do
+/// is finished.
+fn remount_rw(sb: &SuperBlock<Rdaxfs>, context: &FsContext<Rdaxfs>, options: &Options) -> Result {
+    let mounted = &sb.data().mounted;
+    check_order(sb.id(), context, mounted.dax_device(), options)?;
+    let volume = mounted.volume()?;
+    if options.superblock_copy {
+        context.error(fmt!(
+            "{}: mounted from the copy of the superblock: run fsck.rdaxfs, and mount the volume without superblock=",
+            sb.id(),
+        ));
+        return Err(EROFS);
+    }
+    let is_damaged = volume.is_damaged() || volume.superblock().state.get() == STATE_DAMAGED;
+    let access = match options.errors {
+        Errors::Continue if is_damaged => Access::ReadWriteDamaged,
+        _ if is_damaged => {
+            context.error(fmt!(
+                "{}: the volume is damaged: unmount it and run fsck.rdaxfs, or use errors=continue",
+                sb.id(),
+            ));
+            return Err(EROFS);
+        }
+        _ => Access::ReadWrite,
+    };
+    let now = to_medium(Timespec::now());
+    let mut workspace = mounted.patient_workspace()?;
+    let writable = volume.remount_rw(access, now, &mut workspace);
+    drop(workspace);
+    writable.map_err(|error| {
+        match error {
+            CoreError::ReadOnly => context.error(fmt!(
+                "{}: the volume has features that this version can only read",
+                sb.id(),
+            )),
+            error => context.error(fmt!(
+                "{}: the volume cannot be made writable ({}); run fsck.rdaxfs",
+                sb.id(),
+                Reason(error),
+            )),
+        }
+        errno(error)
+    })?;
+    finish_all(sb).inspect_err(|error| {
+        context.error(fmt!(
+            "{}: what was left to do before the last crash cannot be done ({:?}); run fsck.rdaxfs",
+            sb.id(),
+            error,
+        ));
+        // It is read-only still.
+        let _ = volume.remount_ro();
+    })
+}
+
 /// Whether a superblock's state is one that there is.
 const fn is_known(state: u64) -> bool {
     matches!(state, STATE_CLEAN | STATE_MOUNTED | STATE_DAMAGED)
@@ -503,6 +587,12 @@ impl Operations for Rdaxfs {
         );
         // The driver waits for this before it unmaps the memory.
         sb.data().mounted.revoke();
+    }
+
+    fn freeze_fs(sb: &SuperBlock<Self>) -> Result {
+        // A copy of the device that is made now can be mounted where nothing may be stored.
+        sb.data().mounted.volume()?.quiesce();
+        Ok(())
     }
 
     fn statfs(sb: &SuperBlock<Self>) -> Result<Statfs> {
