@@ -20,17 +20,6 @@
 //!
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
 
-/// An entry of a table of operations: the table has it if the file system does.
-macro_rules! optional {
-    ($operations:ident::$has:ident, $function:ident) => {
-        if $operations::$has {
-            Some(Self::$function)
-        } else {
-            None
-        }
-    };
-}
-
 pub mod attr;
 pub mod dax;
 pub mod dentry;
@@ -68,6 +57,7 @@ pub use mnt_idmapping::MntIdmap;
 pub use super_block::SuperBlock;
 pub use time::Timespec;
 
+use crate::operations::no_operations;
 use core::ffi::c_int;
 use kernel::error::Result;
 
@@ -77,10 +67,4 @@ fn to_errno(result: Result) -> c_int {
         Ok(()) => 0,
         Err(error) => error.to_errno(),
     }
-}
-
-/// A table of operations in which there is nothing yet.
-const fn no_operations<O: Copy>() -> O {
-    // SAFETY: The tables that this is used for have integers, pointers and optional functions only.
-    unsafe { core::mem::MaybeUninit::zeroed().assume_init() }
 }

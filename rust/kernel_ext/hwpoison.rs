@@ -22,6 +22,7 @@
 
 use crate::{
     memremap::{Operations, PageMap},
+    operations::no_operations,
     PAGE_SIZE,
 };
 use core::marker::PhantomData;
@@ -145,7 +146,7 @@ impl UnderWay {
         #[cfg(not(MODULE))]
         owner: core::ptr::null_mut(),
         release: Some(Self::released),
-        ..NO_OPERATIONS
+        ..no_operations()
     };
 
     /// Counts a failure as under way until the current task returns to user space. Does nothing for a
@@ -194,10 +195,6 @@ impl UnderWay {
         0
     }
 }
-
-/// Operations of a file that has none.
-// SAFETY: All zeroes is a valid `struct file_operations`.
-const NO_OPERATIONS: bindings::file_operations = unsafe { core::mem::zeroed() };
 
 impl<T: Operations> PageMap<T> {
     /// Says that the kernel is handling the record of a memory error in these pages, or has done so: see

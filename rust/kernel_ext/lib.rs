@@ -35,6 +35,10 @@
 /// What the printing macros put in front of a message.
 const __LOG_PREFIX: &[u8] = b"kernel_ext\0";
 
+// Its macro is for the modules that follow.
+#[macro_use]
+mod operations;
+
 pub mod block;
 pub mod capability;
 pub mod dax;

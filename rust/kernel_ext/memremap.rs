@@ -215,11 +215,7 @@ impl<T: Operations> PageMap<T> {
     const OPS: bindings::dev_pagemap_ops = bindings::dev_pagemap_ops {
         folio_free: None,
         migrate_to_ram: None,
-        memory_failure: if T::HAS_MEMORY_FAILURE {
-            Some(Self::memory_failure)
-        } else {
-            None
-        },
+        memory_failure: optional!(T::HAS_MEMORY_FAILURE, memory_failure),
         folio_split: None,
     };
 

@@ -104,11 +104,7 @@ impl<T: Operations> Device<T> {
     const OPS: bindings::dax_operations = bindings::dax_operations {
         direct_access: Some(Self::direct_access),
         zero_page_range: Some(Self::zero_page_range),
-        recovery_write: if T::HAS_RECOVERY_WRITE {
-            Some(Self::recovery_write)
-        } else {
-            None
-        },
+        recovery_write: optional!(T::HAS_RECOVERY_WRITE, recovery_write),
     };
 
     /// Creates a device for memory that the CPU stores to. May sleep.

@@ -86,8 +86,7 @@ impl DaxDevice {
         // SAFETY: Any number may be asked for.
         let reference = unsafe { bindings::get_dev_pagemap(first.pfn) };
         // INVARIANT: The reference was taken; the driver unmaps nothing while there is one (`memunmap_pages`
-        // waits for the last). That all pages are
-        // among those is judged before it is used.
+        // waits for the last). That all pages are among those is judged before it is used.
         let mapping = Mapping {
             addr: first.addr,
             len,
