@@ -296,26 +296,22 @@ impl Poison {
         pages: &PageMap<Poison>,
         edits: impl Fn() -> I,
     ) -> Result<(), Refused> {
+        // The bytes that an edit clears.
+        let cleared = |edit: &Edit| match edit {
+            Edit::Inject(_) => None,
+            Edit::Clear(gone) => Some((bytes(gone.start()), bytes(gone.sectors()))),
+        };
         let brings_back = || {
-            edits().any(|edit| match edit {
-                Edit::Inject(_) => false,
-                Edit::Clear(gone) => pages.has_failed(
-                    bytes(gone.start()),
-                    bytes(gone.sectors()),
-                    self.whole_pages(),
-                ),
-            })
+            let mut all = edits().filter_map(|edit| cleared(&edit));
+            all.any(|(start, len)| pages.has_failed(start, len, self.whole_pages()))
         };
         let mut writer = self
             .lock_to_bring_back(pages, brings_back)
             .map_err(Refused::Unmappable)?;
-        let part = edits().find(|edit| match edit {
-            Edit::Inject(_) => false,
-            Edit::Clear(gone) => pages.is_part_of_failed(
-                bytes(gone.start()),
-                bytes(gone.sectors()),
-                self.whole_pages(),
-            ),
+        let part = edits().find(|edit| {
+            cleared(edit).is_some_and(|(start, len)| {
+                pages.is_part_of_failed(start, len, self.whole_pages())
+            })
         });
         if let Some(edit) = part {
             return Err(Refused::PartOfFailed(edit));
@@ -323,19 +319,13 @@ impl Poison {
 
         // All that can fail comes before the first change. What the pages are does not depend on earlier
         // lines: a page that has failed is cleared as a whole, or was refused above.
-        for edit in edits() {
-            if let Edit::Clear(gone) = edit {
-                let (start, len) = (bytes(gone.start()), bytes(gone.sectors()));
-                pages
-                    .map_failed(start, len, self.whole_pages())
-                    .map_err(Refused::Unmappable)?;
-            }
+        for (start, len) in edits().filter_map(|edit| cleared(&edit)) {
+            pages
+                .map_failed(start, len, self.whole_pages())
+                .map_err(Refused::Unmappable)?;
         }
-        for edit in edits() {
-            if let Edit::Clear(gone) = edit {
-                let (start, len) = (bytes(gone.start()), bytes(gone.sectors()));
-                pages.unmark(start, len, self.whole_pages());
-            }
+        for (start, len) in edits().filter_map(|edit| cleared(&edit)) {
+            pages.unmark(start, len, self.whole_pages());
         }
         for edit in edits() {
             // Refused for what is not on the medium only, and no line names that.
