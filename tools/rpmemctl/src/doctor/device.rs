@@ -24,8 +24,8 @@ pub(super) fn examine(system: &System, device: &BlockDevice, diagnosis: &mut Dia
         diagnosis.add(
             Finding::advice("read-only", format!("{} can only be read", device.name()))
                 .seen(format!("{} is 1", safe_path(&device.file("ro"))))
-                .todo(format!("blockdev --setrw {}", device.node()))
-                .todo(
+                .remedy(format!("blockdev --setrw {}", device.node()))
+                .remedy(
                     "if regions= names it with :ro, without that: nothing else makes it writable",
                 ),
         );
@@ -61,9 +61,9 @@ fn without_dax(device: &BlockDevice) -> Finding {
         ));
         return match mode.as_str() {
             "raw" => finding
-                .todo(format!("ndctl create-namespace --force --reconfig={namespace} --mode=fsdax    # gives it struct pages, and destroys what is on it"))
-                .todo(format!("or give it to rpmem: ndctl disable-namespace {namespace}; modprobe rpmem regions=SIZE@ADDR with what /proc/iomem has for it")),
-            _ => finding.todo(format!("ndctl create-namespace --force --reconfig={namespace} --mode=fsdax    # destroys what is on it")),
+                .remedy(format!("ndctl create-namespace --force --reconfig={namespace} --mode=fsdax    # gives it struct pages, and destroys what is on it"))
+                .remedy(format!("or give it to rpmem: ndctl disable-namespace {namespace}; modprobe rpmem regions=SIZE@ADDR with what /proc/iomem has for it")),
+            _ => finding.remedy(format!("ndctl create-namespace --force --reconfig={namespace} --mode=fsdax    # destroys what is on it")),
         };
     }
     let slaves = device.slaves();
@@ -76,9 +76,9 @@ fn without_dax(device: &BlockDevice) -> Finding {
         for slave in with {
             finding = finding.seen(format!("{} below it has DAX", slave.name()));
         }
-        return finding.todo("of device-mapper, linear and striped targets pass DAX on, if all devices below have it; crypt, raid and md do not");
+        return finding.remedy("of device-mapper, linear and striped targets pass DAX on, if all devices below have it; crypt, raid and md do not");
     }
-    finding.todo("use a disk of rpmem: rpmemctl list; rpmemctl doctor says why there is none")
+    finding.remedy("use a disk of rpmem: rpmemctl list; rpmemctl doctor says why there is none")
 }
 
 fn partition(part: &BlockDevice, disk: &BlockDevice, start: u64, diagnosis: &mut Diagnosis) {
@@ -96,7 +96,7 @@ fn partition(part: &BlockDevice, disk: &BlockDevice, start: u64, diagnosis: &mut
             .seen(format!(
                 "it begins at byte {start} and has {size} bytes; a page has {page}"
             ))
-            .todo(format!(
+            .remedy(format!(
                 "make the partition anew, at multiples of 1MiB: parted --align optimal {}",
                 disk.node()
             )),
@@ -105,7 +105,7 @@ fn partition(part: &BlockDevice, disk: &BlockDevice, start: u64, diagnosis: &mut
         diagnosis.add(
             Finding::advice("partition-without-huge-pages", format!("{name} does not begin at a multiple of 2 MiB: files on it are mapped by pages of 4 KiB only"))
                 .seen(format!("it begins at byte {start}"))
-                .todo("make the partition anew, from 2MiB on (4096s), or do without partitions"),
+                .remedy("make the partition anew, from 2MiB on (4096s), or do without partitions"),
         );
     }
 }
@@ -123,8 +123,10 @@ fn bad_blocks(disk: &BlockDevice, diagnosis: &mut Diagnosis) {
                 counted(bad_list::sectors(&list), "sector"),
                 counted(list.len() as u64, "range")
             ))
-            .todo("rpmemctl damage MOUNTPOINT    # names the files that are hit")
-            .todo("overwrite or restore those files: whole pages that are written are good again"),
+            .remedy("rpmemctl damage MOUNTPOINT    # names the files that are hit")
+            .remedy(
+                "overwrite or restore those files: whole pages that are written are good again",
+            ),
         ),
         Err(error) => diagnosis.skip(format!("the bad blocks of {}: {error:#}", disk.name())),
     }
@@ -143,8 +145,8 @@ fn contents(system: &System, device: &BlockDevice, diagnosis: &mut Diagnosis) {
             diagnosis.add(
                 Finding::problem("superblock-unreadable", format!("the beginning of {name} cannot be read, so that nothing on it can be mounted"))
                     .seen(format!("{}: {error}", device.node()))
-                    .todo("rpmemctl list    # has it bad blocks?")
-                    .todo("repair the superblock from one of its copies: e2fsck -b 32768, or xfs_repair"),
+                    .remedy("rpmemctl list    # has it bad blocks?")
+                    .remedy("repair the superblock from one of its copies: e2fsck -b 32768, or xfs_repair"),
             );
             return;
         }
@@ -166,7 +168,7 @@ fn contents(system: &System, device: &BlockDevice, diagnosis: &mut Diagnosis) {
                 ),
             )
             .seen("its superblock")
-            .todo(format!("save the files, and make it anew: {make}")),
+            .remedy(format!("save the files, and make it anew: {make}")),
         );
     }
     if superblock.block_size() == page && device.has_dax() {
@@ -182,7 +184,7 @@ fn contents(system: &System, device: &BlockDevice, diagnosis: &mut Diagnosis) {
                 format!("the ext4 on {name} may keep data in inodes, which excludes DAX"),
             )
             .seen("its superblock has the feature inline_data")
-            .todo(format!(
+            .remedy(format!(
                 "save the files, and make it anew: mkfs.ext4 -b {page} -O ^inline_data {}",
                 device.node()
             )),
@@ -193,7 +195,7 @@ fn contents(system: &System, device: &BlockDevice, diagnosis: &mut Diagnosis) {
                 format!("the XFS on {name} has reflink, which with DAX works on whole disks only"),
             )
             .seen("its superblock has the feature reflink, and the device is a partition")
-            .todo(format!(
+            .remedy(format!(
                 "save the files, and make it anew: mkfs.xfs -f -m reflink=0 {}",
                 device.node()
             )),
@@ -219,11 +221,11 @@ fn layout(device: &BlockDevice, superblock: &Superblock, diagnosis: &mut Diagnos
     diagnosis.add(match superblock {
         Superblock::Ext4 { .. } => finding
             .seen(format!("its superblock has a stripe width of {stripe} bytes"))
-            .todo(format!("tune2fs -E stripe_width={blocks} {node}    # for files that are written from the next mount on"))
-            .todo(format!("or make it anew: mkfs.ext4 -b {} -E stride={blocks},stripe_width={blocks} {node}", superblock.block_size())),
+            .remedy(format!("tune2fs -E stripe_width={blocks} {node}    # for files that are written from the next mount on"))
+            .remedy(format!("or make it anew: mkfs.ext4 -b {} -E stride={blocks},stripe_width={blocks} {node}", superblock.block_size())),
         Superblock::Xfs { .. } => finding
             .seen(format!("its superblock has a stripe unit of {stripe} bytes"))
-            .todo(format!("save the files, and make it anew: mkfs.xfs -f -d su=2m,sw=1 {node}"))
-            .todo("on less than 640 MiB, where mkfs.xfs refuses that: -d agcount=2,su=2m,sw=1"),
+            .remedy(format!("save the files, and make it anew: mkfs.xfs -f -d su=2m,sw=1 {node}"))
+            .remedy("on less than 640 MiB, where mkfs.xfs refuses that: -d agcount=2,su=2m,sw=1"),
     });
 }

@@ -36,9 +36,9 @@ pub(super) fn examine(system: &System, disks: &[BlockDevice], diagnosis: &mut Di
         Some(driver) if !held => diagnosis.add(
             Finding::problem("e820-held", format!("the driver {driver} has all legacy persistent memory, so that rpmem does not take it"))
                 .seen(format!("{E820_DRIVER} is a link to {driver}"))
-                .todo(unbind(&driver))
-                .todo("modprobe rpmem")
-                .todo(KEEP_AWAY),
+                .remedy(unbind(&driver))
+                .remedy("modprobe rpmem")
+                .remedy(KEEP_AWAY),
         ),
         _ => {}
     }
@@ -67,8 +67,8 @@ fn unbound(system: &System, diagnosis: &mut Diagnosis) {
                 format!("the device {name} has no driver, so it has no disk"),
             )
             .seen(format!("{PLATFORM_DEVICES}/{name}/driver is missing"))
-            .todo(format!("echo {name} > {RPMEM_DRIVER}/bind"))
-            .todo("if that fails, dmesg says why"),
+            .remedy(format!("echo {name} > {RPMEM_DRIVER}/bind"))
+            .remedy("if that fails, dmesg says why"),
         );
     }
 }
@@ -101,18 +101,18 @@ fn holder_of(system: &System, range: &Resource, holder: &Resource) -> Finding {
     ));
     let finding = match (system.link_name(E820_DRIVER), holder.name.as_str()) {
         (Some(e820), _) if range.name == LEGACY => finding
-            .todo(unbind(&e820))
-            .todo("modprobe rpmem")
-            .todo(KEEP_AWAY),
+            .remedy(unbind(&e820))
+            .remedy("modprobe rpmem")
+            .remedy(KEEP_AWAY),
         (_, name) if name.starts_with("namespace") => finding
-            .todo(format!("ndctl disable-namespace {name}"))
-            .todo(format!("modprobe rpmem regions={region}")),
+            .remedy(format!("ndctl disable-namespace {name}"))
+            .remedy(format!("modprobe rpmem regions={region}")),
         (_, name) if name.starts_with("dax") => finding
-            .todo(format!(
+            .remedy(format!(
                 "daxctl offline-memory {name}; daxctl disable-device {name}"
             ))
-            .todo(format!("modprobe rpmem regions={region}")),
-        _ => finding.todo("unload that driver or unbind it, then modprobe rpmem"),
+            .remedy(format!("modprobe rpmem regions={region}")),
+        _ => finding.remedy("unload that driver or unbind it, then modprobe rpmem"),
     };
-    finding.todo("or leave it to that driver")
+    finding.remedy("or leave it to that driver")
 }

@@ -51,7 +51,7 @@ pub(super) fn examine(
                 mount.source,
                 safe_path(&mount.mount_point)
             ))
-            .todo("use a file system on a disk of rpmem: rpmemctl list"),
+            .remedy("use a file system on a disk of rpmem: rpmemctl list"),
         ),
     }
     // Without DAX below it no option and no flag helps.
@@ -90,8 +90,8 @@ pub(super) fn examine_mount(
                 Finding::problem("dax-inode", format!("of the files on {place}, only those with the DAX flag have DAX; new ones in it do not get it"))
                     .seen(format!("{} at {place} in /proc/self/mountinfo", option(mount)))
                     .seen(format!("{place} itself has not got the flag (FS_XFLAG_DAX)"))
-                    .todo(remount(mount))
-                    .todo(format!("or only for new files: xfs_io -c 'chattr +x' {place}")),
+                    .remedy(remount(mount))
+                    .remedy(format!("or only for new files: xfs_io -c 'chattr +x' {place}")),
             ),
             None => diagnosis.skip(format!("whether new files in {place} have DAX: its flags cannot be read")),
         },
@@ -111,7 +111,7 @@ fn able(mount: &Mount, diagnosis: &mut Diagnosis) -> bool {
                 safe_path(&mount.mount_point),
                 mount.file_system
             ))
-            .todo("use ext4 or XFS on a disk of rpmem"),
+            .remedy("use ext4 or XFS on a disk of rpmem"),
         );
     }
     able
@@ -150,7 +150,7 @@ fn never(system: &System, mounts: &[Mount], mount: &Mount) -> Finding {
         format!("{} at {place} in /proc/self/mountinfo", option(mount)),
     );
     if mount.file_system != "xfs" {
-        return finding.todo(remount(mount));
+        return finding.remedy(remount(mount));
     }
     // XFS turns DAX off by itself where it cannot have it. It is told of the memory's failures, and there
     // is one who is told: the first XFS on the disk.
@@ -168,8 +168,8 @@ fn never(system: &System, mounts: &[Mount], mount: &Mount) -> Finding {
     match other {
         Some(other) => finding
             .seen(format!("another XFS on the same disk is mounted at {}; only the first that is mounted can have DAX", safe_path(&other.mount_point)))
-            .todo("use one XFS on each disk, or ext4"),
-        None => finding.todo(remount(mount)).todo("XFS turns DAX off by itself where it cannot have it, and says why in dmesg"),
+            .remedy("use one XFS on each disk, or ext4"),
+        None => finding.remedy(remount(mount)).remedy("XFS turns DAX off by itself where it cannot have it, and says why in dmesg"),
     }
 }
 
@@ -201,15 +201,15 @@ fn file(path: &Path, mount: &Mount, device: &BlockDevice, diagnosis: &mut Diagno
     let finding = match (mode(mount), has_flag(path)) {
         ("inode", Some(true)) => finding
             .seen("the file has the DAX flag: it takes effect once nobody has the file open and its inode has left the cache")
-            .todo(format!("close it, then umount {} and mount it again", safe_path(&mount.mount_point))),
+            .remedy(format!("close it, then umount {} and mount it again", safe_path(&mount.mount_point))),
         ("inode", _) => finding
             .seen("the file has not got the DAX flag")
-            .todo(remount(mount))
-            .todo(format!("or for this file: xfs_io -c 'chattr +x' {place}; then umount and mount again")),
-        ("never", _) => finding.todo(remount(mount)),
+            .remedy(remount(mount))
+            .remedy(format!("or for this file: xfs_io -c 'chattr +x' {place}; then umount and mount again")),
+        ("never", _) => finding.remedy(remount(mount)),
         (_, _) => finding
             .seen("files that are encrypted, verified (fs-verity) or kept inline have none even so")
-            .todo(format!("lsattr {place}; copy it to a new file")),
+            .remedy(format!("lsattr {place}; copy it to a new file")),
     };
     diagnosis.add(finding);
 }

@@ -64,7 +64,7 @@ pub(super) fn examine(path: &Path, device: &BlockDevice, diagnosis: &mut Diagnos
             first.physical.saturating_add(start)
         ),
     };
-    diagnosis.add(finding.seen(what).todo(format!(
+    diagnosis.add(finding.seen(what).remedy(format!(
         "follow the advice on {} above, if there is some; then copy the file: cp {place} {place}.new && mv {place}.new {place}",
         device.name()
     )));

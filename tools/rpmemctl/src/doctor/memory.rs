@@ -67,12 +67,14 @@ fn lost_address(memmap: &Memmap, bytes: u64) -> Finding {
     );
     Finding::problem("memmap-without-address", what)
         .seen(format!("{} in /proc/cmdline", memmap.text))
-        .todo("if a $ and an address stood behind it, a shell or GRUB has taken them: write it as")
-        .todo(format!(
+        .remedy(
+            "if a $ and an address stood behind it, a shell or GRUB has taken them: write it as",
+        )
+        .remedy(format!(
             "GRUB_CMDLINE_LINUX='{}\\$4G'    # in /etc/default/grub, in single quotes",
             memmap.text
         ))
-        .todo("update-grub, then reboot and look at /proc/cmdline")
+        .remedy("update-grub, then reboot and look at /proc/cmdline")
 }
 
 /// Whether the machine has memory where a `memmap=` says that there is some.
@@ -114,7 +116,7 @@ fn behind(memmap: &Memmap, map: &FirmwareMap, diagnosis: &mut Diagnosis) {
             largest.end - 1
         ));
     }
-    diagnosis.add(finding.todo(SUGGEST));
+    diagnosis.add(finding.remedy(SUGGEST));
 }
 
 /// Whether a `memmap=nn!ss` gave one range.
@@ -152,7 +154,7 @@ fn shape(memmap: &Memmap, range: &Range<u64>, legacy: &[&Resource], diagnosis: &
     diagnosis.add(
         finding
             .seen("the range is not usable RAM throughout: firmware's tables or the hole for devices below 4 GiB are in it, or other memmap= meet it")
-            .todo(SUGGEST),
+            .remedy(SUGGEST),
     );
 }
 
@@ -175,7 +177,7 @@ fn alignment(range: &Resource, diagnosis: &mut Diagnosis) {
                 range.range.start,
                 range.range.end - 1
             ))
-            .todo(SUGGEST),
+            .remedy(SUGGEST),
         );
     }
 }
@@ -196,7 +198,7 @@ fn merged(range: &Resource, memmaps: &[Memmap], diagnosis: &mut Diagnosis) {
         diagnosis.add(
             Finding::problem("memmap-merged", format!("{} touch each other and became one device", inside.join(" and ")))
                 .seen(format!("{:x}-{:x} : {LEGACY} in /proc/iomem", range.range.start, range.range.end - 1))
-                .todo("leave at least 2M of RAM between them, or name the parts: modprobe rpmem regions=SIZE@ADDR,SIZE@ADDR"),
+                .remedy("leave at least 2M of RAM between them, or name the parts: modprobe rpmem regions=SIZE@ADDR,SIZE@ADDR"),
         );
     }
 }
@@ -222,14 +224,14 @@ fn nothing_taken(system: &System, iomem: &Iomem, memmaps: &[Memmap], diagnosis: 
             .seen(format!(
                 "{NVDIMM_ROOT} is there, \"{PERSISTENT}\" is not in /proc/iomem"
             ))
-            .todo("modprobe nfit    # then look again"),
+            .remedy("modprobe nfit    # then look again"),
         );
     }
     if iomem.named(LEGACY).is_empty() && nvdimms.is_empty() && reserved.is_empty() {
         diagnosis.add(
             Finding::problem("nothing-set-aside", "no memory is set aside")
                 .seen(format!("neither \"{LEGACY}\" nor \"{PERSISTENT}\" is in /proc/iomem, no memmap= reserves any"))
-                .todo(SUGGEST),
+                .remedy(SUGGEST),
         );
     }
     // Those that others hold are told of with their holders.
@@ -258,6 +260,6 @@ fn not_named(what: &str, range: &Range<u64>) -> Finding {
         Bytes(range.start)
     );
     Finding::problem("not-named", format!("{what} is taken only if regions= names it, and rpmem has no disk"))
-        .todo(format!("modprobe rpmem {regions}"))
-        .todo(format!("echo 'options rpmem {regions}' > /etc/modprobe.d/rpmem-regions.conf    # for the next boot"))
+        .remedy(format!("modprobe rpmem {regions}"))
+        .remedy(format!("echo 'options rpmem {regions}' > /etc/modprobe.d/rpmem-regions.conf    # for the next boot"))
 }

@@ -72,8 +72,8 @@ impl Finding {
         self
     }
 
-    fn todo(mut self, todo: impl Into<String>) -> Self {
-        self.todo.push(todo.into());
+    fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.todo.push(remedy.into());
         self
     }
 }
@@ -139,7 +139,7 @@ fn examine_all(system: &System, diagnosis: &mut Diagnosis) {
                 "rpmem has no disk, and nothing that was looked at is the reason",
             )
             .seen("no disk in /sys/block has the driver rpmem")
-            .todo("dmesg | grep rpmem    # what the driver said when it was loaded"),
+            .remedy("dmesg | grep rpmem    # what the driver said when it was loaded"),
         );
     }
     let mut seen = BTreeSet::new();
@@ -179,7 +179,7 @@ fn examine(system: &System, target: &str, diagnosis: &mut Diagnosis) -> Result<(
             }
             diagnosis.add(
                 Finding::problem("no-device", format!("there is no device {name}"))
-                    .seen(format!("{error:#}")).todo("rpmemctl list    # the disks that there are; what stands below may be why this one is not"),
+                    .seen(format!("{error:#}")).remedy("rpmemctl list    # the disks that there are; what stands below may be why this one is not"),
             );
             examine_all(system, diagnosis);
         }

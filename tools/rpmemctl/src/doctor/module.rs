@@ -36,7 +36,7 @@ pub(super) fn examine(system: &System, diagnosis: &mut Diagnosis) {
     diagnosis.add(
         Finding::problem("module-not-loaded", "the module rpmem is not loaded")
             .seen("/sys/module/rpmem is not there")
-            .todo("modprobe rpmem"),
+            .remedy("modprobe rpmem"),
     );
 }
 
@@ -79,10 +79,10 @@ fn missing(system: &System, release: &str) -> Finding {
     if !others.is_empty() {
         finding = finding
             .seen(format!("there is one for {}", others.join(", ")))
-            .todo(format!("boot {}, or", others.join(" or ")));
+            .remedy(format!("boot {}, or", others.join(" or ")));
     }
     finding
-        .todo("make KDIR=DIR && make install KDIR=DIR    # in rpmem's source; DIR: a build tree of the kernel that runs, see README.md")
+        .remedy("make KDIR=DIR && make install KDIR=DIR    # in rpmem's source; DIR: a build tree of the kernel that runs, see README.md")
 }
 
 fn file(system: &System, release: &str, path: &Path, diagnosis: &mut Diagnosis) {
@@ -94,7 +94,7 @@ fn file(system: &System, release: &str, path: &Path, diagnosis: &mut Diagnosis) 
                 .seen(format!(
                     "{name} is there, but not in {MODULES}/{release}/modules.dep"
                 ))
-                .todo(format!("depmod {release}")),
+                .remedy(format!("depmod {release}")),
         );
     }
     if path.extension().is_none_or(|extension| extension != "ko") {
@@ -106,7 +106,7 @@ fn file(system: &System, release: &str, path: &Path, diagnosis: &mut Diagnosis) 
             diagnosis.add(
                 Finding::problem("module-damaged", "the module's file cannot be used")
                     .seen(format!("{error:#}"))
-                    .todo("make && make install    # in rpmem's source"),
+                    .remedy("make && make install    # in rpmem's source"),
             );
             return;
         }
@@ -115,7 +115,7 @@ fn file(system: &System, release: &str, path: &Path, diagnosis: &mut Diagnosis) 
         diagnosis.add(
             Finding::problem("module-for-other-kernel", "the module was built for another kernel, and will be refused")
                 .seen(format!("{name} is for {} (vermagic), {release} runs", module.release))
-                .todo("make KDIR=DIR && make install KDIR=DIR    # in rpmem's source; DIR: a build tree of the kernel that runs"),
+                .remedy("make KDIR=DIR && make install KDIR=DIR    # in rpmem's source; DIR: a build tree of the kernel that runs"),
         );
     }
     if !module.signed {
@@ -145,8 +145,8 @@ fn signature(system: &System, name: &str, diagnosis: &mut Diagnosis) {
     finding.seen.extend(seen);
     diagnosis.add(
         finding
-            .todo("KDIR/scripts/sign-file sha256 MOK.key MOK.der FILE    # with a key that mokutil --import has enrolled; see \"Secure Boot and taint\" in rpmem.rst")
-            .todo("or switch Secure Boot off in the firmware's setup"),
+            .remedy("KDIR/scripts/sign-file sha256 MOK.key MOK.der FILE    # with a key that mokutil --import has enrolled; see \"Secure Boot and taint\" in rpmem.rst")
+            .remedy("or switch Secure Boot off in the firmware's setup"),
     );
 }
 
@@ -164,7 +164,7 @@ fn last_refusal(system: &System, diagnosis: &mut Diagnosis) {
         diagnosis.add(
             Finding::problem("refused", "the driver refused to load")
                 .seen(format!("in the kernel's log: {}", message.text))
-                .todo("what that message says; \"Refusals\" in rpmem.rst has all of them"),
+                .remedy("what that message says; \"Refusals\" in rpmem.rst has all of them"),
         );
     }
 }
@@ -216,7 +216,7 @@ fn kernel_options(system: &System, release: &str, diagnosis: &mut Diagnosis) {
                     format!("the kernel was built without {option}: {consequence}"),
                 )
                 .seen(format!("{path} has no {option}=y"))
-                .todo("boot another kernel, such as Debian's of trixie-backports"),
+                .remedy("boot another kernel, such as Debian's of trixie-backports"),
             );
         }
     }

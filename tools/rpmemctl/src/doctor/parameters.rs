@@ -35,7 +35,7 @@ pub(super) fn examine(system: &System, diagnosis: &mut Diagnosis) {
             ["blacklist", _] => diagnosis.add(
                 Finding::problem("blacklisted", "the module is not loaded by itself at boot")
                     .seen(format!("\"{}\" in {}", line.text, line.file))
-                    .todo("take that line out, or load it with: modprobe rpmem"),
+                    .remedy("take that line out, or load it with: modprobe rpmem"),
             ),
             ["install", _, ref command @ ..] => diagnosis.add(
                 Finding::problem(
@@ -43,7 +43,7 @@ pub(super) fn examine(system: &System, diagnosis: &mut Diagnosis) {
                     "modprobe runs a command instead of loading the module",
                 )
                 .seen(format!("\"{}\" in {}", line.text, line.file))
-                .todo(format!(
+                .remedy(format!(
                     "take that line out, unless \"{}\" is meant",
                     command.join(" ")
                 )),
@@ -59,7 +59,7 @@ pub(super) fn examine(system: &System, diagnosis: &mut Diagnosis) {
                             if !["512", "4096"].contains(&text) {
                                 diagnosis.add(
                                     line.finding(format!("logical_block_size={text} is refused"))
-                                        .todo("use 512 or 4096"),
+                                        .remedy("use 512 or 4096"),
                                 );
                             }
                         }
@@ -69,7 +69,7 @@ pub(super) fn examine(system: &System, diagnosis: &mut Diagnosis) {
                             line.finding(format!(
                                 "the module has no parameter {name}: the kernel ignores it"
                             ))
-                            .todo("modinfo -p rpmem    # lists those that it has"),
+                            .remedy("modinfo -p rpmem    # lists those that it has"),
                         ),
                     }
                 }
@@ -80,7 +80,7 @@ pub(super) fn examine(system: &System, diagnosis: &mut Diagnosis) {
     if let (Some(line), false) = (auto_off, named) {
         diagnosis.add(
             line.finding("auto=0 without regions= leaves nothing to take")
-                .todo("add regions=SIZE@ADDR, or take auto=0 out"),
+                .remedy("add regions=SIZE@ADDR, or take auto=0 out"),
         );
     }
 }
@@ -91,7 +91,7 @@ fn regions(system: &System, line: &Line, text: &str, diagnosis: &mut Diagnosis) 
         Err(error) => {
             diagnosis.add(
                 line.finding(format!("regions= cannot be read: {error}"))
-                    .todo("correct it there, then modprobe rpmem"),
+                    .remedy("correct it there, then modprobe rpmem"),
             );
             return;
         }
@@ -101,7 +101,7 @@ fn regions(system: &System, line: &Line, text: &str, diagnosis: &mut Diagnosis) 
         if let Err(misaligned) = region.check_alignment(LEAST_ALIGNMENT) {
             diagnosis.add(
                 line.finding(misaligned.to_string())
-                    .todo("correct it there, then modprobe rpmem"),
+                    .remedy("correct it there, then modprobe rpmem"),
             );
         }
         let range = region.start().get()..region.end().get();
@@ -109,12 +109,12 @@ fn regions(system: &System, line: &Line, text: &str, diagnosis: &mut Diagnosis) 
             diagnosis.add(
                 line.finding(format!("{region} is RAM that the kernel uses"))
                     .seen(format!("\"{SYSTEM_RAM}\" in /proc/iomem overlaps {:x}-{:x}", range.start, range.end - 1))
-                    .todo(format!(
+                    .remedy(format!(
                         "reserve it on the kernel's command line: memmap={}\\${} in /etc/default/grub, in single quotes",
                         crate::quantity::Bytes(region.size()),
                         region.start()
                     ))
-                    .todo("rpmemctl suggest SIZE    # names a range that fits this machine"),
+                    .remedy("rpmemctl suggest SIZE    # names a range that fits this machine"),
             );
         }
     }
