@@ -168,13 +168,7 @@ impl FileSystem for Rdaxfs {
     fn root(sb: &SuperBlock<Self>, context: &FsContext<Self>) -> Result<ARef<Inode<Self>>> {
         let volume = sb.data().mounted.volume()?;
         if !sb.is_read_only() && volume.superblock().state.get() != STATE_CLEAN {
-            finish_all(sb).inspect_err(|error| {
-                context.error(fmt!(
-                    "{}: what was left to do before the last crash cannot be done ({:?}); run fsck.rdaxfs",
-                    sb.id(),
-                    error,
-                ));
-            })?;
+            finish_all(sb, context)?;
         }
         let root = inode::get(sb, volume.root()).inspect_err(|error| {
             context.error(fmt!(
@@ -362,8 +356,17 @@ fn claim_uuid(
     }
 }
 
-/// How the volume is mounted. What is known to be damaged is as `errors=` says: written to if the user wants to
-/// continue, and read-only else.
+/// How a volume is mounted for writing; [`None`] if it is not, because it is known to be damaged and the user does
+/// not want to continue.
+fn writable_access(is_damaged: bool, options: &Options) -> Option<Access> {
+    match options.errors {
+        _ if !is_damaged => Some(Access::ReadWrite),
+        Errors::Continue => Some(Access::ReadWriteDamaged),
+        Errors::RemountReadOnly | Errors::Panic => None,
+    }
+}
+
+/// How the volume is mounted: read-only instead of for writing if [`writable_access`] has none.
 fn access_for(
     sb: &mut NewSuperBlock<'_, Rdaxfs>,
     context: &FsContext<Rdaxfs>,
@@ -373,16 +376,16 @@ fn access_for(
     if sb.is_read_only() {
         return Access::NoStores;
     }
-    if superblock.state.get() != STATE_DAMAGED {
-        return Access::ReadWrite;
-    }
-    if options.errors == Errors::Continue {
-        context.warn(fmt!(
-            "{}: mounted with {} errors that were met before; run fsck.rdaxfs",
-            sb.id(),
-            superblock.errors.get(),
-        ));
-        return Access::ReadWriteDamaged;
+    let is_damaged = superblock.state.get() == STATE_DAMAGED;
+    if let Some(access) = writable_access(is_damaged, options) {
+        if is_damaged {
+            context.warn(fmt!(
+                "{}: mounted with {} errors that were met before; run fsck.rdaxfs",
+                sb.id(),
+                superblock.errors.get(),
+            ));
+        }
+        return access;
     }
     context.warn(fmt!(
         "{}: the volume is damaged ({} errors were met): mounted read-only; run fsck.rdaxfs, or mount it with errors=continue",
@@ -471,17 +474,12 @@ fn remount_rw(sb: &SuperBlock<Rdaxfs>, context: &FsContext<Rdaxfs>, options: &Op
         ));
         return Err(EROFS);
     }
-    let is_damaged = volume.is_damaged() || volume.superblock().state.get() == STATE_DAMAGED;
-    let access = match options.errors {
-        Errors::Continue if is_damaged => Access::ReadWriteDamaged,
-        _ if is_damaged => {
-            context.error(fmt!(
-                "{}: the volume is damaged: unmount it and run fsck.rdaxfs, or use errors=continue",
-                sb.id(),
-            ));
-            return Err(EROFS);
-        }
-        _ => Access::ReadWrite,
+    let Some(access) = writable_access(volume.is_damaged(), options) else {
+        context.error(fmt!(
+            "{}: the volume is damaged: unmount it and run fsck.rdaxfs, or use errors=continue",
+            sb.id(),
+        ));
+        return Err(EROFS);
     };
     let now = to_medium(Timespec::now());
     let mut workspace = mounted.patient_workspace()?;
@@ -501,12 +499,7 @@ fn remount_rw(sb: &SuperBlock<Rdaxfs>, context: &FsContext<Rdaxfs>, options: &Op
         }
         errno(error)
     })?;
-    finish_all(sb).inspect_err(|error| {
-        context.error(fmt!(
-            "{}: what was left to do before the last crash cannot be done ({:?}); run fsck.rdaxfs",
-            sb.id(),
-            error,
-        ));
+    finish_all(sb, context).inspect_err(|_| {
         // It is read-only still.
         let _ = volume.remount_ro();
     })
@@ -517,8 +510,18 @@ const fn is_known(state: u64) -> bool {
     matches!(state, STATE_CLEAN | STATE_MOUNTED | STATE_DAMAGED)
 }
 
-/// Finishes what was left to do when the volume was last used.
-fn finish_all(sb: &SuperBlock<Rdaxfs>) -> Result {
+/// Finishes what was left to do when the volume was last used, or says why that cannot be done.
+fn finish_all(sb: &SuperBlock<Rdaxfs>, context: &FsContext<Rdaxfs>) -> Result {
+    finish_listed(sb).inspect_err(|error| {
+        context.error(fmt!(
+            "{}: what was left to do before the last crash cannot be done ({:?}); run fsck.rdaxfs",
+            sb.id(),
+            error,
+        ));
+    })
+}
+
+fn finish_listed(sb: &SuperBlock<Rdaxfs>) -> Result {
     let volume = sb.data().mounted.volume()?;
     for group in 0..volume.groups() {
         let mut last = None;
