@@ -18,7 +18,7 @@ use rdaxfs_core::{
     format::{groups_of, Superblock},
     journal::{SlotState, SuperState},
     judged::JUDGED,
-    platform::Locks,
+    platform::{slots_in_turn, Locks},
 };
 
 use super::Platform;
@@ -119,11 +119,9 @@ impl Locks for Platform {
 
     fn lock_slot(&self, passed_over: u64) -> Self::Slot<'_> {
         let slots = &self.locks.slots;
-        let own = self.cpu() % slots.len();
-        let usable = |slot: &u32| passed_over >> (*slot % u64::BITS) & 1 == 0;
-        let mut turn = Iterator::chain(own..slots.len(), 0..own).filter(usable);
-        let first = turn.clone().next().unwrap_or(own);
-        for slot in &mut turn {
+        let turn = slots_in_turn(self.cpu(), slots.len(), passed_over);
+        let first = turn.clone().next().unwrap_or(0);
+        for slot in turn {
             if let Some(guard) = slots.get(slot).try_lock() {
                 return guard;
             }

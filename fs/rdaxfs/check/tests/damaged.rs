@@ -89,7 +89,7 @@ fn mended(medium: Dram) -> (Dram, Vec<Problem>) {
         .unconnected()
         .collect();
     let mut fs =
-        Mounted::mount(medium, Access::Repair, NOW).expect("what is mended can be mounted");
+        Mounted::mount(medium, Access::Repair, NOW).expect("what is repaired can be mounted");
     reconnect(&fs.volume, &mut fs.workspace, &unconnected, NOW).expect("names can be given");
     let medium = fs.unmount().unwrap();
     assert_eq!(surveyed(&medium).findings, []);

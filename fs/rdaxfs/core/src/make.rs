@@ -13,6 +13,7 @@ use crate::format::{
     SUPER_MAGIC, S_IFDIR,
 };
 use crate::platform::{Digest, Stores};
+use crate::volume::checksum;
 use crate::{Error, Result};
 
 /// What kind of volume to make.
@@ -159,8 +160,7 @@ fn superblock(digest: &impl Digest, options: &Options, root: u64, free: u64) -> 
     superblock.state = U64::new(STATE_CLEAN);
     superblock.free_blocks = U64::new(free);
     superblock.inodes = U64::new(1);
-    let crc = digest.crc32c(0, superblock.as_bytes().get(SUPER_CRC).unwrap_or(&[]));
-    superblock.crc = U32::new(crc);
+    superblock.crc = U32::new(checksum(digest, &superblock));
     superblock
 }
 

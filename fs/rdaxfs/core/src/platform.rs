@@ -90,8 +90,9 @@ pub trait Stores: Medium {
     /// be free of poison.
     fn store_u64(&self, offset: u64, value: u64);
 
-    /// As [`store_u64`](Self::store_u64), after all stores before it: whoever sees it sees them, and where all are
-    /// to one line the medium gets none without them. `store_u64` alone promises that on x86 only.
+    /// As [`store_u64`](Self::store_u64), with release ordering: a CPU that loads the value sees the stores before it,
+    /// and if they are to the same line the medium does not get this one without them. `store_u64` alone has that
+    /// order on x86 only.
     fn store_release(&self, offset: u64, value: u64) {
         core::sync::atomic::fence(core::sync::atomic::Ordering::Release);
         self.store_u64(offset, value);
@@ -152,6 +153,14 @@ pub trait Digest {
     fn siphash(&self, key: &[u64; 2], bytes: &[u8]) -> u64;
 }
 
+/// The slots of `slots`, which is at most 64 and not 0, in the order in which a CPU tries them: its own first, without
+/// those that have a bit in `passed_over`.
+pub fn slots_in_turn(cpu: u32, slots: u32, passed_over: u64) -> impl Iterator<Item = u32> + Clone {
+    let own = cpu.checked_rem(slots).unwrap_or(0);
+    let turn = (own..slots).chain(0..own);
+    turn.filter(move |slot| passed_over >> (slot % u64::BITS) & 1 == 0)
+}
+
 /// The locks of groups and journal slots.
 ///
 /// They are taken last: after the locks of inodes, groups before the superblock's, and that before slots. A
@@ -188,7 +197,7 @@ pub trait Locks {
 
     /// Takes a journal slot, the calling CPU's own if it is free, and waits while all are held.
     ///
-    /// Slots with a bit in `passed_over` are not taken, of which there is at least one without.
+    /// Slots with a bit in `passed_over` are not taken; at least one slot has none. [`slots_in_turn`] has the order.
     fn lock_slot(&self, passed_over: u64) -> Self::Slot<'_>;
 
     /// A word for each group, all ones at the mount, in which the core notes without a lock what

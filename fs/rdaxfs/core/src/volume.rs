@@ -7,6 +7,7 @@ use core::sync::atomic::{
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
+use zerocopy::little_endian::U64;
 use zerocopy::IntoBytes;
 
 use crate::format::{
@@ -96,20 +97,7 @@ impl<P: Platform> Volume<P> {
     /// has features that this version does not know, [`Error::Corrupt`] if it makes no sense or the
     /// medium is shorter than the volume, and so does the copy, [`Error::Io`] if it cannot be read.
     pub fn probe(medium: &(impl Medium + Digest)) -> Result<Superblock> {
-        let first = read_superblock(medium, 0);
-        match first {
-            Ok(_) | Err(Error::NotSupported) => return first,
-            Err(_) if !has_magic(medium)? => return first,
-            Err(_) => {}
-        }
-        let last = (medium.len() / BLOCK_SIZE).saturating_sub(1);
-        match read_superblock(medium, last) {
-            // One in the middle of what it describes is another volume's.
-            Ok(copy) if copy.blocks.get() == last + 1 => Ok(copy),
-            Err(Error::NotSupported) => Err(Error::NotSupported),
-            // What the first copy is says more.
-            _ => first,
-        }
+        probe_both(medium).map(|(superblock, _)| superblock)
     }
 
     /// Mounts: replays the journal, and says on the medium that the volume is in use. Without stores the
@@ -129,15 +117,8 @@ impl<P: Platform> Volume<P> {
         workspace: &mut Workspace,
     ) -> Result<Self> {
         if access == Access::NoStores {
-            let superblock = Self::probe(&platform)?;
-            // Block 0 may be the one that is damaged.
-            let is_first = read_superblock(&platform, 0).is_ok();
-            let block = if is_first {
-                0
-            } else {
-                superblock.blocks.get() - 1
-            };
-            return Self::mount_by_copy(platform, block, workspace);
+            let found = probe_both(&platform)?;
+            return Self::mount_without_stores(platform, found, workspace);
         }
         let superblock = read_superblock(&platform, 0)?;
         let mut volume = Self::new(platform, superblock);
@@ -152,6 +133,15 @@ impl<P: Platform> Volume<P> {
     /// As for [`mount`](Self::mount).
     pub fn mount_by_copy(platform: P, block: u64, workspace: &mut Workspace) -> Result<Self> {
         let superblock = read_superblock(&platform, block)?;
+        Self::mount_without_stores(platform, (superblock, block), workspace)
+    }
+
+    /// Mounts without stores, by the superblock that was found in a block.
+    fn mount_without_stores(
+        platform: P,
+        (superblock, block): (Superblock, u64),
+        workspace: &mut Workspace,
+    ) -> Result<Self> {
         let mut volume = Self::new(platform, superblock);
         volume.know_totals(&superblock);
         journal::overlay(&volume, &mut workspace.log)?;
@@ -508,9 +498,25 @@ impl<P: Platform> Volume<P> {
     #[cold]
     #[inline(never)]
     fn word_of_bytes(&self, offset: u64) -> Result<u64> {
-        let mut bytes = [0; 8];
-        self.read(offset, &mut bytes)?;
-        Ok(u64::from_le_bytes(bytes))
+        self.get(offset).map(U64::get)
+    }
+}
+
+/// As [`Volume::probe`], with the block in which the superblock was found.
+fn probe_both(medium: &(impl Medium + Digest)) -> Result<(Superblock, u64)> {
+    let first = read_superblock(medium, 0).map(|superblock| (superblock, 0));
+    match first {
+        Ok(_) | Err(Error::NotSupported) => return first,
+        Err(_) if !has_magic(medium)? => return first,
+        Err(_) => {}
+    }
+    let last = (medium.len() / BLOCK_SIZE).saturating_sub(1);
+    match read_superblock(medium, last) {
+        // One in the middle of what it describes is another volume's.
+        Ok(copy) if copy.blocks.get() == last + 1 => Ok((copy, last)),
+        Err(Error::NotSupported) => Err(Error::NotSupported),
+        // What the first copy is says more.
+        _ => first,
     }
 }
 
@@ -548,13 +554,17 @@ pub fn read_superblock(medium: &(impl Medium + Digest), block: u64) -> Result<Su
     Ok(superblock)
 }
 
+/// The checksum of a superblock: what [`Superblock::crc`] has to say.
+pub fn checksum(digest: &impl Digest, superblock: &Superblock) -> u32 {
+    digest.crc32c(0, superblock.as_bytes().get(SUPER_CRC).unwrap_or(&[]))
+}
+
 /// Judges a superblock that has been read.
 fn judge_bytes(medium: &(impl Medium + Digest), superblock: &Superblock) -> Result {
     if superblock.magic.get() != SUPER_MAGIC {
         return Err(Error::Invalid);
     }
-    let covered = superblock.as_bytes().get(SUPER_CRC).unwrap_or(&[]);
-    if superblock.crc.get() != medium.crc32c(0, covered) {
+    if superblock.crc.get() != checksum(medium, superblock) {
         return Err(Error::Corrupt);
     }
     if superblock.incompat.get() & !KNOWN_INCOMPAT != 0 {

@@ -268,10 +268,10 @@ fn a_dead_slot_is_retired_and_fsck_gives_it_back() {
 
     shaky.dead.store(0, Relaxed);
     let memory = Memory(shaky.clone());
-    let mut mending = Mending::default();
-    let mended = mending.mend(&memory, &mut |_: &_| true).unwrap();
-    assert!(mended.found.findings.is_empty());
-    assert!(mending.mended() > 0);
+    let mut repairs = Mending::default();
+    let repaired = repairs.mend(&memory, &mut |_: &_| true).unwrap();
+    assert!(repaired.found.findings.is_empty());
+    assert!(repairs.mended() > 0);
     assert_eq!(shaky.superblock().retired_slots.get(), 0);
     let fs = mount(&shaky, Access::Repair).unwrap();
     fs.volume.unmount().unwrap();

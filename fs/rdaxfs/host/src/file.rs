@@ -470,10 +470,8 @@ impl Stores for FileMedium {
             let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
             let zero = FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE;
             let how = if self.is_file { hole } else { zero };
-            let held = self.held.into_iter().flatten();
-            let is_held = held
-                .clone()
-                .any(|block| (offset..offset + len).contains(&block_offset(block)));
+            let mut held = self.held.into_iter().flatten();
+            let is_held = held.any(|block| (offset..offset + len).contains(&block_offset(block)));
             if !is_held && self.write && fallocate(&self.file, how, offset, len).is_ok() {
                 let mut cache = self.cache();
                 for block in offset >> BLOCK_SHIFT..(offset + len) >> BLOCK_SHIFT {

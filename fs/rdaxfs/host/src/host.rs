@@ -9,7 +9,7 @@ use rdaxfs_core::alloc::GroupState;
 use rdaxfs_core::format::{groups_of, Superblock};
 use rdaxfs_core::journal::{SlotState, SuperState};
 use rdaxfs_core::judged::JUDGED;
-use rdaxfs_core::platform::{Digest, Locks, Medium, Stores};
+use rdaxfs_core::platform::{slots_in_turn, Digest, Locks, Medium, Stores};
 use rdaxfs_core::Result;
 
 /// A medium, and the locks of the volume on it.
@@ -172,18 +172,16 @@ impl<M> Locks for Host<M> {
     }
 
     fn lock_slot(&self, passed_over: u64) -> Self::Slot<'_> {
-        let own = self.cpu() as usize % self.slots.len();
-        let turn = (own..self.slots.len()).chain(0..own);
-        let mut usable = turn.filter(|&slot| passed_over >> slot & 1 == 0).peekable();
-        let first = *usable.peek().expect("the core leaves one");
-        for slot in usable {
-            match self.slots[slot].try_lock() {
+        let turn = slots_in_turn(self.cpu(), self.slots.len() as u32, passed_over);
+        let first = turn.clone().next().expect("the core leaves one");
+        for slot in turn {
+            match self.slots[slot as usize].try_lock() {
                 Ok(guard) => return guard,
                 Err(TryLockError::Poisoned(error)) => return error.into_inner(),
                 Err(TryLockError::WouldBlock) => {}
             }
         }
-        self.slots[first]
+        self.slots[first as usize]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }

@@ -4,9 +4,9 @@
 
 use std::fmt;
 
-use rdaxfs_core::format::{Superblock, BLOCK_SIZE, SUPER_CRC, SUPER_MAGIC};
+use rdaxfs_core::format::{Superblock, BLOCK_SIZE, SUPER_MAGIC};
 use rdaxfs_core::platform::{Digest, Medium};
-use rdaxfs_core::volume::read_superblock;
+use rdaxfs_core::volume::{checksum, read_superblock};
 use rdaxfs_core::Error;
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -48,7 +48,7 @@ impl Trouble {
         }
         Some(if found.magic.get() != SUPER_MAGIC {
             Self::NotRdaxfs
-        } else if found.crc.get() != medium.crc32c(0, &found.as_bytes()[SUPER_CRC]) {
+        } else if found.crc.get() != checksum(medium, &found) {
             Self::Checksum
         } else if error == Error::NotSupported {
             Self::Features {

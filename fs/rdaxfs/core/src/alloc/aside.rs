@@ -15,7 +15,7 @@ const MAX_BAD: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Claimed {
     pub(super) first: u16,
-    /// 0: no claim.
+    /// Not 0.
     pub(super) count: u16,
     /// The blocks belong to the file already; they must not be another's when they are freed.
     pub(super) held: bool,

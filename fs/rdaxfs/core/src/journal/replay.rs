@@ -141,14 +141,6 @@ fn clear<P: Platform>(volume: &Volume<P>, slot: u32) {
     volume.stores().flush(header, RECORD_HEADER as u64);
 }
 
-/// Starts the marks of all records on their way to the medium.
-pub(super) fn flush_marks<P: Platform>(volume: &Volume<P>) {
-    for slot in 0..volume.slots() {
-        let header = volume.slot_offset(slot);
-        volume.stores().flush(header, RECORD_HEADER as u64);
-    }
-}
-
 /// Zeroes all slots, durably. The journal has been replayed.
 pub(crate) fn empty_slots<P: Platform>(volume: &Volume<P>) -> Result {
     let medium = Pinned::new(volume.stores());
@@ -162,7 +154,7 @@ pub(crate) fn empty_slots<P: Platform>(volume: &Volume<P>) -> Result {
 /// Makes the marks of all records durable, so that after a crash there is none to replay. No operation runs.
 pub(crate) fn settle_marks<P: Platform>(volume: &Volume<P>) {
     let medium = Pinned::new(volume.stores());
-    flush_marks(volume);
+    volume.flush_headers(volume.all_slots());
     medium.fence();
 }
 

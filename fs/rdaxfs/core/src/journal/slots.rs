@@ -20,7 +20,7 @@ use crate::format::{
 };
 use crate::platform::{Platform, Stores, CACHE_LINE};
 use crate::source::Source;
-use crate::volume::Volume;
+use crate::volume::{checksum as superblock_checksum, Volume};
 use crate::{Error, Result};
 
 /// A record that changes the retired slots in both copies of the superblock: two lines.
@@ -57,7 +57,7 @@ impl<P: Platform> Volume<P> {
 
     /// Writes a record into a slot or, if that cannot be written, into another one; returns which.
     ///
-    /// `taken` hears of each slot before the record is written there.
+    /// Calls `taken` with the number of each other slot before the record is written there.
     ///
     /// # Errors
     ///
@@ -160,8 +160,7 @@ impl<P: Platform> Volume<P> {
         let mut superblock: Superblock = self.get(0)?;
         let retired = superblock.retired_slots.get() | slots;
         superblock.retired_slots.set(retired);
-        let covered = superblock.as_bytes().get(SUPER_CRC).unwrap_or(&[]);
-        let crc = self.platform().crc32c(0, covered);
+        let crc = superblock_checksum(self.platform(), &superblock);
         let crc = u64::from(crc) | u64::from(superblock.compat.get()) << 32;
         let mut record = Retirement::new_zeroed();
         let last = block_offset(self.blocks() - 1);

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The superblock's last line: whether the volume is in use, totals, and the errors that have been met. No
-//! transaction has its words, and no checksum covers them. They are one line, of which the medium gets a
-//! prefix of what is stored: the state is stored last, by a release store, so that whoever finds it finds what
-//! belongs to it.
+//! transaction has its words, and no checksum covers them. They are in one cache line, whose stores become durable
+//! in order. The state is stored last, with a release store: if it is on the medium, so are the other words.
 
 use core::mem::offset_of;
 
 use super::pin::Pinned;
-use super::replay::flush_marks;
+use super::replay::settle_marks;
 use crate::format::{
     ErrorKind, Superblock, Time, STATE_CLEAN, STATE_DAMAGED, STATE_MOUNTED, SUPER_CRC,
 };
@@ -53,10 +52,9 @@ pub(crate) fn store_mounts<P: Platform>(volume: &Volume<P>, mounts: u64) {
 /// The volume is not in use any more, has no record that is to be done, and these totals. If it is damaged, it
 /// says so instead of that it is clean.
 pub(crate) fn mark_clean<P: Platform>(volume: &Volume<P>, free_blocks: u64, inodes: u64) {
-    let medium = Pinned::new(volume.stores());
-    flush_marks(volume);
     // Who reads that the volume is clean relies on there being no record.
-    medium.fence();
+    settle_marks(volume);
+    let medium = Pinned::new(volume.stores());
     medium.store_u64(offset_of!(Superblock, free_blocks) as u64, free_blocks);
     medium.store_u64(offset_of!(Superblock, inodes) as u64, inodes);
     finish(&medium, state_or_damaged(volume, STATE_CLEAN));

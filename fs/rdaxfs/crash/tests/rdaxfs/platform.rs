@@ -8,7 +8,7 @@ use rdaxfs_core::alloc::GroupState;
 use rdaxfs_core::format::{groups_of, Superblock};
 use rdaxfs_core::journal::{SlotState, SuperState};
 use rdaxfs_core::judged::JUDGED;
-use rdaxfs_core::platform::{Digest, Locks, Medium, Stores};
+use rdaxfs_core::platform::{slots_in_turn, Digest, Locks, Medium, Stores};
 use rdaxfs_core::Result;
 use rdaxfs_crash::{this_cpu, Held, Lock, Recorder};
 
@@ -191,15 +191,8 @@ impl Locks for Machine<'_> {
     }
 
     fn lock_slot(&self, passed_over: u64) -> Self::Slot<'_> {
-        let (before, from) = self.slots.split_at(this_cpu() as usize % self.slots.len());
-        let usable = |slot: &&Lock<SlotState>| {
-            let number = self
-                .slots
-                .iter()
-                .position(|other| std::ptr::eq(other, *slot));
-            number.is_some_and(|number| passed_over >> number & 1 == 0)
-        };
-        let order: Vec<_> = from.iter().chain(before).filter(usable).collect();
+        let turn = slots_in_turn(this_cpu(), self.slots.len() as u32, passed_over);
+        let order: Vec<_> = turn.map(|slot| &self.slots[slot as usize]).collect();
         Lock::lock_any(&order)
     }
 
