@@ -134,14 +134,10 @@ pub(crate) fn list(inode: &Inode<Rdaxfs>, list: &mut List<'_>) -> Result {
     let xattrs = inode.data().xattrs.read();
     let mut failed = Ok(());
     let listed = volume.list_xattrs(&xattrs, |name, _| {
-        let prefix: &[u8] = match name.space() {
-            XattrSpace::User => b"user.",
-            XattrSpace::Trusted if !Capability::SYS_ADMIN.is_had_noaudit() => return Ok(()),
-            XattrSpace::Trusted => b"trusted.",
-            XattrSpace::Security => b"security.",
-            XattrSpace::System => b"system.",
-        };
-        failed = list.add(prefix, name.rest());
+        if name.space() == XattrSpace::Trusted && !Capability::SYS_ADMIN.is_had_noaudit() {
+            return Ok(());
+        }
+        failed = list.add(name.space().prefix(), name.rest());
         failed.map_err(|_| CoreError::Range)
     });
     failed.and_then(|()| listed.map_err(errno))

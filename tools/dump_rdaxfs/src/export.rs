@@ -10,6 +10,8 @@ use rdaxfs_core::volume::read_superblock;
 use rdaxfs_host::FileMedium;
 use uuid::Uuid;
 
+use crate::text::label;
+
 /// The lines for a device; [`None`] if block 0 has no superblock of rdaxfs, or a damaged one. The copy in the last block
 /// does not count: something else may have taken the volume's place.
 #[must_use]
@@ -17,7 +19,7 @@ pub fn lines(path: &Path) -> Option<String> {
     let medium = FileMedium::open(path, false).ok()?;
     let superblock = read_superblock(&medium, 0).ok()?;
     let uuid = Uuid::from_bytes(superblock.uuid);
-    let label = superblock.label.split(|&byte| byte == 0).next()?;
+    let label = label(&superblock);
     let mut lines = String::new();
     // Writing to a String does not fail.
     let _ = write!(

@@ -16,8 +16,7 @@ use anyhow::{anyhow, bail, Context, Result};
 use rdaxfs_core::directory::check_name;
 use rdaxfs_core::file::State;
 use rdaxfs_core::format::{
-    Time, XattrSpace, BLOCK_SIZE, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG,
-    S_IFSOCK,
+    Time, BLOCK_SIZE, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK,
 };
 use rdaxfs_core::inode::{Attributes, MapState, XattrState};
 use rdaxfs_core::workspace::Workspace;
@@ -258,13 +257,7 @@ impl Copy<'_> {
             XattrName::new(space, &rest)
                 .and_then(|name| self.volume.get_xattr(&state, name, &mut value))
                 .map_err(|error| self.failed(error, place))?;
-            let prefix: &[u8] = match space {
-                XattrSpace::User => b"user.",
-                XattrSpace::Trusted => b"trusted.",
-                XattrSpace::Security => b"security.",
-                XattrSpace::System => b"system.",
-            };
-            let name = [prefix, &rest].concat();
+            let name = [space.prefix(), &rest].concat();
             if let Err(error) = lsetxattr(place, &name[..], &value, XattrFlags::empty()) {
                 self.lost(place, &format!("attribute {}: {error}", safe(&name)));
             }

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use rdaxfs_core::format::{Extent, XattrSpace, S_IFBLK, S_IFCHR, S_IFLNK, S_IFMT};
+use rdaxfs_core::format::{Extent, S_IFBLK, S_IFCHR, S_IFLNK, S_IFMT};
 use rdaxfs_core::inode::{Attributes, MapState, XattrState};
 use rdaxfs_core::platform::Platform;
 use rdaxfs_core::volume::Volume;
@@ -182,13 +182,7 @@ fn entries<P: Platform>(
 fn xattrs<P: Platform>(volume: &Volume<P>, map: &MapState) -> Result<Vec<XattrInfo>> {
     let mut found = Vec::new();
     volume.list_xattrs(&XattrState::new(map), |name, length| {
-        let prefix = match name.space() {
-            XattrSpace::User => "user",
-            XattrSpace::Trusted => "trusted",
-            XattrSpace::Security => "security",
-            XattrSpace::System => "system",
-        };
-        let whole = [prefix.as_bytes(), b".", name.rest()].concat();
+        let whole = [name.space().prefix(), name.rest()].concat();
         found.push(XattrInfo {
             name: safe(&whole),
             name_bytes: hex_unless_utf8(&whole),

@@ -7,59 +7,45 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use dump_rdaxfs::cli::{Arguments, Command};
 use dump_rdaxfs::{export, extract, show};
 use terminal::{complain, output};
 
-/// The exit status for wrong arguments.
-const USAGE: u8 = 2;
-
 fn main() -> ExitCode {
-    let arguments: Arguments = match terminal::arguments(USAGE) {
-        Ok(arguments) => arguments,
-        Err(status) => return ExitCode::from(status),
-    };
-    if let Some(command) = &arguments.command {
-        return status(run(command));
-    }
-    if arguments.export {
-        // udev asks of every device: that it is something else is not worth a word.
-        let Some(lines) = export::lines(arguments.path()) else {
-            return ExitCode::FAILURE;
-        };
-        output::write(format_args!("{lines}"));
-        return status(terminal::finish().map(|()| true).map_err(Into::into));
-    }
-    match show::run(&arguments) {
-        Ok(text) if arguments.json => output::write_json(&text),
-        Ok(text) => output::write(format_args!("{text}")),
-        Err(error) => return status(Err(error)),
-    }
-    match terminal::finish() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain!("dump.rdaxfs: standard output cannot be written: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run(command: &Command) -> Result<bool> {
-    match command {
-        Command::Cat { path, what } => extract::cat(path, what).map(|()| true),
-        Command::Extract { path, to, what } => extract::extract(path, to, what.as_ref()),
-    }
-}
-
-/// The exit status for what was done, as a whole or not.
-fn status(done: Result<bool>) -> ExitCode {
-    match done {
+    terminal::run(terminal::USAGE, |arguments| match answer(arguments) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             complain!("dump.rdaxfs: {error:#}");
             ExitCode::FAILURE
         }
+    })
+}
+
+/// Does what was asked for. Returns whether that was all of it.
+fn answer(arguments: &Arguments) -> Result<bool> {
+    match &arguments.command {
+        Some(Command::Cat { path, what }) => return extract::cat(path, what).map(|()| true),
+        Some(Command::Extract { path, to, what }) => {
+            return extract::extract(path, to, what.as_ref())
+        }
+        None if arguments.export => {
+            // udev asks of every device: that it is something else is not worth a word.
+            let Some(lines) = export::lines(arguments.path()) else {
+                return Ok(false);
+            };
+            output::write(format_args!("{lines}"));
+        }
+        None => {
+            let text = show::run(arguments)?;
+            if arguments.json {
+                output::write_json(&text);
+            } else {
+                output::write(format_args!("{text}"));
+            }
+        }
     }
+    terminal::finish().context("standard output cannot be written")?;
+    Ok(true)
 }

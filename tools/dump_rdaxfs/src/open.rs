@@ -9,7 +9,7 @@ use rdaxfs_core::format::Time;
 use rdaxfs_core::volume::{Access, Volume};
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::Error;
-use rdaxfs_host::{FileMedium, Host, Mounted, Trouble};
+use rdaxfs_host::{resolve, FileMedium, Host, Mounted, Trouble};
 use terminal::{safe, safe_path};
 
 use crate::cli::What;
@@ -47,22 +47,7 @@ pub(crate) fn failed(error: Error, path: &Path) -> anyhow::Error {
 pub(crate) fn number(volume: &Files, what: &What) -> Result<u64> {
     match what {
         What::Inode(ino) => Ok(*ino),
-        What::Path(path) => find(volume, path),
+        What::Path(path) => resolve(volume, path)
+            .map_err(|(name, error)| anyhow!("{}: \"{}\": {error}", safe(path), safe(name))),
     }
-}
-
-/// The inode at a path. Symbolic links are not followed.
-fn find(volume: &Files, path: &[u8]) -> Result<u64> {
-    let mut at = volume.root();
-    for name in path
-        .split(|&byte| byte == b'/')
-        .filter(|name| !name.is_empty())
-    {
-        let found = volume
-            .open(at, None)
-            .and_then(|(directory, _)| volume.lookup(&directory, name))
-            .map_err(|error| anyhow!("{}: \"{}\": {error}", safe(path), safe(name)))?;
-        at = found.ino;
-    }
-    Ok(at)
 }

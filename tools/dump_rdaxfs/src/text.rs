@@ -6,9 +6,15 @@ use std::fmt;
 
 use jiff::Timestamp;
 use rdaxfs_core::format::{
-    Time, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK,
+    Superblock, Time, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK,
 };
 use serde::{Serialize, Serializer};
+
+/// The label of a volume, without the zeros behind it.
+pub(crate) fn label(superblock: &Superblock) -> &[u8] {
+    let mut parts = superblock.label.split(|&byte| byte == 0);
+    parts.next().unwrap_or(&[])
+}
 
 /// A time as RFC 3339 writes it; if its nanoseconds are none, the word in hexadecimal.
 pub(crate) fn time(time: Time) -> String {

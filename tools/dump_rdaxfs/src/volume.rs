@@ -69,11 +69,7 @@ impl VolumeInfo {
                 });
             }
         }
-        let label = superblock
-            .label
-            .split(|&byte| byte == 0)
-            .next()
-            .unwrap_or(&[]);
+        let label = text::label(superblock);
         Ok(Self {
             uuid: Uuid::from_bytes(superblock.uuid),
             label: safe(label),

@@ -2,19 +2,17 @@
 
 //! A check from beginning to end.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use anyhow::{anyhow, bail, Context, Result};
 use rdaxfs_check::{
     discard_records, heads_agree, reconnect, Finding, Image, Mended, Mending, Reconnected, Stuck,
     Survey,
 };
-use rdaxfs_core::format::{Superblock, Time, STATE_CLEAN};
+use rdaxfs_core::format::{Superblock, STATE_CLEAN};
 use rdaxfs_core::platform::Medium;
 use rdaxfs_core::volume::{Access, Volume};
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::Error;
-use rdaxfs_host::{FileMedium, Host, Mounted};
+use rdaxfs_host::{now, FileMedium, Host, Mounted};
 use terminal::{safe_path, say};
 use zerocopy::IntoBytes;
 
@@ -244,14 +242,4 @@ fn report(arguments: &Arguments, found: &Survey) {
         found.inodes.len(),
         found.free_blocks
     );
-}
-
-fn now() -> Time {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    Time::new(
-        since.as_secs().try_into().unwrap_or(i64::MAX),
-        since.subsec_nanos(),
-    )
 }

@@ -12,11 +12,11 @@ use fsck_rdaxfs::{check, Status};
 use terminal::complain;
 
 fn main() -> ExitCode {
-    let arguments: Arguments = match terminal::arguments(Status::USAGE.code()) {
-        Ok(arguments) => arguments,
-        Err(status) => return ExitCode::from(status),
-    };
-    let status = match check::run(&arguments) {
+    terminal::run(Status::USAGE.code(), check_volume)
+}
+
+fn check_volume(arguments: &Arguments) -> ExitCode {
+    let status = match check::run(arguments) {
         Ok(status) => status,
         Err(error) => {
             complain!("fsck.rdaxfs: {error:#}");

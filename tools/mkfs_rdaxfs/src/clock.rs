@@ -3,10 +3,9 @@
 //! What time it is: by the clock, or by `SOURCE_DATE_EPOCH`, which makes the same volume of the same files each time.
 //! See <https://reproducible-builds.org/specs/source-date-epoch/>.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use anyhow::{bail, Result};
 use rdaxfs_core::format::Time;
+use rdaxfs_host::now;
 
 /// What time it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,14 +32,8 @@ impl Clock {
                 is_given: true,
             });
         }
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
         Ok(Self {
-            now: Time::new(
-                since.as_secs().try_into().unwrap_or(i64::MAX),
-                since.subsec_nanos(),
-            ),
+            now: now(),
             is_given: false,
         })
     }

@@ -10,15 +10,12 @@ use std::process::ExitCode;
 use mkfs_rdaxfs::{cli::Arguments, make};
 use terminal::complain;
 
-/// The exit status for wrong arguments.
-const USAGE: u8 = 2;
-
 fn main() -> ExitCode {
-    let arguments: Arguments = match terminal::arguments(USAGE) {
-        Ok(arguments) => arguments,
-        Err(status) => return ExitCode::from(status),
-    };
-    if let Err(error) = make::run(&arguments) {
+    terminal::run(terminal::USAGE, make_volume)
+}
+
+fn make_volume(arguments: &Arguments) -> ExitCode {
+    if let Err(error) = make::run(arguments) {
         complain!("mkfs.rdaxfs: {error:#}");
         return ExitCode::FAILURE;
     }

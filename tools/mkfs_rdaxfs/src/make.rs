@@ -33,10 +33,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let path = &arguments.path;
     let shown = safe_path(path);
     let clock = Clock::read()?;
-    if let Some(user) = loop_device_of(path) {
-        let user = safe_path(&user);
-        bail!("{shown} is in use by {user}; detach it first (losetup --detach {user})");
-    }
+    refuse_loop_file(path)?;
     let target = Target::new(arguments)?;
     let mut source = match &arguments.source {
         Some(from) => Some(fill::source(from, target.identity())?),
@@ -168,6 +165,19 @@ fn fill_medium(
 /// Whether the volume was too small.
 fn is_full(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Error>() == Some(&Error::NoSpace)
+}
+
+/// Refuses a file that a loop device uses.
+///
+/// # Errors
+///
+/// If it is one.
+pub fn refuse_loop_file(path: &Path) -> Result<()> {
+    let Some(user) = loop_device_of(path) else {
+        return Ok(());
+    };
+    let (shown, user) = (safe_path(path), safe_path(&user));
+    bail!("{shown} is in use by {user}; detach it first (losetup --detach {user})");
 }
 
 /// Keeps other programs away from a device or file until the lock is dropped.

@@ -11,15 +11,12 @@ use rpmemctl::{damage, doctor, inject, list, suggest};
 use std::process::ExitCode;
 use terminal::complain;
 
-/// The exit status for wrong arguments.
-const USAGE: u8 = 2;
-
 fn main() -> ExitCode {
-    let arguments: Arguments = match terminal::arguments(USAGE) {
-        Ok(arguments) => arguments,
-        Err(status) => return ExitCode::from(status),
-    };
-    let result = run(&arguments).and_then(|outcome| {
+    terminal::run(terminal::USAGE, carry_out)
+}
+
+fn carry_out(arguments: &Arguments) -> ExitCode {
+    let result = run(arguments).and_then(|outcome| {
         outcome.print()?;
         Ok(outcome.problem)
     });

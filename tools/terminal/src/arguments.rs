@@ -2,10 +2,24 @@
 
 //! What a program was called with, and what it says if that is wrong.
 
+use std::process::ExitCode;
+
 use clap::error::ContextKind;
 use clap::Parser;
 
 use crate::{complain, finish, say};
+
+/// The exit status for wrong arguments, unless a program has another by tradition.
+pub const USAGE: u8 = 2;
+
+/// Does what a program is for, with the arguments that it was called with; or says what is wrong with them, with the
+/// exit status `usage`.
+pub fn run<A: Parser>(usage: u8, program: impl FnOnce(&A) -> ExitCode) -> ExitCode {
+    match arguments(usage) {
+        Ok(arguments) => program(&arguments),
+        Err(status) => ExitCode::from(status),
+    }
+}
 
 /// The program's arguments. If there are none to go on with, the help, the version or the error has been written, and
 /// this is the exit status: 0, 1 if standard output cannot be written, or `usage`.
@@ -13,7 +27,7 @@ use crate::{complain, finish, say};
 /// # Errors
 ///
 /// The exit status.
-pub fn arguments<A: Parser>(usage: u8) -> Result<A, u8> {
+fn arguments<A: Parser>(usage: u8) -> Result<A, u8> {
     let mut error = match A::try_parse() {
         Ok(arguments) => return Ok(arguments),
         Err(error) => error,

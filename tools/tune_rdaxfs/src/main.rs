@@ -10,15 +10,12 @@ use std::process::ExitCode;
 use terminal::complain;
 use tune_rdaxfs::{cli::Arguments, tune};
 
-/// The exit status for wrong arguments.
-const USAGE: u8 = 2;
-
 fn main() -> ExitCode {
-    let arguments: Arguments = match terminal::arguments(USAGE) {
-        Ok(arguments) => arguments,
-        Err(status) => return ExitCode::from(status),
-    };
-    match tune::run(&arguments) {
+    terminal::run(terminal::USAGE, change_volume)
+}
+
+fn change_volume(arguments: &Arguments) -> ExitCode {
+    match tune::run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain!("tune.rdaxfs: {error:#}");

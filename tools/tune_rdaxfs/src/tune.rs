@@ -7,14 +7,14 @@
 //! is stopped then, no mount takes the volume for good, and fsck.rdaxfs makes the headers agree.
 
 use anyhow::{anyhow, bail, Context, Result};
-use mkfs_rdaxfs::make::{lock, open};
+use mkfs_rdaxfs::make::{lock, open, refuse_loop_file};
 use rdaxfs_core::format::{
     block_offset, group_header, groups_of, GroupHeader, Superblock, GROUP_CRC, STATE_CLEAN,
     STATE_DAMAGED, SUPER_CRC,
 };
 use rdaxfs_core::platform::{Digest, Medium, Stores};
-use rdaxfs_core::volume::read_superblock;
-use rdaxfs_host::{loop_device_of, FileMedium, Trouble};
+use rdaxfs_core::volume::{checksum, read_superblock};
+use rdaxfs_host::{FileMedium, Trouble};
 use terminal::safe_path;
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -28,10 +28,7 @@ use crate::cli::Arguments;
 pub fn run(arguments: &Arguments) -> Result<()> {
     let path = &arguments.path;
     let shown = safe_path(path);
-    if let Some(user) = loop_device_of(path) {
-        let user = safe_path(&user);
-        bail!("{shown} is in use by {user}; detach it first (losetup --detach {user})");
-    }
+    refuse_loop_file(path)?;
     let lock = lock(path)?;
     let medium = open(path, true)?.durable_fences();
     let old = read_superblock(&medium, 0).map_err(|error| match Trouble::of(&medium) {
@@ -71,22 +68,14 @@ fn change(arguments: &Arguments, medium: &FileMedium, old: Superblock) -> Result
         }
         medium.fence();
     }
-    let covered = &new.as_bytes()[SUPER_CRC];
-    new.crc = medium.crc32c(0, covered).into();
-    // What the checksum does not cover is about the first one.
+    new.crc = checksum(medium, &new).into();
+    // The line behind what the checksum covers is each superblock's own.
     let last = old.blocks.get() - 1;
-    let copy = read_superblock(medium, last).map_or(new, |copy| Superblock {
-        state: copy.state,
-        free_blocks: copy.free_blocks,
-        inodes: copy.inodes,
-        mounted: copy.mounted,
-        mounts: copy.mounts,
-        errors: copy.errors,
-        error_kind: copy.error_kind,
-        first_error: copy.first_error,
-        last_error: copy.last_error,
-        ..new
-    });
+    let mut copy = new;
+    if let Ok(before) = read_superblock(medium, last) {
+        let own = SUPER_CRC.end..;
+        copy.as_mut_bytes()[own.clone()].copy_from_slice(&before.as_bytes()[own]);
+    }
     write(medium, last, &copy)?;
     write(medium, 0, &new)
 }

@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod clock;
 #[cfg(feature = "media")]
 mod digest;
 #[cfg(feature = "media")]
@@ -29,9 +30,11 @@ mod host;
 #[cfg(feature = "media")]
 mod in_use;
 mod mounted;
+mod resolve;
 #[cfg(feature = "media")]
 mod trouble;
 
+pub use clock::now;
 #[cfg(feature = "media")]
 pub use digest::{crc32c, siphash};
 #[cfg(feature = "media")]
@@ -42,5 +45,6 @@ pub use host::Host;
 #[cfg(feature = "media")]
 pub use in_use::{loop_device_of, DeviceLock, Scope};
 pub use mounted::Mounted;
+pub use resolve::resolve;
 #[cfg(feature = "media")]
 pub use trouble::Trouble;

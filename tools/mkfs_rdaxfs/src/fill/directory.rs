@@ -13,9 +13,10 @@ use anyhow::{bail, Context, Result};
 use rdaxfs_core::format::{Time, S_IFBLK, S_IFCHR, S_IFIFO, S_IFSOCK};
 use rustix::fs::{lgetxattr, llistxattr, seek, OFlags, SeekFrom};
 use rustix::io::Errno;
-use terminal::{complain, safe, safe_path};
+use terminal::{safe, safe_path};
 use walkdir::WalkDir;
 
+use super::filler::has_place_for;
 use super::{Contents, Kind, Node, Sink, Source};
 
 /// The longest list of attributes' names (`XATTR_LIST_MAX`), and the longest value.
@@ -134,12 +135,7 @@ fn xattrs(path: &Path) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
     let mut found = Vec::new();
     let names = names[..len].split(|&byte| byte == 0);
     for name in names.filter(|name| !name.is_empty()) {
-        if super::filler::xattr_name(name).is_none() {
-            complain!(
-                "mkfs.rdaxfs: {}: a volume has no attributes like {}: left out",
-                safe_path(path),
-                safe(name)
-            );
+        if !has_place_for(&safe_path(path), name) {
             continue;
         }
         let mut value = vec![0; MAX_XATTRS];

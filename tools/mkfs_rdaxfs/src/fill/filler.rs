@@ -10,8 +10,8 @@ use rdaxfs_core::volume::Volume;
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::xattr::{NewXattr, SetMode, XattrName};
 use rdaxfs_core::Error;
-use rdaxfs_host::{FileMedium, Host, Mounted};
-use terminal::safe;
+use rdaxfs_host::{resolve, FileMedium, Host, Mounted};
+use terminal::{complain, safe};
 
 use super::{Contents, Kind, Node, Sink};
 
@@ -121,19 +121,6 @@ impl<'m> Filler<'m> {
             }
         }
         self.last = (path.to_vec(), at);
-        Ok(at)
-    }
-
-    /// The inode at a path, which there must be.
-    fn find(&self, path: &[u8]) -> Result<u64> {
-        let mut at = self.volume.root();
-        for name in path
-            .split(|&byte| byte == b'/')
-            .filter(|name| !name.is_empty())
-        {
-            let (map, _) = self.volume.open(at, None)?;
-            at = self.volume.lookup(&map, name)?.ino;
-        }
         Ok(at)
     }
 
@@ -260,8 +247,8 @@ impl<'m> Filler<'m> {
     }
 
     fn link(&mut self, directory: &mut MapState, name: &[u8], first: &[u8]) -> Result<()> {
-        let ino = self
-            .find(first)
+        let ino = resolve(self.volume, first)
+            .map_err(|(_, error)| error)
             .with_context(|| format!("a hard link to \"{}\"", safe(first)))?;
         let (mut map, attributes) = self.volume.open(ino, None)?;
         if attributes.is_directory() {
@@ -340,15 +327,22 @@ fn is_zero(bytes: &[u8]) -> bool {
 /// The prefix of an attribute's name, and the rest; [`None`] if a volume has no such attributes.
 #[must_use]
 pub fn xattr_name(name: &[u8]) -> Option<(XattrSpace, &[u8])> {
-    let rest = |prefix: &[u8]| name.strip_prefix(prefix);
-    if let Some(rest) = rest(b"system.") {
-        let is_acl = matches!(rest, b"posix_acl_access" | b"posix_acl_default");
-        return is_acl.then_some((XattrSpace::System, rest));
+    XattrSpace::split(name).filter(|&(space, rest)| {
+        space != XattrSpace::System || matches!(rest, b"posix_acl_access" | b"posix_acl_default")
+    })
+}
+
+/// Whether a volume can have an attribute; if not, says that the file gets none.
+#[must_use]
+pub fn has_place_for(file: &str, name: &[u8]) -> bool {
+    let has_place = xattr_name(name).is_some();
+    if !has_place {
+        complain!(
+            "mkfs.rdaxfs: {file}: a volume has no attributes like {}: left out",
+            safe(name)
+        );
     }
-    rest(b"user.")
-        .map(|rest| (XattrSpace::User, rest))
-        .or_else(|| rest(b"trusted.").map(|rest| (XattrSpace::Trusted, rest)))
-        .or_else(|| rest(b"security.").map(|rest| (XattrSpace::Security, rest)))
+    has_place
 }
 
 fn new_xattrs(xattrs: &[(Vec<u8>, Vec<u8>)]) -> Result<Vec<NewXattr<'_>>> {

@@ -4,9 +4,9 @@
 
 use anyhow::{bail, Context, Result};
 use rdaxfs_core::format::Time;
-use terminal::{complain, safe};
+use terminal::safe;
 
-use super::{acl, filler::xattr_name, Node};
+use super::{acl, filler::has_place_for, Node};
 
 /// Takes a record of an extended header into account.
 ///
@@ -26,18 +26,10 @@ pub fn apply(path: &[u8], key: &[u8], value: &[u8], node: &mut Node) -> Result<(
             bail!("a sparse file in the pax format, which is not supported; make the archive with tar --format=gnu")
         }
         key => {
-            let Some(name) = key.strip_prefix(b"SCHILY.xattr.") else {
-                return Ok(());
-            };
-            if xattr_name(name).is_none() {
-                complain!(
-                    "mkfs.rdaxfs: {}: a volume has no attributes like {}: left out",
-                    safe(path),
-                    safe(name)
-                );
-                return Ok(());
+            let xattr = key.strip_prefix(b"SCHILY.xattr.");
+            if let Some(name) = xattr.filter(|name| has_place_for(&safe(path), name)) {
+                set(node, name, value.to_vec());
             }
-            set(node, name, value.to_vec());
         }
     }
     Ok(())

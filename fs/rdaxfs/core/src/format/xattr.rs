@@ -104,4 +104,25 @@ impl XattrSpace {
             _ => None,
         }
     }
+
+    /// The prefix, with its dot.
+    #[must_use]
+    pub const fn prefix(self) -> &'static [u8] {
+        match self {
+            Self::User => b"user.",
+            Self::Trusted => b"trusted.",
+            Self::Security => b"security.",
+            Self::System => b"system.",
+        }
+    }
+
+    /// The prefix of a whole name, and the rest.
+    #[must_use]
+    pub fn split(name: &[u8]) -> Option<(Self, &[u8])> {
+        let spaces = [Self::User, Self::Trusted, Self::Security, Self::System];
+        let mut found = spaces
+            .into_iter()
+            .filter_map(|space| Some((space, name.strip_prefix(space.prefix())?)));
+        found.next()
+    }
 }
