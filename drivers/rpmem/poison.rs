@@ -309,9 +309,8 @@ impl Poison {
             .lock_to_bring_back(pages, brings_back)
             .map_err(Refused::Unmappable)?;
         let part = edits().find(|edit| {
-            cleared(edit).is_some_and(|(start, len)| {
-                pages.is_part_of_failed(start, len, self.whole_pages())
-            })
+            cleared(edit)
+                .is_some_and(|(start, len)| pages.is_part_of_failed(start, len, self.whole_pages()))
         });
         if let Some(edit) = part {
             return Err(Refused::PartOfFailed(edit));
