@@ -102,7 +102,7 @@ on() {
 	run "cat $file > /dev/null"
 	claim "$fs: without that block, the file reads again" succeeded
 	run "cat $BADBLOCKS"
-	note "The block is free now, and still bad: whoever gets it next zeroes it first."
+	note "The block is free now, and still bad: it is zeroed before it is used again."
 	claim "$fs: punching frees the block, and does not clear it" prints "$sector 1"
 	run "dd if=/dev/zero of=$file bs=$PAGE seek=$FILE_PAGE count=1 conv=notrunc status=none"
 	run "filefrag -v $file"
