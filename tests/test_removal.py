@@ -150,6 +150,7 @@ def an_unbind_waits_for_no_mapping(t):
     shell.write_text(f"/sys/bus/platform/devices/{name}/driver_override", "\n")
     with check.fails(errno.EBUSY):
         bind(name)
+    # No deeper: the next level, "devices", suspends the device that the tests are told about by.
     if os.path.exists("/sys/power/pm_test"):
         shell.write_text("/sys/power/pm_test", "freezer")
         shell.write_text("/sys/power/state", "freeze")

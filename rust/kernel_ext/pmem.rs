@@ -7,6 +7,11 @@
 //! load has to do: survive poison ([`Window::read_segment`] and [`Window::read`] report it as an
 //! error).
 //!
+//! Stores through the caches ([`Window::store_u64`], [`Window::store_u8`]) need their lines written back
+//! before the fence. A window has no `clwb` for that: whether lines have to be written back at all is for
+//! the DAX device to say (`dax/write_cache`), so it is done by `dax_flush()`, as
+//! [`Mapping::flush`](crate::fs::dax::Mapping::flush) does.
+//!
 //! C headers: [`include/linux/libnvdimm.h`](srctree/include/linux/libnvdimm.h),
 //! [`include/linux/string.h`](srctree/include/linux/string.h) (`memcpy_flushcache`),
 //! [`include/linux/uaccess.h`](srctree/include/linux/uaccess.h) (`copy_mc_to_kernel`)

@@ -214,7 +214,7 @@ impl<T: FileSystem> Registration<T> {
                 // SAFETY: As the caller promises.
                 unsafe {
                     (*context).fs_private = options.into_foreign();
-                    (*context).ops = &FsContext::<T>::OPS;
+                    (*context).ops = const { &FsContext::<T>::OPS };
                 }
                 0
             }

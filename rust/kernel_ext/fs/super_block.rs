@@ -320,7 +320,7 @@ pub(super) unsafe extern "C" fn fill_super<T: FileSystem>(
         // SAFETY: As the caller promises; `kill_super` takes the box back.
         unsafe {
             (*sb).s_fs_info = data.into_foreign();
-            (*sb).s_op = &Ops::<T::SuperOperations>::OPS;
+            (*sb).s_op = const { &Ops::<T::SuperOperations>::OPS };
         }
         // SAFETY: The data is there now.
         let this = unsafe { SuperBlock::<T>::from_raw(sb) };

@@ -119,7 +119,7 @@ impl<O: Operations> Table<O> {
         unsafe {
             (*context).inode = (*mapping).host;
             (*context).wbc = control;
-            (*context).ops = &Self::WRITEBACK;
+            (*context).ops = const { &Self::WRITEBACK };
             bindings::iomap_writepages(context)
         }
     }
