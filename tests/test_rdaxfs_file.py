@@ -138,9 +138,23 @@ class Model:
         if not keep and offset + length > len(self.bytes):
             self.bytes += bytes(offset + length - len(self.bytes))
 
+    def collapse(self):
+        offset, length = self.place()
+        offset, length = offset - offset % PAGE, (length + PAGE - 1) // PAGE * PAGE
+        if offset + length < len(self.bytes):
+            files.fallocate(self.fd, files.COLLAPSE_RANGE, offset, length)
+            del self.bytes[offset : offset + length]
+
+    def insert(self):
+        offset, length = self.place()
+        offset, length = offset - offset % PAGE, (length + PAGE - 1) // PAGE * PAGE
+        if offset < len(self.bytes) <= self.MAX - length:
+            files.fallocate(self.fd, files.INSERT_RANGE, offset, length)
+            self.bytes[offset:offset] = bytes(length)
+
     def step(self):
         steps = (self.write, self.write, self.append, self.truncate, self.read, self.store, self.punch, self.zero)
-        self.random.choice((*steps, self.allocate))()
+        self.random.choice((*steps, self.allocate, self.collapse, self.insert))()
 
     def compare(self, fd=None):
         fd = self.fd if fd is None else fd
@@ -148,9 +162,9 @@ class Model:
         check.true(os.pread(fd, self.MAX, 0) == self.bytes, "the contents")
 
 
-def model_test(t, mode, rounds):
+def model_test(t, mode, rounds, seeds=range(3)):
     with Volume(t.disk.node, mode) as volume:
-        for seed in range(3):
+        for seed in seeds:
             fd = opened(volume, f"model{seed}")
             model = Model(fd, seed)
             for number in range(rounds):
