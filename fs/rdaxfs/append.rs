@@ -23,7 +23,7 @@ use rdaxfs_core::{
 };
 
 use crate::{
-    error::errno,
+    error::met,
     inode::set_blocks,
     iomap::{answer, Read, Write},
     super_block::Rdaxfs,
@@ -77,7 +77,7 @@ impl Operations for Appended {
                     request.offset,
                     request.len,
                 )
-                .map_err(errno)?
+                .map_err(|error| met(inode, error))?
                 .map(|claim| {
                     // Nobody can have mapped pages behind the end of the file.
                     let found = answer(claim.mapping(), false);
@@ -115,7 +115,7 @@ impl Operations for Appended {
             }
             Ok(None) => Ok(()),
             Err(error) => {
-                let error = errno(error);
+                let error = met(inode, error);
                 append.error = Some(error);
                 Err(error)
             }
@@ -149,7 +149,7 @@ pub(crate) fn write(
     let written = dax::io::write::<Appended>(kiocb, from, inode);
     let append = inode.data().append.lock().take().ok_or(EIO)?;
     if let Some(claim) = append.claim {
-        if let Ok(volume) = inode.super_block().data().mounted.volume() {
+        if let Ok(volume) = inode.super_block().data().mounted.volume_to_end() {
             volume.forget_claim(claim);
         }
     }
@@ -201,5 +201,5 @@ fn realign(inode: Locked<'_, Rdaxfs>, start: u64, len: u64) -> Result {
     operation
         .volume
         .realign(&mut operation.workspace, &mut map, page, count)
-        .map_err(errno)
+        .map_err(|error| met(&inode, error))
 }

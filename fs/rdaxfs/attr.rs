@@ -16,7 +16,7 @@ use rdaxfs_core::inode::Change;
 
 use crate::{
     acl,
-    error::errno,
+    error::met,
     flags::{self, FS_APPEND_FL, FS_IMMUTABLE_FL, FS_NODUMP_FL},
     super_block::Rdaxfs,
     time::{from_medium, to_medium},
@@ -174,10 +174,14 @@ fn store(inode: Locked<'_, Rdaxfs>, attr: &Iattr) -> Result {
 pub(crate) fn store_change(inode: &Inode<Rdaxfs>, change: &Change) -> Result {
     let mut operation = inode.super_block().data().mounted.begin()?;
     let mut map = inode.data().map.write();
+    if inode.data().is_freed() {
+        // Times that writeback brings.
+        return Ok(());
+    }
     operation
         .volume
         .change(&mut operation.workspace, &mut map, change)
-        .map_err(errno)
+        .map_err(|error| met(inode, error))
 }
 
 /// The times that reading and mapping leave. With `lazytime` they stay in memory for a while; else they

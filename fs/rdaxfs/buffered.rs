@@ -22,7 +22,7 @@ use kernel_ext::fs::{
 use rdaxfs_core::{format::BLOCK_SIZE, inode::Change};
 
 use crate::{
-    error::errno,
+    error::met,
     iomap::{Read, Write},
     super_block::Rdaxfs,
     truncate::commit_size,
@@ -103,7 +103,7 @@ impl Writeback for Pages {
         let mut operation = inode.super_block().data().mounted.begin()?;
         let mut map = inode.data().map.write();
         let volume = &*operation.volume;
-        let attributes = volume.attributes(&map).map_err(errno)?;
+        let attributes = volume.attributes(&map).map_err(|error| met(inode, error))?;
         if end <= attributes.size {
             return Ok(());
         }
@@ -116,7 +116,7 @@ impl Writeback for Pages {
                 // The write has set the times.
                 &Change::none(),
             )
-            .map_err(errno)?;
+            .map_err(|error| met(inode, error))?;
         Ok(())
     }
 }

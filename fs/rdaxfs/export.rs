@@ -5,7 +5,7 @@
 use kernel::{prelude::*, sync::aref::ARef};
 use kernel_ext::fs::{export::Operations, Inode, SuperBlock};
 
-use crate::{error::errno, inode, super_block::Rdaxfs};
+use crate::{error::met, inode, super_block::Rdaxfs};
 
 /// How inodes are found by what a handle says.
 pub(crate) struct Export;
@@ -21,7 +21,7 @@ impl Operations for Export {
         let sb = directory.super_block();
         let parent = {
             let map = directory.data().map.read();
-            sb.data().mounted.volume()?.parent(&map).map_err(errno)?
+            sb.data().mounted.volume()?.parent(&map).map_err(|error| met(directory, error))?
         };
         inode::get(sb, parent)
     }

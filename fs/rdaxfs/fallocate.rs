@@ -18,7 +18,7 @@ use rdaxfs_core::{
 };
 
 use crate::{
-    error::errno,
+    error::met,
     inode::set_blocks,
     iomap::Read,
     super_block::Rdaxfs,
@@ -141,9 +141,9 @@ fn change(inode: Locked<'_, Rdaxfs>, range: &FallocateRange) -> Result {
     let volume = &*operation.volume;
     let done = volume
         .fallocate(&mut operation.workspace, &mut map, range, &change)
-        .map_err(errno);
+        .map_err(|error| met(&inode, error));
     // What has been done in part counts, too.
-    let attributes = volume.attributes(&map).map_err(errno)?;
+    let attributes = volume.attributes(&map).map_err(|error| met(&inode, error))?;
     set_blocks(&inode, attributes.blocks);
     done.map(|_| ())
 }

@@ -48,7 +48,7 @@ impl Operations for Regular {
     fn release(file: &File<Rdaxfs>) {
         if file.is_last_writer() {
             let inode = file.inode();
-            if let Ok(volume) = inode.super_block().data().mounted.volume() {
+            if let Ok(volume) = inode.super_block().data().mounted.volume_to_end() {
                 volume.close(&mut inode.data().map.write());
             }
         }
@@ -95,8 +95,9 @@ impl Operations for Regular {
     }
 
     fn fsync(file: &File<Rdaxfs>, range: RangeInclusive<i64>, _datasync: bool) -> Result {
-        // Metadata is durable already.
         file.write_and_wait(&range)?;
+        // Metadata is durable already, unless the volume has been shut down.
+        file.inode().super_block().data().mounted.volume()?;
         file.inode().super_block().block_device().flush()
     }
 
@@ -124,8 +125,16 @@ fn write(
         kiocb.file().remove_privileges()?;
         return append::write(kiocb, from, inode);
     }
-    kiocb.modified(inode)?;
+    if kiocb.is_nowait() {
+        kiocb.modified(inode)?;
+        let written = dax::io::write::<Write>(kiocb, from, inode)?;
+        pmem::pmem_wmb();
+        return Ok(written);
+    }
+    kiocb.file().remove_privileges()?;
     let written = dax::io::write::<Write>(kiocb, from, inode)?;
     pmem::pmem_wmb();
+    // Where pages have got blocks, the times are part of those transactions, and need none here.
+    kiocb.file().update_time()?;
     Ok(written)
 }

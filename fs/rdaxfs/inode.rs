@@ -68,6 +68,8 @@ pub(crate) struct InodeData {
     /// The write that makes the file longer, if there is one. Taken before the map lock.
     #[pin]
     pub(crate) append: Mutex<Option<Append>>,
+    /// It was freed with its last name, and is nothing on the medium any more. Only its memory is left to go.
+    is_freed: AtomicBool,
     /// Tasks may have zeros mapped where the file has blocks by now.
     pub(crate) zeros_may_be_mapped: AtomicBool,
 }
@@ -86,6 +88,16 @@ impl InodeData {
     /// The project.
     pub(crate) fn project_id(&self) -> u32 {
         self.project.load(Relaxed)
+    }
+
+    /// Whether it was freed with its last name. Does not change while the map lock is held.
+    pub(crate) fn is_freed(&self) -> bool {
+        self.is_freed.load(Relaxed)
+    }
+
+    /// It has been freed; the map lock is held exclusively.
+    pub(crate) fn set_freed(&self) {
+        self.is_freed.store(true, Relaxed);
     }
 
     /// Sets it; `i_rwsem` is held.
@@ -238,6 +250,7 @@ fn new_data(
         flags: AtomicU32::new(flags),
         project: AtomicU32::new(project),
         append <- new_mutex!(None, "rdaxfs_append"),
+        is_freed: AtomicBool::new(false),
         zeros_may_be_mapped: AtomicBool::new(false),
     })
 }
@@ -260,6 +273,11 @@ pub(crate) fn refresh(inode: &Locked<'_, Rdaxfs>, changed: &Changed) {
     }
 }
 
+/// Whether the pages of an inode are nobody's, neither in the page cache nor in a mapping.
+pub(crate) fn has_no_pages(inode: &Inode<Rdaxfs>) -> bool {
+    !inode.is_file() || inode.lock_pages().is_empty()
+}
+
 /// The target of a symbolic link.
 pub(crate) fn target(inode: &Inode<Rdaxfs>) -> Option<&CStr> {
     inode.data().target.as_deref()
@@ -271,9 +289,12 @@ pub(crate) fn evict(inode: &Evicted<'_, Rdaxfs>) {
     let mounted = &sb.data().mounted;
     if inode.links() > 0 {
         // Nothing is stored here: memory reclaim may be the caller.
-        if let Ok(volume) = mounted.volume() {
+        if let Ok(volume) = mounted.volume_to_end() {
             volume.close(&mut inode.data().map.write());
         }
+        return;
+    }
+    if inode.data().is_freed() {
         return;
     }
     // Where the device has gone, the next mount does it.

@@ -20,7 +20,9 @@ use rdaxfs_core::{
     volume::Volume,
 };
 
-use crate::{error::errno, inode::set_blocks, platform::Platform, super_block::Rdaxfs};
+use crate::{
+    error::met, inode::set_blocks, platform::Platform, super_block::Rdaxfs, time::to_medium,
+};
 
 /// For what only reads: what the file is.
 pub(crate) struct Read;
@@ -57,7 +59,9 @@ fn look_up(inode: &Inode<Rdaxfs>, request: &Request, pages: Pages) -> Result<Map
         lock.read()
     };
     let volume = inode.super_block().data().mounted.volume()?;
-    volume.map(&map, pages.first, pages.count).map_err(errno)
+    volume
+        .map(&map, pages.first, pages.count)
+        .map_err(|error| met(inode, error))
 }
 
 /// The answer that a mapping is.
@@ -114,7 +118,7 @@ impl Operations for Write {
         if may_show_zeros {
             return make_writable_unmapped(inode, request, pages);
         }
-        make_writable(inode, pages)
+        make_writable(inode, pages, Times::Kept)
     }
 }
 
@@ -140,25 +144,50 @@ fn make_writable_unmapped(inode: &Inode<Rdaxfs>, request: &Request, pages: Pages
         count: mapping.count.min(pages.count),
         ..pages
     };
-    make_writable(inode, pages)
+    make_writable(inode, pages, Times::Modified)
+}
+
+/// What becomes of the times of a file whose pages get blocks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Times {
+    /// Nothing: they have been changed, or are changed later.
+    Kept,
+    /// It is modified now, in the same transaction. Its `i_rwsem` is held.
+    Modified,
 }
 
 /// Gives pages blocks that can be stored to, zeroed and durable.
-fn make_writable(inode: &Inode<Rdaxfs>, pages: Pages) -> Result<Iomap> {
+fn make_writable(inode: &Inode<Rdaxfs>, pages: Pages, times: Times) -> Result<Iomap> {
+    let ctime = inode.ctime();
+    let now = (times == Times::Modified).then(|| inode.set_ctime_current());
+    let change = now.map_or(Change::none(), |now| Change::modified(to_medium(now)));
+    let made = make_blocks(inode, pages, &change);
+    match (&made, now) {
+        (Ok((_, true)), Some(now)) => inode.set_mtime(now),
+        // No transaction has stored it.
+        (_, Some(_)) => inode.set_ctime(ctime),
+        _ => {}
+    }
+    made.map(|(found, _)| found)
+}
+
+/// As [`make_writable`], with a change of the inode in the transaction; says whether there was one.
+fn make_blocks(inode: &Inode<Rdaxfs>, pages: Pages, change: &Change) -> Result<(Iomap, bool)> {
     let Pages { first, count } = pages;
     let data = inode.data();
+    let met = |error| met(inode, error);
     let mut operation = inode.super_block().data().mounted.begin()?;
     let mut map = data.map.write();
     let volume = &*operation.volume;
-    let before = unwritten_at(volume, &map, first)?;
+    let before = unwritten_at(volume, &map, first).map_err(met)?;
     let pages = (first, count);
     let Writable {
         mapping,
         new: is_new,
         changed,
     } = volume
-        .map_for_write(&mut operation.workspace, &mut map, pages, &Change::none())
-        .map_err(errno)?;
+        .map_for_write(&mut operation.workspace, &mut map, pages, change)
+        .map_err(met)?;
     if let Some(changed) = changed {
         set_blocks(inode, changed.blocks);
     }
@@ -167,11 +196,13 @@ fn make_writable(inode: &Inode<Rdaxfs>, pages: Pages) -> Result<Iomap> {
         // Tasks may see zeros where others of its pages are, and nobody unmaps those before a write.
         let is_written = |page| is_mapped(volume, &map, page);
         let behind = mapping.page + mapping.count;
-        if (start < first && is_written(start)?) || (end > behind && is_written(end - 1)?) {
+        let is_before = start < first && is_written(start).map_err(met)?;
+        if is_before || (end > behind && is_written(end - 1).map_err(met)?) {
             data.zeros_may_be_mapped.store(true, Relaxed);
         }
     }
-    Ok(answer(mapping, is_new && !inode.is_dax()))
+    let found = answer(mapping, is_new && !inode.is_dax());
+    Ok((found, changed.is_some()))
 }
 
 /// The pages of the unwritten extent that has a page.
@@ -179,14 +210,18 @@ fn unwritten_at(
     volume: &Volume<Platform>,
     map: &MapState,
     page: u64,
-) -> Result<Option<(u64, u64)>> {
-    let extent = volume.next_extent(map, page).map_err(errno)?;
+) -> rdaxfs_core::Result<Option<(u64, u64)>> {
+    let extent = volume.next_extent(map, page)?;
     Ok(extent
         .filter(|extent| extent.unwritten && extent.page <= page)
         .map(|extent| (extent.page, extent.end())))
 }
 
-fn is_mapped(volume: &Volume<Platform>, map: &MapState, page: u64) -> Result<bool> {
-    let mapping = volume.map(map, page, 1).map_err(errno)?;
+fn is_mapped(
+    volume: &Volume<Platform>,
+    map: &MapState,
+    page: u64,
+) -> rdaxfs_core::Result<bool> {
+    let mapping = volume.map(map, page, 1)?;
     Ok(matches!(mapping.state, State::Mapped(_)))
 }

@@ -11,7 +11,7 @@ use kernel::{
     sync::aref::ARef,
 };
 use kernel_ext::fs::{
-    dentry::{Child, Dentry, Unhashed},
+    dentry::{Child, Dentry, Unhashed, Unused},
     inode::{InitialisedInode, Locked, NewInode},
     namei::{Operations, Rename, RenameTarget},
     Inode, MntIdmap, Timespec,
@@ -121,7 +121,7 @@ fn change_name(
         let [Some(parent), Some(map)] = maps.states() else {
             return Err(EIO);
         };
-        change(
+        let changed = change(
             &operation.volume,
             &mut operation.workspace,
             parent,
@@ -129,13 +129,37 @@ fn change_name(
             map,
             to_medium(changing.now),
         )
-        .map_err(|error| met(&directory, error))?
+        .map_err(|error| met(&directory, error))?;
+        if changed.freed {
+            inode.data().set_freed();
+        }
+        changed
     };
     refresh(&directory, &changed.directory);
     refresh(&inode, &changed.inode);
     directory.set_mtime(changing.commit());
     Ok(())
 }
+
+/// Takes a name out of the cache, if the inode that has it can be freed with it: nobody uses it, and none of its
+/// pages are in memory, whose users would not be noticed. `references` are the VFS's.
+fn unhash_if_unused<'a>(
+    dentry: Child<'a, Rdaxfs>,
+    inode: Locked<'a, Rdaxfs>,
+    references: u32,
+) -> Option<Unused<'a, Rdaxfs>> {
+    let is_last = inode.is_directory() || inode.links() == 1;
+    if !is_last || !inode::has_no_pages(&inode) {
+        return None;
+    }
+    dentry.unhash_if_unused(inode, references)
+}
+
+/// The references that unlink(2) and rmdir(2) have to the name that is removed.
+const REMOVED_REFERENCES: u32 = 1;
+
+/// Those that rename(2) has to the new name: the VFS takes one more.
+const REPLACED_REFERENCES: u32 = 2;
 
 /// What a rename leaves under the old name: a device of number 0, which overlayfs takes for no file.
 fn whiteout(
@@ -358,7 +382,14 @@ impl Operations for DirectoryOperations {
         dentry: Child<'_, Rdaxfs>,
         inode: Locked<'_, Rdaxfs>,
     ) -> Result {
-        change_name(directory, dentry, inode, Volume::unlink)
+        match unhash_if_unused(dentry, inode, REMOVED_REFERENCES) {
+            Some(unused) => {
+                change_name(directory, dentry, inode, Volume::unlink_last)?;
+                unused.forget();
+                Ok(())
+            }
+            None => change_name(directory, dentry, inode, Volume::unlink),
+        }
     }
 
     fn rmdir(
@@ -366,7 +397,14 @@ impl Operations for DirectoryOperations {
         dentry: Child<'_, Rdaxfs>,
         inode: Locked<'_, Rdaxfs>,
     ) -> Result {
-        change_name(directory, dentry, inode, Volume::rmdir)
+        match unhash_if_unused(dentry, inode, REMOVED_REFERENCES) {
+            Some(unused) => {
+                change_name(directory, dentry, inode, Volume::rmdir_last)?;
+                unused.forget();
+                Ok(())
+            }
+            None => change_name(directory, dentry, inode, Volume::rmdir),
+        }
     }
 
     fn rename(idmap: &MntIdmap, rename: Rename<'_, Rdaxfs>) -> Result {
@@ -385,6 +423,12 @@ impl Operations for DirectoryOperations {
         let xattrs = template.as_ref().map(Template::xattrs).transpose()?;
         let xattrs = xattrs.unwrap_or_else(KVec::new);
         let whiteout = template.as_ref().map(|template| template.to_core(&xattrs));
+        let unused = match &rename.target {
+            RenameTarget::Replace(replaced) => {
+                unhash_if_unused(rename.new, *replaced, REPLACED_REFERENCES)
+            }
+            RenameTarget::Nothing | RenameTarget::Exchange(_) => None,
+        };
         let change = Changing::new(&[
             from.inode(),
             to.inode(),
@@ -410,11 +454,11 @@ impl Operations for DirectoryOperations {
             let inodes = Renamed {
                 moved,
                 other: other_map,
-                other_is_unused: false,
+                other_is_unused: unused.is_some(),
                 whiteout: whiteout.as_ref(),
             };
             let now = to_medium(change.now);
-            operation
+            let changed = operation
                 .volume
                 .rename(
                     &mut operation.workspace,
@@ -424,11 +468,18 @@ impl Operations for DirectoryOperations {
                     mode,
                     now,
                 )
-                .map_err(|error| met(&from, error))?
+                .map_err(|error| met(&from, error))?;
+            if let (true, Some(other)) = (changed.freed, other) {
+                other.data().set_freed();
+            }
+            changed
         };
         if !changed.renamed {
             // Both names are the inode's, and stay.
             return Ok(());
+        }
+        if let Some(unused) = unused {
+            unused.forget();
         }
         refresh(&from, &changed.from);
         refresh(&to, &changed.to);

@@ -75,7 +75,7 @@ impl SuperData {
     /// Notes on the medium that an error has been met.
     pub(crate) fn count_error(&self, kind: ErrorKind) {
         // Where the device has gone nothing is noted.
-        if let Ok(volume) = self.mounted.volume() {
+        if let Ok(volume) = self.mounted.volume_to_end() {
             volume.count_error(kind, to_medium(Timespec::now()));
         }
     }
@@ -554,7 +554,7 @@ fn finish(sb: &SuperBlock<Rdaxfs>, ino: u64) -> Result {
 
 /// Ends the use of a volume: it is clean.
 fn end(data: &SuperData) {
-    let Ok(volume) = data.mounted.volume() else {
+    let Ok(volume) = data.mounted.volume_to_end() else {
         // The next mount replays the journal.
         return;
     };
@@ -599,7 +599,7 @@ impl Operations for Rdaxfs {
     }
 
     fn statfs(sb: &SuperBlock<Self>) -> Result<Statfs> {
-        let volume = sb.data().mounted.volume()?;
+        let volume = sb.data().mounted.volume_to_end()?;
         let (free, inodes) = volume.totals().map_err(errno)?;
         let [high, low] = [0, 8].map(|at| {
             let bytes = volume.superblock().uuid.get(at..at + 8);

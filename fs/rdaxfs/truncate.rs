@@ -14,7 +14,7 @@ use kernel_ext::fs::{
 use rdaxfs_core::{format::BLOCK_SIZE, inode::Change};
 
 use crate::{
-    error::errno,
+    error::met,
     inode::set_blocks,
     iomap::{Read, Write},
     super_block::Rdaxfs,
@@ -40,7 +40,7 @@ pub(crate) fn commit_size(inode: Locked<'_, Rdaxfs>, start: u64, end: u64) -> Re
                 (start, end),
                 &Change::modified(to_medium(now)),
             )
-            .map_err(errno)
+            .map_err(|error| met(&inode, error))
     };
     match committed {
         Ok(changed) => {
@@ -67,7 +67,7 @@ pub(crate) fn size_on_medium(inode: &Inode<Rdaxfs>) -> Result<u64> {
     volume
         .attributes(&map)
         .map(|attributes| attributes.size)
-        .map_err(errno)
+        .map_err(|error| met(inode, error))
 }
 
 /// Makes a file longer or shorter: what is added reads as zeros.
@@ -145,7 +145,7 @@ fn change_size(inode: Locked<'_, Rdaxfs>, size: u64) -> Result {
         }
         Err(error) => {
             inode.set_ctime(before);
-            Err(errno(error))
+            Err(met(&inode, error))
         }
     }
 }

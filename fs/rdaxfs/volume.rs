@@ -61,8 +61,21 @@ impl MountedVolume {
     ///
     /// # Errors
     ///
-    /// `EIO` if the device has gone.
+    /// `EIO` if the device has gone, or the volume has been shut down.
     pub(crate) fn volume(&self) -> Result<Guard<'_, Volume<Platform>>> {
+        let volume = self.volume_to_end()?;
+        if volume.is_shut_down() {
+            return Err(EIO);
+        }
+        Ok(volume)
+    }
+
+    /// As [`volume`](Self::volume), for what has to be done after a shutdown, too.
+    ///
+    /// # Errors
+    ///
+    /// `EIO` if the device has gone.
+    pub(crate) fn volume_to_end(&self) -> Result<Guard<'_, Volume<Platform>>> {
         self.volume.try_access().ok_or(EIO)
     }
 
@@ -70,7 +83,7 @@ impl MountedVolume {
     ///
     /// # Errors
     ///
-    /// `EIO` if the device has gone.
+    /// `EIO` if the device has gone, or the volume has been shut down.
     pub(crate) fn begin(&self) -> Result<Operation<'_>> {
         let scope = NofsScope::new();
         Ok(Operation {

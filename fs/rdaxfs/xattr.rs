@@ -19,7 +19,7 @@ use rdaxfs_core::{
     Error as CoreError,
 };
 
-use crate::{error::errno, super_block::Rdaxfs, time::to_medium};
+use crate::{error::{errno, met}, super_block::Rdaxfs, time::to_medium};
 
 /// Who has attributes: each prefix but `system.`, which is that of access control lists.
 pub(crate) static HANDLERS: Handlers<Rdaxfs, 3> = Handlers::new([
@@ -93,7 +93,7 @@ impl<S: Space> Handler for Of<S> {
 pub(crate) fn get(inode: &Inode<Rdaxfs>, name: XattrName<'_>, into: &mut [u8]) -> Result<usize> {
     let volume = inode.super_block().data().mounted.volume()?;
     let xattrs = inode.data().xattrs.read();
-    volume.get_xattr(&xattrs, name, into).map_err(errno)
+    volume.get_xattr(&xattrs, name, into).map_err(|error| met(inode, error))
 }
 
 /// Sets or removes an attribute, and makes a change of the inode in the same transaction.
@@ -125,7 +125,7 @@ pub(crate) fn set(
         None => volume.remove_xattr(workspace, &mut xattrs, &mut map, name, change),
     }
     .map(drop)
-    .map_err(errno)
+    .map_err(|error| met(&inode, error))
 }
 
 /// listxattr(2): names of `trusted.` only for who has `CAP_SYS_ADMIN`.
@@ -140,5 +140,5 @@ pub(crate) fn list(inode: &Inode<Rdaxfs>, list: &mut List<'_>) -> Result {
         failed = list.add(name.space().prefix(), name.rest());
         failed.map_err(|_| CoreError::Range)
     });
-    failed.and_then(|()| listed.map_err(errno))
+    failed.and_then(|()| listed.map_err(|error| met(inode, error)))
 }

@@ -158,3 +158,45 @@ struct timespec64 rust_ext_helper_inode_get_mtime(const struct inode *inode)
 {
 	return inode_get_mtime(inode);
 }
+
+void rust_ext_helper_lock_i_lock(struct inode *inode);
+void rust_ext_helper_lock_i_lock(struct inode *inode)
+{
+	spin_lock(&inode->i_lock);
+}
+
+void rust_ext_helper_unlock_i_lock(struct inode *inode);
+void rust_ext_helper_unlock_i_lock(struct inode *inode)
+{
+	spin_unlock(&inode->i_lock);
+}
+
+void rust_ext_helper_lock_d_lock(struct dentry *dentry);
+void rust_ext_helper_lock_d_lock(struct dentry *dentry)
+{
+	spin_lock(&dentry->d_lock);
+}
+
+void rust_ext_helper_unlock_d_lock(struct dentry *dentry);
+void rust_ext_helper_unlock_d_lock(struct dentry *dentry)
+{
+	spin_unlock(&dentry->d_lock);
+}
+
+bool rust_ext_helper_d_is_only_alias(const struct dentry *dentry, struct inode *inode);
+bool rust_ext_helper_d_is_only_alias(const struct dentry *dentry, struct inode *inode)
+{
+	return hlist_is_singular_node((struct hlist_node *)&dentry->d_alias, &inode->i_dentry);
+}
+
+bool rust_ext_helper_d_unhashed(const struct dentry *dentry);
+bool rust_ext_helper_d_unhashed(const struct dentry *dentry)
+{
+	return d_unhashed(dentry);
+}
+
+unsigned int rust_ext_helper_d_count(const struct dentry *dentry);
+unsigned int rust_ext_helper_d_count(const struct dentry *dentry)
+{
+	return d_count(dentry);
+}

@@ -6,10 +6,10 @@
 
 use super::{
     file_system::FileSystem,
-    inode::{self, InitialisedInode, Inode},
+    inode::{self, InitialisedInode, Inode, Locked},
     super_block::SuperBlock,
 };
-use core::{marker::PhantomData, ops::Deref, ptr, slice};
+use core::{marker::PhantomData, mem, ops::Deref, ptr, slice};
 use kernel::{
     error::from_err_ptr,
     prelude::*,
@@ -131,6 +131,34 @@ impl<'a, T: FileSystem> Child<'a, T> {
         }
     }
 
+    /// Takes the name out of the cache, if nobody else uses the inode that has it, or can come to use it by a name:
+    /// this is the inode's only dentry, and it has no more than `references`, which are the VFS's for this call.
+    ///
+    /// A file system whose last name this is can free the inode before the VFS lets go of it, if it sees to it that
+    /// nobody comes by a number: [`export`](super::export) looks for names under the inode's lock, which the caller
+    /// has.
+    pub fn unhash_if_unused(&self, inode: Locked<'a, T>, references: u32) -> Option<Unused<'a, T>> {
+        let (dentry, inode) = (self.dentry.as_ptr(), inode.as_ptr());
+        // SAFETY: Both are valid by the type invariants. `i_lock` guards the list of aliases, `d_lock` the count and
+        // whether the dentry is hashed, and is taken below `i_lock`, as d_delete() does. A look-up without locks
+        // that has found the dentry takes its reference under `d_lock`, or fails then.
+        let is_unused = unsafe {
+            bindings::lock_i_lock(inode);
+            bindings::lock_d_lock(dentry);
+            let is_unused = bindings::d_is_only_alias(dentry, inode)
+                && bindings::d_count(dentry) <= references
+                && !bindings::d_unhashed(dentry);
+            if is_unused {
+                bindings::__d_drop(dentry);
+            }
+            bindings::unlock_d_lock(dentry);
+            bindings::unlock_i_lock(inode);
+            is_unused
+        };
+        // INVARIANT: The parent's lock, which is held, keeps others from hashing the name.
+        is_unused.then_some(Unused(*self))
+    }
+
     /// Gives the name to a new inode, for which nobody waits any more then.
     pub fn instantiate_new(&self, inode: InitialisedInode<T>) {
         // SAFETY: By the type invariants the dentry is ours to give an inode, which is new and hashed. The
@@ -142,6 +170,29 @@ impl<'a, T: FileSystem> Child<'a, T> {
     pub fn instantiate(&self, inode: ARef<Inode<T>>) {
         // SAFETY: As above; the reference goes to the dentry.
         unsafe { bindings::d_instantiate(self.dentry.as_ptr(), inode::into_raw(inode)) };
+    }
+}
+
+/// A name that nobody finds, of an inode that nobody else uses. When this is dropped, it can be found again.
+///
+/// # Invariants
+///
+/// As for [`Child`]; this task has unhashed the dentry.
+#[must_use = "the name can be found again when this is dropped"]
+pub struct Unused<'a, T: FileSystem>(Child<'a, T>);
+
+impl<T: FileSystem> Unused<'_, T> {
+    /// The name has been removed: it stays unhashed.
+    pub fn forget(self) {
+        mem::forget(self);
+    }
+}
+
+impl<T: FileSystem> Drop for Unused<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants the dentry is valid and unhashed, and no other one can have been hashed for
+        // the name meanwhile, because the parent's lock is held.
+        unsafe { bindings::d_rehash(self.0.dentry.as_ptr()) };
     }
 }
 

@@ -163,23 +163,39 @@ impl<E: Operations> Table<E> {
         let ino = u64::from(high) << 32 | u64::from(low);
         // SAFETY: As the caller promises.
         let sb = unsafe { SuperBlock::from_raw(sb) };
-        Self::obtain(E::inode(sb, ino, generation))
+        match E::inode(sb, ino, generation) {
+            Ok(inode) => Self::obtain_linked(inode),
+            Err(error) => error.to_ptr(),
+        }
     }
 
     /// # Safety
     ///
     /// For the VFS, with the dentry of a directory.
     unsafe extern "C" fn get_parent(child: *mut bindings::dentry) -> *mut bindings::dentry {
-        // SAFETY: As the caller promises.
-        Self::obtain(E::parent(unsafe { Inode::from_raw((*child).d_inode) }))
+        // SAFETY: As the caller promises. The child may be locked, so that its parent must not be.
+        match E::parent(unsafe { Inode::from_raw((*child).d_inode) }) {
+            Ok(inode) => Self::obtain(inode),
+            Err(error) => error.to_ptr(),
+        }
+    }
+
+    /// As [`obtain`](Self::obtain), unless the inode has lost its last name.
+    ///
+    /// A file system may free an inode with its last name if the dentry that is removed is the only one
+    /// ([`Child::unhash_if_unused`](super::dentry::Child::unhash_if_unused)). It holds the inode's lock then: there
+    /// is another dentry before it looks, or the name has gone here.
+    fn obtain_linked(inode: ARef<Inode<E::FileSystem>>) -> *mut bindings::dentry {
+        let locked = inode.lock_shared();
+        if locked.links() == 0 {
+            return ESTALE.to_ptr();
+        }
+        Self::obtain(inode.clone())
     }
 
     /// A dentry for an inode that is found without its name.
-    fn obtain(found: Result<ARef<Inode<E::FileSystem>>>) -> *mut bindings::dentry {
-        let inode = match found {
-            Ok(inode) => inode::into_raw(inode),
-            Err(error) => return error.to_ptr(),
-        };
+    fn obtain(inode: ARef<Inode<E::FileSystem>>) -> *mut bindings::dentry {
+        let inode = inode::into_raw(inode);
         // SAFETY: The inode is valid, and its reference goes to the call in any case.
         unsafe { bindings::d_obtain_alias(inode) }
     }
