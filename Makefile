@@ -68,6 +68,10 @@ test-kunit: ## the KUnit suites, by the kernel's kunit.py
 test-crash: ## every crash of rdaxfs within wider bounds, with the counts of states; SEED=N for other lots
 	@RPMEM_CRASH=long RPMEM_CRASH_SEED=$(or $(SEED),1) scripts/cargo test --locked -p rdaxfs_crash --test rdaxfs -- --nocapture
 
+.PHONY: test-kill
+test-kill: modules tools ## rdaxfs after SIGKILL to the machine, ROUNDS=100 times; SEED=N for another load
+	@tests/kill/rounds $(or $(ROUNDS),100) $(SEED)
+
 .PHONY: miri
 miri: ## readers beside writers in Miri, SEEDS=N ways; needs a nightly toolchain that has it
 	@scripts/miri $(SEEDS)

@@ -11,7 +11,7 @@ use kernel_ext::fs::{
 };
 use rdaxfs_core::format::MAX_KEY;
 
-use crate::{error::met, super_block::Rdaxfs};
+use crate::{error::met, ioctl::Ioctl, super_block::Rdaxfs};
 
 /// The operations on open directories.
 pub(crate) struct Directory;
@@ -19,6 +19,7 @@ pub(crate) struct Directory;
 #[vtable]
 impl Operations for Directory {
     type FileSystem = Rdaxfs;
+    type Ioctl = Ioctl;
 
     fn iterate(directory: &Inode<Rdaxfs>, emitter: &mut Emitter<'_>) -> Result {
         if !emitter.emit_dots() {

@@ -21,7 +21,11 @@ impl Operations for Export {
         let sb = directory.super_block();
         let parent = {
             let map = directory.data().map.read();
-            sb.data().mounted.volume()?.parent(&map).map_err(|error| met(directory, error))?
+            sb.data()
+                .mounted
+                .volume()?
+                .parent(&map)
+                .map_err(|error| met(directory, error))?
         };
         inode::get(sb, parent)
     }

@@ -143,7 +143,9 @@ fn change(inode: Locked<'_, Rdaxfs>, range: &FallocateRange) -> Result {
         .fallocate(&mut operation.workspace, &mut map, range, &change)
         .map_err(|error| met(&inode, error));
     // What has been done in part counts, too.
-    let attributes = volume.attributes(&map).map_err(|error| met(&inode, error))?;
+    let attributes = volume
+        .attributes(&map)
+        .map_err(|error| met(&inode, error))?;
     set_blocks(&inode, attributes.blocks);
     done.map(|_| ())
 }

@@ -25,6 +25,7 @@ use kernel_ext::{
 
 use crate::{
     append, buffered, fallocate,
+    ioctl::Ioctl,
     iomap::{Read, Write},
     mmap,
     super_block::Rdaxfs,
@@ -36,6 +37,7 @@ pub(crate) struct Regular;
 #[vtable]
 impl Operations for Regular {
     type FileSystem = Rdaxfs;
+    type Ioctl = Ioctl;
 
     const FLAGS: u32 = flags::MMAP_SYNC | flags::BUFFER_RASYNC | flags::BUFFER_WASYNC;
 

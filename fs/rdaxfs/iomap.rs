@@ -217,11 +217,7 @@ fn unwritten_at(
         .map(|extent| (extent.page, extent.end())))
 }
 
-fn is_mapped(
-    volume: &Volume<Platform>,
-    map: &MapState,
-    page: u64,
-) -> rdaxfs_core::Result<bool> {
+fn is_mapped(volume: &Volume<Platform>, map: &MapState, page: u64) -> rdaxfs_core::Result<bool> {
     let mapping = volume.map(map, page, 1)?;
     Ok(matches!(mapping.state, State::Mapped(_)))
 }

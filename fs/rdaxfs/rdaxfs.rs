@@ -22,6 +22,7 @@
 //! | `acl` | access control lists |
 //! | `export` | file handles |
 //! | `file` | open files: reads, writes, lseek(2), fsync(2) |
+//! | `ioctl` | ioctl(2): generation, label, shutdown |
 //! | `append` | writes that make a file longer |
 //! | `iomap` | where the bytes of a file are |
 //! | `mmap` | mappings and their faults |
@@ -49,6 +50,7 @@ mod fallocate;
 mod file;
 mod flags;
 mod inode;
+mod ioctl;
 mod iomap;
 mod maps;
 mod mmap;

@@ -19,7 +19,11 @@ use rdaxfs_core::{
     Error as CoreError,
 };
 
-use crate::{error::{errno, met}, super_block::Rdaxfs, time::to_medium};
+use crate::{
+    error::{errno, met},
+    super_block::Rdaxfs,
+    time::to_medium,
+};
 
 /// Who has attributes: each prefix but `system.`, which is that of access control lists.
 pub(crate) static HANDLERS: Handlers<Rdaxfs, 3> = Handlers::new([
@@ -93,7 +97,9 @@ impl<S: Space> Handler for Of<S> {
 pub(crate) fn get(inode: &Inode<Rdaxfs>, name: XattrName<'_>, into: &mut [u8]) -> Result<usize> {
     let volume = inode.super_block().data().mounted.volume()?;
     let xattrs = inode.data().xattrs.read();
-    volume.get_xattr(&xattrs, name, into).map_err(|error| met(inode, error))
+    volume
+        .get_xattr(&xattrs, name, into)
+        .map_err(|error| met(inode, error))
 }
 
 /// Sets or removes an attribute, and makes a change of the inode in the same transaction.

@@ -17,6 +17,7 @@
 #include "mce.c"
 #endif
 #include "mm.c"
+#include "mutex.c"
 #include "percpu.c"
 #include "pmem.c"
 #include "posix_acl.c"

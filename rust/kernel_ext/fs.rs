@@ -33,6 +33,7 @@ pub mod fs_parser;
 pub mod inode;
 pub mod inode_lock;
 pub mod invalidate_lock;
+pub mod ioctl;
 pub mod iomap;
 pub mod kiocb;
 pub mod mnt_idmapping;

@@ -20,3 +20,18 @@ pub fn cond_resched() {
     // nothing is accessed.
     unsafe { bindings::cond_resched() };
 }
+
+/// Keeps the calling task on its CPU until [`migrate_enable`]; may be nested. It may sleep meanwhile, and goes on on
+/// the same CPU. To be ended by the same task.
+#[inline]
+pub fn migrate_disable() {
+    // SAFETY: May be called by any task, and counts.
+    unsafe { bindings::migrate_disable() };
+}
+
+/// Ends [`migrate_disable`]. One too many is a warning of the kernel's.
+#[inline]
+pub fn migrate_enable() {
+    // SAFETY: May be called by any task; without a call of the other the kernel warns, and nothing is done.
+    unsafe { bindings::migrate_enable() };
+}

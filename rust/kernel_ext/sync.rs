@@ -2,10 +2,12 @@
 
 //! Synchronisation.
 
+pub mod mutex;
 pub mod revocable;
 pub mod rwsem;
 pub mod slot;
 
+pub use mutex::NestedMutex;
 pub use revocable::Revocable;
 pub use rwsem::RwSemaphore;
 pub use slot::Slot;

@@ -2,12 +2,16 @@
 
 //! The medium: persistent memory that the kernel has mapped.
 //!
-//! The order in which stores become durable that the core relies on is that of one CPU. A task that
-//! moves to another CPU between a store and its fence has passed the scheduler, whose locked
-//! instructions order flushes and stores around the cache as a fence does.
+//! The order in which stores become durable that the core relies on is that of one CPU, where the core stays from its
+//! first store to the fence.
 
-use kernel_ext::{fs::dax::Mapping, pmem};
+use kernel_ext::{
+    fs::dax::Mapping,
+    pmem,
+    sched::{migrate_disable, migrate_enable},
+};
 use rdaxfs_core::{
+    format::CHUNK_BLOCKS,
     platform::{Medium as CoreMedium, Stores},
     Result,
 };
@@ -46,6 +50,12 @@ impl CoreMedium for Medium {
     fn check_poison(&self, offset: u64, len: u64) -> Result {
         self.0.check_poison(offset, len).map_err(failed)
     }
+
+    fn align_offset(&self) -> Option<u32> {
+        // Blocks and pages are alike where there is DAX.
+        let behind = self.0.first_pfn() % CHUNK_BLOCKS;
+        Some(((CHUNK_BLOCKS - behind) % CHUNK_BLOCKS) as u32)
+    }
 }
 
 impl CoreMedium for Platform {
@@ -65,9 +75,21 @@ impl CoreMedium for Platform {
     fn check_poison(&self, offset: u64, len: u64) -> Result {
         self.medium.check_poison(offset, len)
     }
+
+    fn align_offset(&self) -> Option<u32> {
+        self.medium.align_offset()
+    }
 }
 
 impl Stores for Platform {
+    fn pin(&self) {
+        migrate_disable();
+    }
+
+    fn unpin(&self) {
+        migrate_enable();
+    }
+
     fn store_u64(&self, offset: u64, value: u64) {
         self.mapping().store_u64(offset, value);
     }

@@ -88,4 +88,33 @@ impl BlockDevice {
         // SAFETY: By the type invariant it is open.
         to_result(unsafe { bindings::blkdev_issue_flush(self.as_ptr()) })
     }
+
+    /// Freezes the file system that is on it, until the guard is dropped: it is in order, and nothing is stored.
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system.
+    pub fn freeze(&self) -> Result<FrozenDevice<'_>> {
+        // SAFETY: By the type invariant it is open.
+        to_result(unsafe { bindings::bdev_freeze(self.as_ptr()) })?;
+        // INVARIANT: Frozen just now.
+        Ok(FrozenDevice(self))
+    }
+}
+
+/// A device whose file system is frozen.
+///
+/// # Invariants
+///
+/// It is thawed by this.
+#[must_use = "the file system is thawed when this is dropped"]
+pub struct FrozenDevice<'a>(&'a BlockDevice);
+
+impl Drop for FrozenDevice<'_> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants it is open, and was frozen for this. A file system that cannot be thawed
+        // says so itself.
+        unsafe { bindings::bdev_thaw(self.0.as_ptr()) };
+    }
 }

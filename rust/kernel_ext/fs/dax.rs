@@ -89,6 +89,7 @@ impl DaxDevice {
         // waits for the last). That all pages are among those is judged before it is used.
         let mapping = Mapping {
             addr: first.addr,
+            pfn: first.pfn,
             len,
             pages: NonNull::new(reference).ok_or(EOPNOTSUPP)?,
             dax: self,
@@ -187,11 +188,12 @@ impl Drop for ReadLock {
 ///
 /// # Invariants
 ///
-/// - `addr` is the kernel's address of `len` bytes of physical memory, whole pages from the start of one.
+/// - `addr` is the kernel's address of `len` bytes of physical memory, whole pages from the start of page `pfn`.
 /// - The reference `pages` is held until the mapping is dropped, and with it that memory stays mapped, with
 ///   its struct pages.
 pub struct Mapping {
     addr: *mut u8,
+    pfn: c_ulong,
     len: u64,
     pages: NonNull<bindings::dev_pagemap>,
     dax: Arc<DaxDevice>,
@@ -212,6 +214,11 @@ impl Mapping {
     /// Whether there is nothing: never.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// The number of its first physical page.
+    pub fn first_pfn(&self) -> u64 {
+        self.pfn as u64
     }
 
     /// The device.

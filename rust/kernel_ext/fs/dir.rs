@@ -7,7 +7,7 @@
 use super::{
     file_system::FileSystem,
     inode::{FileOps, Inode},
-    no_operations, to_errno,
+    ioctl, no_operations, to_errno,
 };
 use core::{ffi::c_int, marker::PhantomData};
 use kernel::{prelude::*, types::NotThreadSafe};
@@ -18,6 +18,9 @@ use kernel_bindings as bindings;
 pub trait Operations {
     /// The file system.
     type FileSystem: FileSystem;
+
+    /// What ioctl(2) does.
+    type Ioctl: ioctl::Operations<FileSystem = Self::FileSystem>;
 
     /// Emits the entries from [`Emitter::position`] on, until it says `false` or there are no more.
     ///
@@ -93,6 +96,8 @@ impl<O: Operations> Table<O> {
         llseek: Some(Self::llseek),
         read: Some(bindings::generic_read_dir),
         iterate_shared: Some(Self::iterate),
+        unlocked_ioctl: Some(ioctl::Table::<O::Ioctl>::ioctl),
+        compat_ioctl: Some(bindings::compat_ptr_ioctl),
         fsync: Some(Self::fsync),
         setlease: Some(bindings::generic_setlease),
         ..no_operations()

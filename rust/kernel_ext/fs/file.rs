@@ -7,6 +7,7 @@
 use super::{
     file_system::FileSystem,
     inode::{FileOps, Inode},
+    ioctl,
     kiocb::{to_count, Kiocb},
     no_operations, to_errno,
     vm::VmAreaDesc,
@@ -101,6 +102,19 @@ impl<T: FileSystem> File<T> {
         to_result(unsafe { bindings::file_update_time(self.as_ptr()) })
     }
 
+    /// Has the mount that the file was opened by written to, until the guard is dropped: it does not become
+    /// read-only, nor is the file system frozen. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EROFS`.
+    pub fn want_write(&self) -> Result<WriteAccess<'_, T>> {
+        // SAFETY: By the type invariant it is open.
+        to_result(unsafe { bindings::mnt_want_write_file(self.as_ptr()) })?;
+        // INVARIANT: Taken just now.
+        Ok(WriteAccess(self))
+    }
+
     /// Starts to write the pages of a range that are dirty, and waits for them. Reports errors of earlier
     /// writes to the file once. May sleep.
     ///
@@ -138,6 +152,21 @@ impl<T: FileSystem> File<T> {
         offset_or_error(unsafe {
             bindings::generic_file_llseek(self.as_ptr(), offset, whence.0 as c_int)
         })
+    }
+}
+
+/// Write access to the mount that a file was opened by.
+///
+/// # Invariants
+///
+/// It has been taken for this file, and is given back by this.
+#[must_use = "write access ends when this is dropped"]
+pub struct WriteAccess<'a, T: FileSystem>(&'a File<T>);
+
+impl<T: FileSystem> Drop for WriteAccess<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant it was taken for the file, which is open.
+        unsafe { bindings::mnt_drop_write_file(self.0.as_ptr()) };
     }
 }
 
@@ -212,6 +241,9 @@ pub mod falloc {
 pub trait Operations: Sized {
     /// The file system.
     type FileSystem: FileSystem;
+
+    /// What ioctl(2) does.
+    type Ioctl: ioctl::Operations<FileSystem = Self::FileSystem>;
 
     /// Of [`flags`].
     const FLAGS: u32;
@@ -298,6 +330,8 @@ impl<O: Operations> Table<O> {
         mmap_prepare: Some(Self::mmap_prepare),
         open: Some(Self::open),
         release: optional!(O::HAS_RELEASE, release),
+        unlocked_ioctl: Some(ioctl::Table::<O::Ioctl>::ioctl),
+        compat_ioctl: Some(bindings::compat_ptr_ioctl),
         fsync: Some(Self::fsync),
         fallocate: optional!(O::HAS_FALLOCATE, fallocate),
         // So that a mapping can have huge pages wherever the process lets the kernel choose.

@@ -55,11 +55,28 @@ pub enum Subclass {
     Third = 2,
     /// The fourth.
     Fourth = 3,
+    /// The fifth.
+    Fifth = 4,
+    /// The sixth.
+    Sixth = 5,
+    /// The seventh.
+    Seventh = 6,
+    /// The eighth, the last that lockdep knows (`MAX_LOCKDEP_SUBCLASSES`).
+    Eighth = 7,
 }
 
 impl Subclass {
     /// The subclasses in their order.
-    pub const ALL: [Self; 4] = [Self::First, Self::Second, Self::Third, Self::Fourth];
+    pub const ALL: [Self; 8] = [
+        Self::First,
+        Self::Second,
+        Self::Third,
+        Self::Fourth,
+        Self::Fifth,
+        Self::Sixth,
+        Self::Seventh,
+        Self::Eighth,
+    ];
 }
 
 /// A lock that one writer or many readers hold.

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! ioctl(2): the generation of an inode, the shutdown of a volume.
+
+use kernel::{
+    ffi::c_int,
+    prelude::*,
+    uaccess::{UserPtr, UserSlice},
+};
+use kernel_ext::{
+    capability::Capability,
+    fs::{
+        ioctl::{
+            command::{FS_IOC32_GETVERSION, FS_IOC_GETVERSION, FS_IOC_SHUTDOWN},
+            shutdown, Operations,
+        },
+        File, SuperBlock,
+    },
+};
+
+use crate::super_block::Rdaxfs;
+
+/// What open files and directories do for ioctl(2).
+pub(crate) struct Ioctl;
+
+impl Operations for Ioctl {
+    type FileSystem = Rdaxfs;
+
+    fn ioctl(file: &File<Rdaxfs>, command: u32, argument: UserPtr) -> Result {
+        match command {
+            FS_IOC_GETVERSION | FS_IOC32_GETVERSION => {
+                let generation = file.inode().generation() as c_int;
+                let mut user = UserSlice::new(argument, size_of::<c_int>()).writer();
+                user.write(&generation)
+            }
+            FS_IOC_SHUTDOWN => {
+                require_administrator()?;
+                let mut user = UserSlice::new(argument, size_of::<u32>()).reader();
+                shut_down(file.inode().super_block(), user.read()?)
+            }
+            _ => Err(ENOTTY),
+        }
+    }
+}
+
+/// Fails unless the calling task is the administrator's.
+fn require_administrator() -> Result {
+    if Capability::SYS_ADMIN.is_had() {
+        Ok(())
+    } else {
+        Err(EPERM)
+    }
+}
+
+/// Stops the volume. What has been acknowledged is on the medium, and the next mount finds it.
+///
+/// # Errors
+///
+/// `EINVAL` for a way that is not known; `EBUSY`, and what writing dirty pages fails with.
+fn shut_down(sb: &SuperBlock<Rdaxfs>, how: u32) -> Result {
+    let mounted = &sb.data().mounted;
+    let frozen = match how {
+        shutdown::DEFAULT => Some(sb.block_device().freeze()?),
+        // The log is always written: that of an operation before it returns.
+        shutdown::LOGFLUSH | shutdown::NOLOGFLUSH => None,
+        _ => return Err(EINVAL),
+    };
+    let volume = mounted.volume_to_end()?;
+    if !volume.is_shut_down() {
+        pr_alert!(
+            "{}: shut down, as was asked for: everything fails until it is mounted again\n",
+            sb.id(),
+        );
+        volume.shutdown();
+    }
+    drop(frozen);
+    Ok(())
+}

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-2.0
+"""rdaxfs: the last name of a file goes. A file that nobody else uses is freed in the transaction that takes it, so
+that whoever does use it, or is about to, must not be passed over."""
+
+import errno
+import mmap
+import os
+import stat
+import threading
+import time
+
+from harness import check, shell
+from harness.cases import case
+from harness.rdaxfs import Volume
+from test_rdaxfs_attributes import handle_of, open_handle
+from test_rdaxfs_names import EXCHANGE, renameat2
+
+PAGE = 4096
+BLOCK = 4096
+
+
+def filled(path, byte, pages=3):
+    path.write_bytes(bytes([byte]) * PAGE * pages)
+    return path
+
+
+def used(volume):
+    """Bytes in use."""
+    found = os.statvfs(volume.directory)
+    return (found.f_blocks - found.f_bfree) * found.f_frsize
+
+
+def overwrite_what_is_free(volume, byte=0xFF):
+    """New files take the blocks and numbers that others have left."""
+    for number in range(64):
+        filled(volume.directory / f"taker-{number}", byte, 4)
+
+
+@case()
+def a_file_in_use_outlives_its_names(t):
+    with Volume(t.disk.node, "dax=always") as volume:
+        root = volume.directory
+        first = filled(root / "first", 1)
+        os.link(first, root / "second")
+        fd = os.open(root / "second", os.O_RDWR)
+        os.unlink(root / "second")
+        os.unlink(first)
+        overwrite_what_is_free(volume)
+        check.equal(os.fstat(fd).st_nlink, 0, "links")
+        check.equal(os.pread(fd, PAGE, PAGE), b"\1" * PAGE, "the contents")
+        os.pwrite(fd, b"more" * 1024, 5 * PAGE)
+        check.equal(os.pread(fd, 4, 5 * PAGE), b"more", "what was written after")
+        os.close(fd)
+
+        # One without a name gets one, and loses it.
+        fd = os.open(root, os.O_TMPFILE | os.O_RDWR, 0o600)
+        os.write(fd, b"\2" * PAGE)
+        os.link(f"/proc/self/fd/{fd}", root / "named", follow_symlinks=True)
+        os.unlink(root / "named")
+        overwrite_what_is_free(volume)
+        check.equal(os.pread(fd, PAGE, 0), b"\2" * PAGE, "the contents of a file without a name")
+        os.close(fd)
+
+        # One that only a mapping has.
+        mapped = filled(root / "mapped", 3)
+        with open(mapped, "r+b") as file:
+            memory = mmap.mmap(file.fileno(), 3 * PAGE)
+        check.equal(memory[PAGE], 3, "a page, mapped")
+        os.unlink(mapped)
+        overwrite_what_is_free(volume)
+        check.equal(memory[:], b"\3" * PAGE * 3, "the mapping")
+        memory.close()
+
+        # A directory that somebody is in.
+        (root / "inside").mkdir()
+        fd = os.open(root / "inside", os.O_RDONLY)
+        os.rmdir(root / "inside")
+        overwrite_what_is_free(volume)
+        check.equal(os.listdir(fd), [], "the directory")
+        with check.fails(errno.ENOENT):
+            os.mkdir("more", dir_fd=fd)
+        os.close(fd)
+
+        # One that is replaced.
+        filled(root / "new", 5)
+        old = filled(root / "old", 4)
+        fd = os.open(old, os.O_RDONLY)
+        os.rename(root / "new", old)
+        overwrite_what_is_free(volume)
+        check.equal(os.pread(fd, PAGE, 0), b"\4" * PAGE, "the contents of what was replaced")
+        check.equal(old.read_bytes(), b"\5" * PAGE * 3, "the contents of what replaced it")
+        os.close(fd)
+
+
+@case()
+def what_nobody_uses_leaves_nothing(t):
+    with Volume(t.disk.node, "dax=always") as volume:
+        root = volume.directory
+        (root / "kept").mkdir()
+        before = used(volume)
+        for round_ in range(3):
+            filled(root / "file", round_, 100)
+            os.symlink("t" * 4000, root / "link")
+            os.mknod(root / "fifo", stat.S_IFIFO | 0o600)
+            (root / "directory").mkdir()
+            os.setxattr(root / "file", "user.attribute", b"value" * 100)
+            filled(root / "over", round_)
+            filled(root / "under", round_)
+            os.rename(root / "over", root / "under")
+            (root / "empty").mkdir()
+            os.rename(root / "directory", root / "empty")
+            os.rmdir(root / "empty")
+            for name in ("file", "link", "fifo", "under"):
+                os.unlink(root / name)
+                with check.fails(errno.ENOENT):
+                    os.lstat(root / name)
+        # What an inode's chunk takes stays for the next one.
+        check.true(used(volume) - before <= 2 * BLOCK, f"{used(volume) - before} bytes are left")
+        renamed = filled(root / "a", 1)
+        filled(root / "b", 2)
+        renameat2(renamed, root / "b", EXCHANGE)
+        check.equal(renamed.read_bytes()[0], 2, "an exchange takes no name")
+
+
+@case()
+def a_removal_that_fails_leaves_the_name(t):
+    t.expect_log("something is damaged")
+    t.expect_log("cannot be read")
+    with Volume(t.disk.node, "dax=always,errors=continue") as volume:
+        directory = volume.directory / "directory"
+        directory.mkdir()
+        # More than an inode holds.
+        for number in range(64):
+            filled(directory / f"a-file-with-a-name-{number}", 1, 1)
+        name = directory / "a-file-with-a-name-7"
+        before = os.stat(name).st_ino
+        shell.run("sync")
+        # All but the superblock, the journal and what is mapped: it fails wherever it begins.
+        ino = os.stat(directory).st_ino
+        t.disk.badblocks.inject(ino // 16 * 8, 8)
+        failed = None
+        try:
+            os.unlink(name)
+        except OSError as error:
+            failed = error.errno
+        check.equal(failed, errno.EIO, "the removal")
+        # It is in the cache as before; what is not has to be looked up.
+        check.equal(os.stat(name).st_ino, before, "the inode of the name")
+        t.disk.badblocks.clear(0, t.disk.sectors)
+        os.unlink(name)
+        with check.fails(errno.ENOENT):
+            os.stat(name)
+        # What bad blocks held is gone with the errors that are counted: see fsck.
+        t.disk.badblocks.clear(0, t.disk.sectors)
+
+
+@case(limit=300)
+def handles_race_with_removals(t):
+    """Whoever opens a file by its handle while it is removed gets the file, or ESTALE; never another's contents."""
+    with Volume(t.disk.node, "dax=always") as volume:
+        root = volume.directory
+        handles, wrong, opened = {}, [], [0]
+        end = time.monotonic() + 20
+
+        def remover(number):
+            path = root / f"file-{number}"
+            round_ = 0
+            while time.monotonic() < end:
+                round_ += 1
+                path.write_bytes(b"%08d" % number * 512)
+                handles[number] = handle_of(path)
+                if round_ % 3 == 0:
+                    path.with_suffix(".new").write_bytes(b"%08d" % number * 512)
+                    os.rename(path.with_suffix(".new"), path)
+                os.unlink(path)
+
+        def opener():
+            while time.monotonic() < end:
+                for number, handle in list(handles.items()):
+                    try:
+                        path = open_handle(root, handle)
+                    except OSError as error:
+                        if error.errno != errno.ESTALE:
+                            wrong.append(error)
+                        continue
+                    try:
+                        fd = os.open(f"/proc/self/fd/{path}", os.O_RDONLY)
+                        data = os.pread(fd, PAGE, 0)
+                        os.close(fd)
+                        opened[0] += 1
+                        if data.strip(b"%08d" % number) not in (b"",):
+                            wrong.append(data[:32])
+                    except OSError as error:
+                        wrong.append(error)
+                    finally:
+                        os.close(path)
+
+        threads = [threading.Thread(target=remover, args=(number,)) for number in range(3)]
+        threads += [threading.Thread(target=opener) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        check.equal(wrong, [], "what was met")
+        check.true(opened[0] > 0, "no file was opened by its handle: the test shows nothing")
