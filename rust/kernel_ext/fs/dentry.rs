@@ -155,8 +155,8 @@ impl<'a, T: FileSystem> Child<'a, T> {
             bindings::unlock_i_lock(inode);
             is_unused
         };
-        // INVARIANT: The parent's lock, which is held, keeps others from hashing the name.
-        is_unused.then_some(Unused(*self))
+        // INVARIANT: Unhashed just now; the parent's lock keeps others from hashing the name.
+        is_unused.then(|| Unused(*self))
     }
 
     /// Gives the name to a new inode, for which nobody waits any more then.
