@@ -18,7 +18,8 @@ use crate::text::Number;
 #[derive(Serialize)]
 pub(crate) struct BlockInfo {
     block: Number,
-    /// `superblock`, `group`, `journal`, `free`, `inodes`, `node`, `data`, `attributes` or `unknown`.
+    /// `superblock`, `group`, `journal`, `free`, `inodes`, `node`, `bad`, `data`,
+    /// `attributes` or `unknown`.
     usage: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     group: Option<u32>,
@@ -59,6 +60,7 @@ impl BlockInfo {
             Use::Free => info.usage = "free",
             Use::Inodes => info.usage = "inodes",
             Use::Node { ino } => (info.usage, info.ino) = ("node", Some(Number(ino))),
+            Use::Bad => (info.usage, info.ino) = ("bad", Some(Number(volume.bad_blocks_owner()))),
             Use::Unknown => {}
             Use::Data => {
                 info.usage = "data";
@@ -71,7 +73,7 @@ impl BlockInfo {
                 }
             }
         }
-        if let Some(ino) = info.ino {
+        if let Some(ino) = info.ino.filter(|ino| ino.0 != volume.bad_blocks_owner()) {
             let path = path_of(volume, workspace, ino.0)?;
             info.path = path.as_deref().map(safe);
             info.path_bytes = path.as_deref().and_then(hex_unless_utf8);

@@ -44,9 +44,13 @@ pub fn run(arguments: &Arguments) -> Result<String> {
         return rendered(arguments, &info);
     };
     let ino = number(&volume, what)?;
-    let (map, attributes) = volume
-        .open(ino, None)
-        .map_err(|error| failed(error).context(format!("inode {ino}")))?;
+    let opened = if ino == volume.bad_blocks_owner() {
+        volume.open_bad_blocks_owner()
+    } else {
+        volume.open(ino, None)
+    };
+    let (map, attributes) =
+        opened.map_err(|error| failed(error).context(format!("inode {ino}")))?;
     let info = InodeInfo::of(&volume, &mut workspace, &map, &attributes)
         .map_err(|error| failed(error).context(format!("inode {ino}")))?;
     rendered(arguments, &info)

@@ -4,10 +4,10 @@
 
 use std::fmt;
 
-use rdaxfs_core::format::{Time, BLOCK_SIZE, STATE_CLEAN, STATE_DAMAGED, STATE_MOUNTED};
+use rdaxfs_core::format::{ErrorKind, Time, BLOCK_SIZE, STATE_CLEAN, STATE_DAMAGED, STATE_MOUNTED};
 use rdaxfs_core::platform::Platform;
 use rdaxfs_core::volume::Volume;
-use rdaxfs_core::Result;
+use rdaxfs_core::{Error, Result};
 use serde::Serialize;
 use terminal::{hex_unless_utf8, safe};
 use uuid::Uuid;
@@ -31,6 +31,21 @@ pub(crate) struct VolumeInfo {
     journal_slots: u32,
     journal_block: Number,
     align_offset: u32,
+    inode_size: u32,
+    /// Blocks that are not used because they are bad.
+    bad_blocks: Number,
+    /// The inode that owns them; 0: none.
+    bad_blocks_owner: Number,
+    /// The numbers of journal slots that are not used any more.
+    retired_slots: Vec<u32>,
+    errors: u32,
+    /// The last error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_kind: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<String>,
     created: String,
     mounted: Option<String>,
     mounts: Number,
@@ -70,6 +85,7 @@ impl VolumeInfo {
             }
         }
         let label = text::label(superblock);
+        let has_errors = superblock.errors.get() > 0;
         Ok(Self {
             uuid: Uuid::from_bytes(superblock.uuid),
             label: safe(label),
@@ -88,6 +104,18 @@ impl VolumeInfo {
             journal_slots: volume.slots(),
             journal_block: Number(superblock.slots_at.get()),
             align_offset: superblock.align_offset.get(),
+            inode_size: superblock.inode_size.get(),
+            bad_blocks: Number(bad_blocks(volume)?),
+            bad_blocks_owner: Number(volume.bad_blocks_owner()),
+            retired_slots: (0..volume.slots())
+                .filter(|slot| volume.retired_slots() >> slot & 1 == 1)
+                .collect(),
+            errors: superblock.errors.get(),
+            error_kind: ErrorKind::from_number(superblock.error_kind.get())
+                .filter(|_| has_errors)
+                .map(kind),
+            first_error: has_errors.then(|| text::time(Time(superblock.first_error.get()))),
+            last_error: has_errors.then(|| text::time(Time(superblock.last_error.get()))),
             created: text::time(Time(superblock.created.get())),
             mounted: (superblock.mounts.get() > 0)
                 .then(|| text::time(Time(superblock.mounted.get()))),
@@ -98,6 +126,30 @@ impl VolumeInfo {
             groups: volume.groups(),
             group_list: with_groups.then_some(groups),
         })
+    }
+}
+
+/// How many blocks are not used because they are bad.
+fn bad_blocks<P: Platform>(volume: &Volume<P>) -> Result<u64> {
+    let (map, _) = match volume.open_bad_blocks_owner() {
+        Err(Error::NoEntry) => return Ok(0),
+        opened => opened?,
+    };
+    let (mut count, mut at) = (0, 0);
+    while let Some(extent) = volume.next_extent(&map, at)? {
+        count += extent.count;
+        at = extent.end();
+    }
+    Ok(count)
+}
+
+/// What an error was.
+const fn kind(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Corrupt => "corrupt metadata",
+        ErrorKind::Unreadable => "metadata that could not be read",
+        ErrorKind::Unwritable => "metadata that could not be written",
+        ErrorKind::Journal => "a journal slot that could not be written",
     }
 }
 
@@ -117,7 +169,23 @@ impl fmt::Display for VolumeInfo {
             "journal:       {} slots from block {} on",
             self.journal_slots, self.journal_block
         )?;
+        for slot in &self.retired_slots {
+            writeln!(f, "               slot {slot} is not used any more")?;
+        }
         writeln!(f, "huge pages:    from block {} on", self.align_offset)?;
+        writeln!(f, "inode size:    {} bytes", self.inode_size)?;
+        match self.bad_blocks_owner {
+            Number(0) => writeln!(f, "bad blocks:    none")?,
+            owner => writeln!(f, "bad blocks:    {}, of inode {owner}", self.bad_blocks)?,
+        }
+        if let (Some(first), Some(last)) = (&self.first_error, &self.last_error) {
+            let kind = self.error_kind.unwrap_or("unknown");
+            writeln!(
+                f,
+                "errors:        {}, first {first}, last {last}: {kind}",
+                self.errors
+            )?;
+        }
         writeln!(f, "created:       {}", self.created)?;
         match &self.mounted {
             Some(last) => writeln!(f, "mounted:       {} times, last {last}", self.mounts)?,

@@ -242,4 +242,11 @@ fn report(arguments: &Arguments, found: &Survey) {
         found.inodes.len(),
         found.free_blocks
     );
+    if found.bad_blocks > 0 {
+        say!(
+            "{}: {} bad blocks are not used",
+            safe_path(&arguments.path),
+            found.bad_blocks
+        );
+    }
 }

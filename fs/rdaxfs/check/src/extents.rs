@@ -75,7 +75,10 @@ fn inline<M: Medium + Digest>(
     let mut kept: Vec<Extent> = Vec::new();
     let mut problems = Vec::new();
     for extent in all {
-        match judge(image, survey, kept.last(), &(0..PAGES), &extent) {
+        let kept_before = kept.last();
+        let judged = judge_identity(survey, ino, &extent)
+            .and_then(|()| judge(image, survey, kept_before, &(0..PAGES), &extent));
+        match judged {
             Ok(()) => kept.push(extent),
             Err(what) => problems.push(Problem::Extent {
                 ino,
@@ -141,7 +144,9 @@ fn in_leaf<M: Medium + Digest>(
         }
         let extent = Extent::from_words(leaf.bytes.word(at), leaf.bytes.word(at + 8));
         let before = kept.last().map(|(_, extent)| extent);
-        match judge(image, survey, before, &leaf.keys, &extent) {
+        let judged = judge_identity(survey, ino, &extent)
+            .and_then(|()| judge(image, survey, before, &leaf.keys, &extent));
+        match judged {
             Ok(()) => kept.push((place, extent)),
             Err(what) => problems.push(Problem::Extent {
                 ino,
@@ -164,6 +169,14 @@ fn in_leaf<M: Medium + Digest>(
         survey.add(Finding::words(problem, words.collect()));
     }
     kept.into_iter().map(|(_, extent)| extent).collect()
+}
+
+/// Whether an extent of the bad blocks' owner says what it has to: page `n` is block `n`, and nobody reads it.
+fn judge_identity(survey: &Survey, ino: u64, extent: &Extent) -> Result<(), &'static str> {
+    if survey.bad_blocks_owner == ino && (extent.page != extent.block || !extent.unwritten) {
+        return Err("is not a bad block's; it is taken out");
+    }
+    Ok(())
 }
 
 /// Whether an extent may follow another; then its blocks are claimed.

@@ -338,6 +338,9 @@ fn add_inode<M: Medium + Digest>(image: &Image<'_, M>, survey: &mut Survey, inod
     } else {
         extents(image, survey, &inode, root)
     };
+    if ino == survey.bad_blocks_owner {
+        survey.bad_blocks = found.iter().map(|extent| extent.count).sum();
+    }
     xattrs(image, survey, &inode);
     let blocks = survey.claimed - claimed_before;
     let tree_blocks = if kind == S_IFDIR {

@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod bad_blocks;
 mod claims;
 mod directory;
 mod extents;

@@ -156,6 +156,9 @@ fn judge_target(survey: &Survey, root: u64, ino: u64, kind: u8) -> Result<(), &'
     if ino == root {
         return Err("leads to the root directory; it is removed");
     }
+    if ino == survey.bad_blocks_owner {
+        return Err("leads to the owner of the bad blocks; it is removed");
+    }
     if info.inode.mode.get() & S_IFMT == S_IFDIR && !info.names.is_empty() {
         return Err("leads to a directory that has a name already; it is removed");
     }
@@ -243,6 +246,11 @@ fn judge_links(survey: &mut Survey, root: u64) {
         let is_directory = info.inode.mode.get() & S_IFMT == S_IFDIR;
         let names = info.names.len() as u64;
         let of_directory = 2 + subdirectories.get(&ino).copied().unwrap_or(0);
+        if ino == survey.bad_blocks_owner {
+            // The superblock's is its only one.
+            findings.extend(wrong_links(ino, links, 1));
+            continue;
+        }
         if names == 0 && ino != root {
             // A directory that waits to be freed has no entries, nor blocks for them.
             let has_entries = is_directory && info.inode.root.get() != 0;

@@ -11,7 +11,7 @@ use crate::claims::Claims;
 use crate::directory::Entry;
 use crate::finding::{Finding, Fix};
 use crate::image::Image;
-use crate::{groups, inodes, links, records, superblock};
+use crate::{bad_blocks, groups, inodes, links, records, superblock};
 
 /// How far a survey is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,10 @@ pub struct Survey {
     pub inodes: BTreeMap<u64, InodeInfo>,
     /// Free blocks, as the bitmaps have to say.
     pub free_blocks: u64,
+    /// Blocks that are not used because they are bad.
+    pub bad_blocks: u64,
+    /// The inode that owns them; 0: none.
+    pub(crate) bad_blocks_owner: u64,
     pub(crate) claims: Claims,
     /// How many blocks have been claimed.
     pub(crate) claimed: u64,
@@ -111,7 +115,9 @@ pub fn survey<M: Medium + Digest>(
     superblock::judge(image, &mut survey);
     records::judge(image, &mut survey);
     groups::claim_heads(image, &mut survey);
+    survey.bad_blocks_owner = bad_blocks::named(image);
     inodes::find(image, &mut survey, &mut progress);
+    bad_blocks::judge(image, &mut survey);
     links::judge(image, &mut survey, &mut progress);
     groups::judge(image, &mut survey, &mut progress);
     superblock::judge_totals(image, &mut survey);

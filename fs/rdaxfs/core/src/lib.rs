@@ -33,6 +33,7 @@
 extern crate std;
 
 pub mod alloc;
+pub mod bad_blocks;
 pub mod directory;
 mod error;
 mod extents;

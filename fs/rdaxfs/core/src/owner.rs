@@ -38,6 +38,8 @@ pub enum Use {
     },
     /// Metadata that does not say what it is, in a damaged volume.
     Unknown,
+    /// It is bad, and the bad-block owner's.
+    Bad,
     /// A file's data or an inode's attributes: [`Volume::next_inode`] and [`Volume::part_of`] find
     /// out whose.
     Data,
@@ -77,7 +79,11 @@ impl<P: Platform> Volume<P> {
             return Ok(Use::Free);
         }
         if !self.bit(group_metadata(group), block)? {
-            return Ok(Use::Data);
+            return if self.is_quarantined(block)? {
+                Ok(Use::Bad)
+            } else {
+                Ok(Use::Data)
+            };
         }
         let header: NodeHeader = self.get(block_offset(block))?;
         let crc = self
@@ -103,7 +109,8 @@ impl<P: Platform> Volume<P> {
         Ok(word >> (place % 64) & 1 == 1)
     }
 
-    /// The first inode in use whose number is greater than `after`; 0 is before all. It may be gone or be another
+    /// The first inode in use whose number is greater than `after`; 0 is before all. The owner of the bad blocks is
+    /// passed over. It may be gone or be another
     /// one when the caller opens it.
     ///
     /// # Errors
@@ -128,7 +135,12 @@ impl<P: Platform> Volume<P> {
                 continue;
             }
             if let Some(slot) = self.used_slot(block, above)? {
-                return Ok(Some(inode_number(block, slot)));
+                let ino = inode_number(block, slot);
+                if ino != self.bad_blocks_owner() {
+                    return Ok(Some(ino));
+                }
+                above = slot;
+                continue;
             }
             block += 1;
             above = 0;

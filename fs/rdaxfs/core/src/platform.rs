@@ -136,6 +136,28 @@ pub trait Stores: Medium {
     /// As for [`copy_nt`](Self::copy_nt).
     fn zero_nt(&self, offset: u64, len: u64) -> Result;
 
+    /// Clears the poison of whole blocks that belong to nothing, and leaves zeros there, durably. The kernel asks
+    /// the device's driver.
+    ///
+    /// The core holds no lock meanwhile, so it may take as long as that takes.
+    ///
+    /// As given, by zeroing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`](crate::Error::Io) if the blocks stay bad.
+    fn repair(&self, offset: u64, len: u64) -> Result {
+        self.zero_nt(offset, len)?;
+        self.fence();
+        self.check_poison(offset, len)
+    }
+
+    /// A bad block has been set aside: [`repair_bad_blocks`](crate::volume::Volume::repair_bad_blocks) has something
+    /// to do, soon, in a context that holds no lock. This is called with locks of the core held.
+    ///
+    /// As given, nothing: who calls `repair_bad_blocks` now and then need not know.
+    fn repair_wanted(&self) {}
+
     /// Starts to write back the cache lines of the range (`clwb`).
     fn flush(&self, offset: u64, len: u64);
 

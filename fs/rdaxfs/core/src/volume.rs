@@ -79,6 +79,10 @@ pub struct Volume<P> {
     used_slots: AtomicU64,
     /// A bit for each journal slot that is not used any more.
     retired_slots: AtomicU64,
+    /// As [`Superblock::bad_blocks`].
+    bad_blocks: AtomicU64,
+    /// A bit for each residue of the number of a group that has set bad blocks aside.
+    bad_groups: AtomicU64,
     /// The records that are not done on the medium.
     overlay: Overlay,
     pub(crate) totals: Totals,
@@ -143,13 +147,21 @@ impl<P: Platform> Volume<P> {
         workspace: &mut Workspace,
     ) -> Result<Self> {
         let mut volume = Self::new(platform, superblock);
-        volume.know_totals(&superblock);
-        journal::overlay(&volume, &mut workspace.log)?;
-        // The records may change what it says, not what it is.
-        let changed: Superblock = volume.get(block_offset(block))?;
-        judge_bytes(&volume.platform, &changed)?;
-        volume.superblock = changed;
+        volume.overlay_records(block, workspace)?;
         Ok(volume)
+    }
+
+    /// Reads the volume from now on as the journal's records leave it.
+    #[inline(never)]
+    fn overlay_records(&mut self, block: u64, workspace: &mut Workspace) -> Result {
+        self.know_totals(&self.superblock);
+        journal::overlay(self, &mut workspace.log)?;
+        // The records may change what it says, not what it is.
+        let changed: Superblock = self.get(block_offset(block))?;
+        judge_bytes(&self.platform, &changed)?;
+        self.bad_blocks.store(changed.bad_blocks.get(), Relaxed);
+        self.superblock = changed;
+        Ok(())
     }
 
     /// Replays the journal, without a mount.
@@ -176,6 +188,8 @@ impl<P: Platform> Volume<P> {
             mounts: AtomicU64::new(0),
             used_slots: AtomicU64::new(0),
             retired_slots: AtomicU64::new(superblock.retired_slots.get()),
+            bad_blocks: AtomicU64::new(superblock.bad_blocks.get()),
+            bad_groups: AtomicU64::new(0),
             overlay: Overlay::new(),
             totals: Totals::new(),
             turn: AtomicU64::new(0),
@@ -192,14 +206,16 @@ impl<P: Platform> Volume<P> {
     }
 
     /// Makes a volume writable that is not. Returns the superblock as it was found, with what records changed.
+    #[inline(never)]
     fn start(&self, access: Access, now: Time, workspace: &mut Workspace) -> Result<Superblock> {
-        judge_state(&read_superblock(&self.platform, 0)?, access)?;
+        judge_first(&self.platform, access)?;
         journal::replay(self, &mut workspace.log)?;
         // The records may have changed it.
         let superblock = read_superblock(&self.platform, 0)?;
         judge_state(&superblock, access)?;
         self.retired_slots
             .store(superblock.retired_slots.get(), Relaxed);
+        self.bad_blocks.store(superblock.bad_blocks.get(), Relaxed);
         self.know_totals(&superblock);
         let mut mounts = superblock.mounts.get().saturating_add(1);
         if mounts >= MAX_MOUNTS - 1 {
@@ -423,6 +439,22 @@ impl<P: Platform> Volume<P> {
         self.retired_slots.fetch_or(slots, Relaxed);
     }
 
+    /// The number of the inode that owns blocks which must not be used; 0: there is none. It has no name, and is
+    /// not [`open`](Self::open)ed.
+    pub fn bad_blocks_owner(&self) -> u64 {
+        self.bad_blocks.load(Relaxed)
+    }
+
+    /// That inode comes into being.
+    pub(crate) fn set_bad_blocks_owner(&self, ino: u64) {
+        self.bad_blocks.store(ino, Relaxed);
+    }
+
+    /// The groups that have set bad blocks aside.
+    pub(crate) fn bad_groups(&self) -> &AtomicU64 {
+        &self.bad_groups
+    }
+
     /// The byte offset of a journal slot.
     pub(crate) fn slot_offset(&self, slot: u32) -> u64 {
         block_offset(self.superblock.slots_at.get() + u64::from(slot))
@@ -503,6 +535,7 @@ impl<P: Platform> Volume<P> {
 }
 
 /// As [`Volume::probe`], with the block in which the superblock was found.
+#[inline(never)]
 fn probe_both(medium: &(impl Medium + Digest)) -> Result<(Superblock, u64)> {
     let first = read_superblock(medium, 0).map(|superblock| (superblock, 0));
     match first {
@@ -525,6 +558,12 @@ fn has_magic(medium: &impl Medium) -> Result<bool> {
     Ok(medium.len() >= BLOCK_SIZE && medium.load_u64(0)? == SUPER_MAGIC)
 }
 
+/// Whether the superblock allows a mount for writing, before records are replayed.
+#[inline(never)]
+fn judge_first(medium: &(impl Medium + Digest), access: Access) -> Result {
+    judge_state(&read_superblock(medium, 0)?, access)
+}
+
 /// Whether the superblock allows a mount for writing.
 fn judge_state(superblock: &Superblock, access: Access) -> Result {
     if superblock.ro_compat.get() & !KNOWN_RO_COMPAT != 0 {
@@ -543,6 +582,7 @@ fn judge_state(superblock: &Superblock, access: Access) -> Result {
 /// # Errors
 ///
 /// As [`Volume::probe`].
+#[inline(never)]
 pub fn read_superblock(medium: &(impl Medium + Digest), block: u64) -> Result<Superblock> {
     let mut superblock: Superblock = zerocopy::FromZeros::new_zeroed();
     let offset = block_offset(block);

@@ -472,6 +472,22 @@ impl<M: Stores + Digest> Operations<'_, M> {
             );
             self.drop_files(maps);
         }
+        let mut maps = self.written(1001);
+        for (what, offset, len) in [
+            ("append of 100 bytes at an odd offset", 1001, 100),
+            ("append of 5,000 bytes at an odd offset", 1101, 5000),
+        ] {
+            let bytes = vec![6; len];
+            let Session {
+                volume, workspace, ..
+            } = &mut self.session;
+            self.meter.measure(what, TIMES, &mut |at| {
+                let map = &mut maps[at as usize];
+                let written = volume.write_file(workspace, map, offset, &bytes, now());
+                assert_eq!(written, Ok(len));
+            });
+        }
+        self.drop_files(maps);
         let mut maps = self.written(MIB);
         let Session {
             volume, workspace, ..

@@ -112,6 +112,14 @@ impl<M: Stores> Stores for Host<M> {
         self.medium.zero_nt(offset, len)
     }
 
+    fn repair(&self, offset: u64, len: u64) -> Result {
+        self.medium.repair(offset, len)
+    }
+
+    fn repair_wanted(&self) {
+        self.medium.repair_wanted();
+    }
+
     #[inline]
     fn flush(&self, offset: u64, len: u64) {
         self.medium.flush(offset, len);

@@ -9,6 +9,7 @@ use rdaxfs_core::format::{
 use rdaxfs_core::inode::Change;
 use rdaxfs_core::make::{make, Options};
 use rdaxfs_core::name::NewInode;
+use rdaxfs_core::owner::Use;
 use rdaxfs_core::volume::Access;
 use rdaxfs_core::xattr::{NewXattr, SetMode, XattrName};
 use rdaxfs_core::Result;
@@ -69,6 +70,7 @@ pub fn corpus() -> Vec<Base> {
         ("directories", 160, directories),
         ("extents", 512, extents),
         ("two groups", GROUP_BLOCKS + 64, two_groups),
+        ("bad blocks", 128, bad_blocks),
     ] {
         let (medium, mut session) = filled(blocks, fill);
         let known = Known::of(&mut session).expect("the volume is good");
@@ -282,6 +284,25 @@ fn extents(session: &mut Session) -> Result {
     }
     set_xattr(session, scattered, b"large", &[1; 30_000])?;
     file(session, root, b"plain", 20_000)?;
+    Ok(())
+}
+
+/// Some free blocks are bad, and are not used any more.
+fn bad_blocks(session: &mut Session) -> Result {
+    let root = session.volume.root();
+    let dir = session.mkdir(root, b"dir")?;
+    for number in 0..9_u64 {
+        // What is taken next is between these.
+        for block in (20 + 8 * number..).step_by(3).take(2) {
+            if session.volume.use_of(block) == Ok(Use::Free) {
+                session.medium.kill(block, true);
+            }
+        }
+        file(session, dir, format!("file {number}").as_bytes(), 9000)?;
+        session.repair()?;
+    }
+    // Nobody reads them.
+    session.medium.replace_dead();
     Ok(())
 }
 

@@ -49,7 +49,43 @@ pub(crate) fn poison(medium: &Memory, places: &Places, choices: &mut Choices<'_>
     }
 }
 
+/// Kills blocks: those that an allocation comes to, slots of the journal, and sometimes any.
+pub(crate) fn kill(medium: &Memory, places: &Places, choices: &mut Choices<'_>) {
+    medium.be_repairable(choices.once_in(3));
+    if choices.once_in(2) {
+        // Most volumes of the corpus have one slot, some have more.
+        let slots = 1 + choices.below(4);
+        for slot in 0..slots {
+            medium.kill(JOURNAL + slot, choices.once_in(2));
+        }
+    }
+    for _ in 0..choices.below(12) {
+        let first = places.free(medium, choices);
+        let count = 1 + choices.below(6);
+        for block in (first..places.blocks).take(count as usize) {
+            medium.kill(block, choices.once_in(2));
+        }
+    }
+    if choices.once_in(4) {
+        medium.kill(places.block(choices), choices.once_in(2));
+    }
+}
+
 impl Places {
+    /// A block that is free, as far as its group's bitmap says.
+    fn free(&self, medium: &Memory, choices: &mut Choices<'_>) -> u64 {
+        let first = choices.below(self.blocks);
+        let is_free = |&block: &u64| {
+            let bitmap = block_offset(group_bitmap(group_of(block)));
+            let at = block % GROUP_BLOCKS;
+            medium.word(bitmap + at / 64 * 8) >> (at % 64) & 1 == 0
+        };
+        (first..self.blocks)
+            .take(512)
+            .find(is_free)
+            .unwrap_or(first)
+    }
+
     pub(crate) fn of(medium: &Memory) -> Self {
         let written = medium.written();
         let mut metadata = Vec::new();

@@ -3,6 +3,7 @@
 //! A medium in ordinary memory that notices loops and what is outside, and goes back to what it was.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -35,6 +36,10 @@ struct Inner {
     left: Cell<u64>,
     /// Lines that cannot be read.
     poisoned: RefCell<Vec<u64>>,
+    /// Blocks that cannot be written, and cannot be read either if the flag says so.
+    dead: RefCell<BTreeMap<u64, bool>>,
+    /// Whether dead blocks can be repaired.
+    repairable: Cell<bool>,
     /// Whether a store makes its block readable.
     heals: Cell<bool>,
     /// At which fence from now on the pages are kept, and those kept.
@@ -126,6 +131,8 @@ impl Memory {
             pages: RefCell::new(pages),
             left: Cell::new(u64::MAX),
             poisoned: RefCell::default(),
+            dead: RefCell::default(),
+            repairable: Cell::new(false),
             heals: Cell::new(false),
             fence: Cell::new(0),
             kept: RefCell::new(None),
@@ -155,6 +162,7 @@ impl Memory {
         pages.all.truncate(moment.pages);
         pages.own = moment.pages;
         self.0.poisoned.borrow_mut().clear();
+        self.0.dead.borrow_mut().clear();
     }
 
     /// The blocks that have been written since that moment, in ascending order.
@@ -251,6 +259,35 @@ impl Memory {
         self.0.poisoned.borrow_mut().push(offset / LINE);
     }
 
+    /// From now on a block cannot be written. If that is `known`, it cannot be read either, and the device says so;
+    /// else it can, and nobody knows before a write fails.
+    pub fn kill(&self, block: u64, known: bool) {
+        self.0.dead.borrow_mut().insert(block, known);
+    }
+
+    /// Whether a repair of dead blocks helps.
+    pub fn be_repairable(&self, is: bool) {
+        self.0.repairable.set(is);
+    }
+
+    /// What was dead has been replaced: it can be written, and what could not be read is lost.
+    pub fn replace_dead(&self) {
+        for (block, known) in std::mem::take(&mut *self.0.dead.borrow_mut()) {
+            for line in 0..BLOCK_SIZE / LINE {
+                if known {
+                    self.poison((block << BLOCK_SHIFT) + line * LINE);
+                }
+            }
+        }
+    }
+
+    fn is_dead(&self, offset: u64, len: u64, is_write: bool) -> bool {
+        let dead = self.0.dead.borrow();
+        let blocks = offset >> BLOCK_SHIFT..(offset + len).div_ceil(BLOCK_SIZE);
+        let found = dead.range(blocks).any(|(_, &known)| known || is_write);
+        found
+    }
+
     /// Whether a store to a block from now on makes all of it readable, with zeros where it was not, as a
     /// [`FileMedium`](rdaxfs_host::FileMedium) does.
     pub fn be_for_a_tool(&self, is: bool) {
@@ -325,7 +362,8 @@ impl Medium for Memory {
 
     fn read(&self, offset: u64, into: &mut [u8]) -> Result {
         self.access(offset, into.len() as u64);
-        if self.is_poisoned(offset, into.len() as u64) {
+        let len = into.len() as u64;
+        if self.is_poisoned(offset, len) || self.is_dead(offset, len, false) {
             return Err(Error::Io);
         }
         self.copy_out(offset, into);
@@ -334,7 +372,7 @@ impl Medium for Memory {
 
     fn check_poison(&self, offset: u64, len: u64) -> Result {
         self.access(offset, len);
-        if self.is_poisoned(offset, len) {
+        if self.is_poisoned(offset, len) || self.is_dead(offset, len, false) {
             return Err(Error::Io);
         }
         Ok(())
@@ -346,7 +384,7 @@ impl Stores for Memory {
         self.access_words(offset, 8);
         self.heal(offset, 8);
         assert!(
-            !self.is_poisoned(offset, 8),
+            !self.is_poisoned(offset, 8) && !self.is_dead(offset, 8, false),
             "a word at {offset:#x} is stored without a look at its line"
         );
         self.put(offset, &value.to_le_bytes());
@@ -354,8 +392,9 @@ impl Stores for Memory {
 
     fn copy_nt(&self, offset: u64, bytes: &[u8]) -> Result {
         self.access_words(offset, bytes.len() as u64);
-        self.heal(offset, bytes.len() as u64);
-        if self.is_poisoned(offset, bytes.len() as u64) {
+        let len = bytes.len() as u64;
+        self.heal(offset, len);
+        if self.is_poisoned(offset, len) || self.is_dead(offset, len, true) {
             return Err(Error::Io);
         }
         self.put(offset, bytes);
@@ -364,6 +403,9 @@ impl Stores for Memory {
 
     fn zero_nt(&self, offset: u64, len: u64) -> Result {
         self.access_words(offset, len);
+        if self.is_dead(offset, len, true) {
+            return Err(Error::Io);
+        }
         let lines = (offset + len) / BLOCK_SIZE * (BLOCK_SIZE / LINE);
         let lines = offset.div_ceil(BLOCK_SIZE) * (BLOCK_SIZE / LINE)..lines;
         self.0
@@ -382,6 +424,15 @@ impl Stores for Memory {
             }
         });
         Ok(())
+    }
+
+    fn repair(&self, offset: u64, len: u64) -> Result {
+        if self.0.repairable.get() {
+            let blocks = offset >> BLOCK_SHIFT..(offset + len).div_ceil(BLOCK_SIZE);
+            let mut dead = self.0.dead.borrow_mut();
+            dead.retain(|block, _| !blocks.contains(block));
+        }
+        self.zero_nt(offset, len)
     }
 
     fn flush(&self, offset: u64, len: u64) {

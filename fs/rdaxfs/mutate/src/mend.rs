@@ -42,6 +42,7 @@ pub enum Mended {
 /// If something is wrong still, though there is a superblock, and room; or if the core refuses to finish an
 /// orphan or to give a name with which a survey has found nothing wrong.
 pub fn mend(medium: &Memory) -> Mended {
+    medium.replace_dead();
     medium.be_for_a_tool(true);
     let mended = mend_all(medium);
     medium.be_for_a_tool(false);

@@ -15,7 +15,7 @@ use crate::trial::Tally;
 use crate::walk::Found;
 
 /// How many kinds of operations there are.
-const KINDS: u64 = 25;
+const KINDS: u64 = 27;
 /// More orphans and intents than the corpus has.
 const MANY: usize = 64;
 
@@ -205,6 +205,8 @@ fn once(session: &mut Session, kind: u64, found: &Found, choices: &mut Choices<'
                 .commit_claim(workspace, map, claim, (start, copied), &change)
                 .map(drop)
         }),
+        25 => session.repair(),
+        26 => whiteout(session, (dir, &old, target), &name),
         20 => session.with(ino, |volume, workspace, map, _| {
             volume.finish(workspace, map)?;
             volume.close(map);
@@ -250,6 +252,35 @@ fn xattr(session: &mut Session, ino: u64, choices: &mut Choices<'_>) -> Result {
                 &xattr,
                 SetMode::Any,
                 &Change::changed(now),
+            )
+            .map(drop)
+    })
+}
+
+/// A rename within a directory that leaves a whiteout, to a name that there is none of.
+fn whiteout(
+    session: &mut Session,
+    (dir, old, moved): (u64, &[u8], u64),
+    new_name: &[u8],
+) -> Result {
+    let whiteout = new(S_IFCHR);
+    session.with_two(dir, moved, |volume, workspace, (dir, map), now| {
+        let renamed = Renamed {
+            moved: map,
+            other: None,
+            other_is_unused: false,
+            whiteout: Some(&whiteout),
+        };
+        let directories = Directories::One(dir);
+        let names = (old, new_name);
+        volume
+            .rename(
+                workspace,
+                directories,
+                names,
+                renamed,
+                RenameMode::NoReplace,
+                now,
             )
             .map(drop)
     })

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use rdaxfs_core::bad_blocks::BadBlocks;
 use rdaxfs_core::format::{Time, S_IFDIR, S_IFLNK, S_IFREG};
 use rdaxfs_core::inode::{MapState, XattrState};
 use rdaxfs_core::name::{unannounced, Made, NewInode};
@@ -24,6 +25,7 @@ pub(crate) struct Session {
     pub(crate) workspace: Box<Workspace>,
     pub(crate) medium: Memory,
     maps: BTreeMap<u64, MapState>,
+    bad_blocks: BadBlocks,
     clock: i64,
 }
 
@@ -47,6 +49,7 @@ impl Session {
             workspace,
             medium: medium.clone(),
             maps: BTreeMap::new(),
+            bad_blocks: BadBlocks::new(),
             clock: 1000,
         })
     }
@@ -59,6 +62,15 @@ impl Session {
     /// The next operation may take a while of its own.
     pub(crate) fn begin(&self) {
         self.medium.allow(MANY);
+    }
+
+    /// Repairs what has been set aside, or sees to it that it is not used again.
+    pub(crate) fn repair(&mut self) -> Result {
+        let now = self.now();
+        self.begin();
+        self.volume
+            .repair_bad_blocks(&mut self.workspace, &mut self.bad_blocks, now)
+            .map(drop)
     }
 
     pub(crate) fn now(&mut self) -> Time {

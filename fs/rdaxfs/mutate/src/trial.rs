@@ -9,7 +9,7 @@ use rdaxfs_core::volume::Access;
 
 use crate::choices::Choices;
 use crate::corpus::Base;
-use crate::damage::{damage, poison};
+use crate::damage::{damage, kill, poison};
 use crate::mend::{look, mend, replay, shows, Mended};
 use crate::operate::{operate, operate_some};
 use crate::session::Session;
@@ -36,6 +36,8 @@ pub struct Tally {
     pub full: u64,
     /// How many of both had lines that cannot be read.
     pub poisoned: u64,
+    /// How many of both had blocks that cannot be written, slots of the journal among them.
+    pub dead: u64,
     /// How many could be mounted for writing all the same.
     pub mounted: u64,
     /// Inodes that were read.
@@ -142,6 +144,10 @@ fn quick(base: &Base, choices: &mut Choices<'_>, tally: &mut Tally) {
         poison(&base.medium, &base.places, choices);
         tally.poisoned += 1;
     }
+    if choices.once_in(8) {
+        kill(&base.medium, &base.places, choices);
+        tally.dead += 1;
+    }
     let access = match choices.below(16) {
         0 | 1 => Access::NoStores,
         2 => Access::Repair,
@@ -154,6 +160,7 @@ fn quick(base: &Base, choices: &mut Choices<'_>, tally: &mut Tally) {
             tally.mounted += 1;
             let times = 1 + choices.below(12);
             operate_some(&mut session, &found, choices, times, tally);
+            let _ = session.repair();
             if choices.once_in(2) {
                 let _ = session.unmount();
             }
@@ -194,7 +201,12 @@ fn full(base: &Base, choices: &mut Choices<'_>, tally: &mut Tally) {
     if let Ok(mut session) = Session::mount(medium, Access::ReadWrite) {
         tally.mounted += 1;
         let found = read(&mut session, choices, Depth::ALL, tally);
+        if choices.once_in(4) {
+            kill(medium, &base.places, choices);
+            tally.dead += 1;
+        }
         operate(&mut session, &found, choices, tally);
+        let _ = session.repair();
         read(&mut session, choices, Depth::ALL, tally);
         if choices.once_in(2) {
             let _ = session.unmount();

@@ -154,6 +154,26 @@ impl Aside {
         }
     }
 
+    /// A bad block that is to be repaired. When there is none any more, the chunks that are set aside as a whole
+    /// are let go: what is bad in them is met again, one by one.
+    pub(super) fn next_bad(&mut self) -> Option<u64> {
+        let next = self.bad_blocks().next();
+        if next.is_none() {
+            self.avoided = 0;
+        }
+        next
+    }
+
+    /// A block is not bad any more, or not free.
+    pub(super) fn remove_bad(&mut self, block: u64) {
+        let at = self.bad_blocks().position(|bad| bad == block);
+        let last = usize::from(self.bad_count).checked_sub(1);
+        if let (Some(at), Some(last)) = (at, last) {
+            self.bad.swap(at, last);
+            self.bad_count = last as u8;
+        }
+    }
+
     /// The bad blocks that are set aside one by one.
     pub(super) fn bad_blocks(&self) -> impl Iterator<Item = u64> + '_ {
         let bad = self.bad.iter().take(usize::from(self.bad_count));
@@ -170,9 +190,13 @@ impl Aside {
 
     /// Marks the places of a chunk that are set aside as in use.
     pub(super) fn occupy(&self, chunks: Chunks, chunk: u32, bits: &mut ChunkBits) {
-        if self.claim_count == 0 && self.bad_count == 0 && self.avoided == 0 {
-            return;
+        if self.claim_count > 0 || self.bad_count > 0 || self.avoided != 0 {
+            self.occupy_any(chunks, chunk, bits);
         }
+    }
+
+    #[inline(never)]
+    fn occupy_any(&self, chunks: Chunks, chunk: u32, bits: &mut ChunkBits) {
         if self.avoided >> (chunk % u64::BITS) & 1 == 1 {
             bits.occupy(0..CHUNK_BLOCKS);
             return;
@@ -234,5 +258,12 @@ mod tests {
         assert_eq!(aside.unavailable(), MAX_BAD as u32);
         aside.set_bad(chunks, 100 + CHUNK_BLOCKS);
         assert_eq!(aside.avoided, 1 << 1);
+        for left in (0..MAX_BAD as u32).rev() {
+            let bad = aside.next_bad().unwrap();
+            aside.remove_bad(bad);
+            aside.remove_bad(bad);
+            assert_eq!((aside.unavailable(), aside.avoided), (left, 1 << 1));
+        }
+        assert_eq!((aside.next_bad(), aside.avoided), (None, 0));
     }
 }

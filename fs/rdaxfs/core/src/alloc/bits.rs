@@ -86,22 +86,28 @@ impl ChunkBits {
         let start = chunks.block(chunk, 0);
         let bitmap = block_offset(group_bitmap(group));
         let first = start / 64;
-        let mut words = [0; CHUNK_WORDS];
-        for (word, at) in words.iter_mut().zip(first..) {
+        let mut bits = Self([0; CHUNK_WORDS]);
+        for (word, at) in bits.0.iter_mut().zip(first..) {
             // What is behind the bitmap's end goes on at its start.
             *word = source.word(bitmap + at % GROUP_WORDS * 8)?;
         }
         let shift = (start % 64) as u32;
         if shift != 0 {
             let last = source.word(bitmap + (first + CHUNK_WORDS as u64) % GROUP_WORDS * 8)?;
-            let next = words.into_iter().skip(1).chain([last]);
-            let mut shifted = words;
-            for (word, next) in shifted.iter_mut().zip(next) {
-                *word = *word >> shift | next << (64 - shift);
-            }
-            words = shifted;
+            bits.shift(shift, last);
         }
-        Ok(Self(words))
+        Ok(bits)
+    }
+
+    /// Takes bits from the next words in, of which the one behind the last is `next`.
+    #[inline(never)]
+    fn shift(&mut self, by: u32, next: u64) {
+        let mut next = next;
+        for word in self.0.iter_mut().rev() {
+            let own = *word;
+            *word = own >> by | next << (64 - by);
+            next = own;
+        }
     }
 
     /// Takes the places of a range for used.
@@ -144,6 +150,11 @@ impl ChunkBits {
         if chunks.is_whole(chunk) {
             return self.classes_of_all();
         }
+        self.classes_of_parts(chunks, chunk)
+    }
+
+    #[inline(never)]
+    fn classes_of_parts(&self, chunks: Chunks, chunk: u32) -> u32 {
         chunks.parts(chunk).fold(0, |classes, part| {
             classes | self.only(part).classes_of_all()
         })

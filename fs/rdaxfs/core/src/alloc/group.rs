@@ -145,12 +145,43 @@ impl<P: Platform> Volume<P> {
         Ok(state.aside.claim(Claimed::new(first, count, true)))
     }
 
-    /// Sets a free block aside that is bad.
-    pub(crate) fn set_bad_block(&self, block: u64) {
+    /// A block is bad, as the device has said or a write has shown. If it is free it is set aside, until
+    /// [`repair_bad_blocks`](Self::repair_bad_blocks) has looked at it; returns whether it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ReadOnly`]; [`Error::Corrupt`] if no file could have the block; [`Error::Io`].
+    pub fn set_bad_block(&self, block: u64) -> Result<bool> {
+        self.check_writable()?;
+        self.check_block(block)?;
+        let group = group_of(block);
+        let mut state = self.platform().lock_group(group, 0);
+        let at = block - group_start(group);
+        let used = self.word(block_offset(group_bitmap(group)) + at / 64 * 8)?;
+        if used >> (at % 64) & 1 == 1 {
+            return Ok(false);
+        }
+        state.aside.set_bad(Chunks::new(self.align()), at);
+        state.loaded = false;
+        self.want_repair(group);
+        Ok(true)
+    }
+
+    /// A block of a group that is set aside as bad, if there is one.
+    pub(crate) fn next_bad_block(&self, group: u32) -> Option<u64> {
+        let mut state = self.platform().lock_group(group, 0);
+        let next = state.aside.next_bad();
+        if next.is_none() {
+            state.loaded = false;
+        }
+        Some(group_start(group) + next?)
+    }
+
+    /// A block is not set aside any more.
+    pub(crate) fn remove_bad_block(&self, block: u64) {
         if self.check_block(block).is_ok() {
             let mut state = self.platform().lock_group(group_of(block), 0);
-            let chunks = Chunks::new(self.align());
-            state.aside.set_bad(chunks, block % GROUP_BLOCKS);
+            state.aside.remove_bad(block % GROUP_BLOCKS);
             state.loaded = false;
         }
     }
@@ -271,7 +302,26 @@ pub(super) fn set_bad<P: Platform>(tx: &mut Transaction<'_, P>, block: u64) -> R
     let first = block - group_start(group);
     let chunks = Chunks::new(tx.volume().align());
     tx.group(group)?.aside.set_bad(chunks, first);
+    tx.volume().want_repair(group);
     judge_chunks(tx, group, (first, 1))
+}
+
+/// Sets a block aside whose write has failed, if it is one of those that the transaction has taken and not one
+/// that something has. The transaction starts again then, without what it has changed.
+pub(crate) fn set_failed<P: Platform>(tx: &mut Transaction<'_, P>, block: u64) -> Result<bool> {
+    let volume = tx.volume();
+    volume.check_block(block)?;
+    let group = group_of(block);
+    let at = block - group_start(group);
+    // As the medium says, not as the transaction is going to.
+    let used = volume.word(block_offset(group_bitmap(group)) + at / 64 * 8)?;
+    if used >> (at % 64) & 1 == 1 {
+        return Ok(false);
+    }
+    let chunks = Chunks::new(volume.align());
+    tx.group(group)?.aside.set_bad(chunks, at);
+    volume.want_repair(group);
+    Ok(true)
 }
 
 /// The transaction makes the first `used` blocks of a claim the file's, and gives up the rest.

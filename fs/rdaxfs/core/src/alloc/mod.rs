@@ -16,6 +16,6 @@ mod group;
 mod search;
 
 pub use group::GroupState;
-pub(crate) use group::{free_run, header_word, is_metadata, settle_claim};
+pub(crate) use group::{free_run, header_word, is_metadata, mark_used, set_failed, settle_claim};
 pub use search::Reservation;
 pub(crate) use search::{allocate, group_with_room, rest_is_free, Reach, Request};

@@ -200,6 +200,7 @@ pub(crate) fn allocate<P: Platform>(
 }
 
 /// The part of a run before its first bad block, which is set aside.
+#[inline(never)]
 fn before_bad<P: Platform>(tx: &mut Transaction<'_, P>, run: &Run) -> Result<u64> {
     let bad = |block, count| {
         let checked = tx
@@ -218,6 +219,7 @@ fn before_bad<P: Platform>(tx: &mut Transaction<'_, P>, run: &Run) -> Result<u64
     Ok(good)
 }
 
+#[inline(never)]
 fn allocate_in<P: Platform>(
     tx: &mut Transaction<'_, P>,
     group: u32,
@@ -262,6 +264,7 @@ fn allocate_in<P: Platform>(
     Ok(Some((run, reservation.or(request.reservation))))
 }
 
+#[inline(never)]
 fn choose<P: Platform>(
     tx: &Transaction<'_, P>,
     group: u32,

@@ -228,6 +228,7 @@ fn head_at(bytes: &[u8; BLOCK_BYTES], line: u32) -> Result<EntryHead> {
 ///
 /// [`Error::Corrupt`] if an entry is not what its lines say, its key is not in `keys`, or two have
 /// one key.
+#[inline(never)]
 pub(super) fn sort(
     bytes: &[u8; BLOCK_BYTES],
     lines: Lines,

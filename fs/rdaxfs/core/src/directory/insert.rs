@@ -55,18 +55,8 @@ pub(crate) fn insert<P: Platform>(
     let root = match contents(tx, directory)? {
         Contents::Tree(block, level) => (block, level),
         small => {
-            let mut entries = match small {
-                Contents::Inline(len) => inline::Entries::read(tx, directory, len)?,
-                _ => inline::Entries::new(),
-            };
-            if search.last.is_none() && entries.push(entry.target, name) {
-                entries.write(tx, directory)?;
-                return Ok(Inserted::InPlace);
-            }
-            if let Some(last) = search.last {
-                entry.key = last + 1;
-            }
-            return convert(tx, scratch, blocks, directory, (&entries, &entry));
+            let to = (directory, small, search.last);
+            return insert_small(tx, scratch, blocks, to, (name, &mut entry));
         }
     };
     match search.last {
@@ -80,10 +70,47 @@ pub(crate) fn insert<P: Platform>(
             return add(tx, scratch, blocks, (directory, known, leaf), &entry);
         }
     }
+    add_elsewhere(tx, scratch, blocks, (directory, root), &entry)
+}
+
+/// Adds an entry to a directory whose entries are in the inode, or that has none; `last` is the largest key of a name
+/// with its hash.
+#[inline(never)]
+fn insert_small<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    scratch: &mut Scratch<'_>,
+    blocks: &mut NodeBlocks,
+    (directory, contents, last): (&Tree, Contents, Option<u64>),
+    (name, entry): (&Name<'_>, &mut Entry<'_>),
+) -> Result<Inserted> {
+    let mut entries = match contents {
+        Contents::Inline(len) => inline::Entries::read(tx, directory, len)?,
+        _ => inline::Entries::new(),
+    };
+    match last {
+        None if entries.push(entry.target, name) => {
+            entries.write(tx, directory)?;
+            return Ok(Inserted::InPlace);
+        }
+        None => {}
+        Some(last) => entry.key = last + 1,
+    }
+    convert(tx, scratch, blocks, directory, (&entries, entry))
+}
+
+/// Adds an entry to another leaf than the one that the search has seen.
+#[inline(never)]
+fn add_elsewhere<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    scratch: &mut Scratch<'_>,
+    blocks: &mut NodeBlocks,
+    (directory, root): (&Tree, (u64, u8)),
+    entry: &Entry<'_>,
+) -> Result<Inserted> {
     let mut path = Path::default();
     descend(tx, tx.volume(), directory, root, entry.key, &mut path)?;
     let leaf = Leaf::read(tx, tx.volume(), directory, &path)?;
-    add(tx, scratch, blocks, (directory, &path, &leaf), &entry)
+    add(tx, scratch, blocks, (directory, &path, &leaf), entry)
 }
 
 /// Adds an entry to a leaf of a tree, which has the entry's key.
@@ -107,6 +134,7 @@ fn add<P: Platform>(
 }
 
 /// Makes a tree of the entries in an inode and one more.
+#[inline(never)]
 fn convert<P: Platform>(
     tx: &mut Transaction<'_, P>,
     scratch: &mut Scratch<'_>,
@@ -124,6 +152,7 @@ fn convert<P: Platform>(
 }
 
 /// Writes an entry to free lines of a leaf.
+#[inline(never)]
 fn put<P: Platform>(
     tx: &mut Transaction<'_, P>,
     (block, lines): (u64, Lines),
@@ -160,6 +189,7 @@ fn put_long<P: Platform>(tx: &mut Transaction<'_, P>, offset: u64, entry: &Entry
 }
 
 /// The lowest key that no name with a hash has: the last one is taken.
+#[inline(never)]
 fn free_key<P: Platform>(
     tx: &Transaction<'_, P>,
     scratch: &mut Scratch<'_>,

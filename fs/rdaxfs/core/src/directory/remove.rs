@@ -128,6 +128,7 @@ impl<P: Platform> Volume<P> {
         }
     }
 
+    #[inline(never)]
     fn remove_first_leaf(&self, workspace: &mut Workspace, map: &mut MapState) -> Result<Changed> {
         let directory = directory_of(map);
         let mut held = Transaction::new(self, &mut workspace.log);

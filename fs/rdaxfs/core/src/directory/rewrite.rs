@@ -23,6 +23,7 @@ const COMPACT_LINES: usize = ENTRY_LINES * 3 / 4;
 const NEW: u8 = 0;
 
 /// Writes a leaf anew with one entry more.
+#[inline(never)]
 pub(super) fn rewrite<P: Platform>(
     tx: &mut Transaction<'_, P>,
     scratch: &mut Scratch<'_>,

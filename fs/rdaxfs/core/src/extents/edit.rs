@@ -51,6 +51,7 @@ impl Edit {
     }
 
     /// Takes the neighbours in that continue, or are continued by, what is new.
+    #[inline(never)]
     fn merge<P: Platform>(
         &mut self,
         tx: &Transaction<'_, P>,
@@ -237,6 +238,7 @@ fn apply<P: Platform>(
     }
 }
 
+#[inline(never)]
 fn edit_inline<P: Platform>(
     tx: &mut Transaction<'_, P>,
     tree: &Tree,

@@ -59,8 +59,8 @@ pub(crate) fn find<P: Platform>(
     }
 }
 
-/// A place in the home of the last extent that begins before a page, which is not 0; [`None`] if there is no
-/// such extent.
+/// Puts the cursor into the home of the last extent that begins before a page, which is not 0. Returns whether
+/// there is such an extent.
 ///
 /// # Errors
 ///
@@ -69,14 +69,13 @@ pub(crate) fn last_before<P: Platform>(
     volume: &Volume<P>,
     tree: &Tree,
     page: u64,
-) -> Result<Option<Cursor>> {
+    cursor: &mut Cursor,
+) -> Result<bool> {
     let Some(last) = page.checked_sub(1) else {
-        return Ok(None);
+        return Ok(false);
     };
-    let mut cursor = Cursor::new();
-    find(volume, tree, last, &mut cursor)?;
-    let has = cursor.at_page(last).is_some() || cursor.before.is_some();
-    Ok(has.then_some(cursor))
+    find(volume, tree, last, cursor)?;
+    Ok(cursor.at_page(last).is_some() || cursor.before.is_some())
 }
 
 /// The page behind the last extent of the cursor's home.

@@ -59,6 +59,7 @@ impl Order {
 }
 
 /// Changes a leaf that has room for the edit.
+#[inline(never)]
 pub(super) fn change<P: Platform>(
     tx: &mut Transaction<'_, P>,
     leaf: u64,
@@ -105,6 +106,7 @@ pub(super) fn change<P: Platform>(
 }
 
 /// Collects the extents of a home, as the edit leaves them, in the scratch memory's first block.
+#[inline(never)]
 pub(super) fn gather<P: Platform>(
     tx: &Transaction<'_, P>,
     scratch: &mut Scratch<'_>,
@@ -149,6 +151,7 @@ pub(super) fn gather_shifted<P: Platform>(
 }
 
 /// Puts two leaves with the `total` gathered extents in place of one.
+#[inline(never)]
 pub(super) fn split<P: Platform>(
     tx: &mut Transaction<'_, P>,
     scratch: &mut Scratch<'_>,

@@ -264,7 +264,7 @@ impl<P: Platform> Volume<P> {
 }
 
 /// Adds an extent, whose blocks the transaction has taken, to the hole that the cursor is at.
-fn add_extent<P: Platform>(
+pub(crate) fn add_extent<P: Platform>(
     tx: &mut Transaction<'_, P>,
     scratch: &mut Scratch<'_>,
     (tree, cursor): (&Tree, &Cursor),

@@ -290,8 +290,13 @@ impl<P: Platform> Volume<P> {
     /// Free blocks that were set aside could not be written: those that are bad stay set aside, as such.
     pub(super) fn set_failed(&self, map: &MapState, block: u64, count: u64) {
         for block in block..block + count {
-            if self.zero_at(map, block_offset(block), BLOCK_SIZE).is_err() {
-                self.set_bad_block(block);
+            let offset = block_offset(block);
+            let is_bad = count == 1
+                || self.check_poison(offset, BLOCK_SIZE).is_err()
+                || self.zero_at(map, offset, BLOCK_SIZE).is_err();
+            if is_bad {
+                // If that fails another attempt will find it bad again.
+                let _ = self.set_bad_block(block);
             }
         }
         self.release_claim(block, count, false);

@@ -135,6 +135,7 @@ pub(super) fn free_step<P: Platform>(
     Ok(next)
 }
 
+#[inline(never)]
 fn choose<P: Platform>(
     volume: &Volume<P>,
     tree: &Tree,
@@ -189,6 +190,7 @@ fn choose<P: Platform>(
 }
 
 /// Makes an extent of the pages of a range unwritten. Returns the page from which on there may be more.
+#[inline(never)]
 pub(super) fn unwrite_step<P: Platform>(
     tx: &mut Transaction<'_, P>,
     scratch: &mut Scratch<'_>,

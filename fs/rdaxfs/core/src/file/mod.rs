@@ -38,6 +38,7 @@ mod size;
 mod view;
 mod write;
 
+pub(crate) use allocate::add_extent;
 pub use allocate::Writable;
 pub use claim::Claim;
 pub use fallocate::{Fallocate, FallocateRange};

@@ -77,6 +77,7 @@ impl<P: Platform> Volume<P> {
     }
 
     /// A transaction of it. Returns the page to go on from.
+    #[inline(never)]
     fn stage(
         &self,
         workspace: &mut Workspace,

@@ -25,7 +25,8 @@ use crate::{Error, Result};
 /// Where the extents are to move next.
 struct Step {
     cursor: Cursor,
-    by: Shift,
+    /// [`None`]: there are none.
+    by: Option<Shift>,
     /// What is left to do then; [`None`]: nothing.
     left: Option<IntentWords>,
 }
@@ -68,10 +69,7 @@ impl<P: Platform> Volume<P> {
         if block_offset(pages.start) >= size {
             return Err(Error::Invalid);
         }
-        let end = match last_before(self, &extents_of(map), MAX_PAGES)? {
-            Some(cursor) => last_end(self, &extents_of(map), &cursor)?,
-            None => 0,
-        };
+        let end = self.end_of_extents(map)?;
         let size = size
             .checked_add(block_offset(by))
             .filter(|&size| size <= MAX_FILE_SIZE)
@@ -87,6 +85,18 @@ impl<P: Platform> Volume<P> {
         self.go_on(workspace, map, View::of(intent)?)
     }
 
+    /// The page behind the last extent.
+    #[inline(never)]
+    fn end_of_extents(&self, map: &MapState) -> Result<u64> {
+        let tree = extents_of(map);
+        let mut cursor = Cursor::new();
+        if last_before(self, &tree, MAX_PAGES, &mut cursor)? {
+            last_end(self, &tree, &cursor)
+        } else {
+            Ok(0)
+        }
+    }
+
     /// Goes on with what is left to do of a collapse or an insertion.
     pub(super) fn go_on(
         &self,
@@ -99,14 +109,18 @@ impl<P: Platform> Volume<P> {
             self.free_gap(workspace, map, from - by..from)?;
         }
         loop {
-            let step = match view {
-                View::Collapse { from, by } => self.next_down(map, from, by)?,
-                View::Insert { at, by, end } => self.next_up(map, at, by, end)?,
-                _ => return Err(Error::Invalid),
+            let mut step = Step {
+                cursor: Cursor::new(),
+                by: None,
+                left: None,
             };
-            let left = step.as_ref().and_then(|step| step.left);
-            let changed = self.shift_step(workspace, map, step.as_ref(), left)?;
-            match left {
+            match view {
+                View::Collapse { from, by } => self.next_down(map, from, by, &mut step)?,
+                View::Insert { at, by, end } => self.next_up(map, (at, by, end), &mut step)?,
+                _ => return Err(Error::Invalid),
+            }
+            let changed = self.shift_step(workspace, map, &step)?;
+            match step.left {
                 Some(left) => view = View::of(left)?,
                 None => return Ok(changed),
             }
@@ -114,6 +128,7 @@ impl<P: Platform> Volume<P> {
     }
 
     /// Makes extents begin at a page, if one has it.
+    #[inline(never)]
     fn cut_at(&self, workspace: &mut Workspace, map: &mut MapState, page: u64) -> Result {
         let tree = extents_of(map);
         let mut cursor = Cursor::new();
@@ -132,6 +147,7 @@ impl<P: Platform> Volume<P> {
         })
     }
 
+    #[inline(never)]
     fn begin_shift(
         &self,
         workspace: &mut Workspace,
@@ -148,6 +164,7 @@ impl<P: Platform> Volume<P> {
     }
 
     /// Frees what a collapse takes out. No extent has a part of it only.
+    #[inline(never)]
     fn free_gap(&self, workspace: &mut Workspace, map: &mut MapState, gap: Range<u64>) -> Result {
         let tree = extents_of(map);
         let mut pages = gap;
@@ -172,87 +189,82 @@ impl<P: Platform> Volume<P> {
     }
 
     /// The next extents of a collapse: those of the first home that has any from `from` on.
-    fn next_down(&self, map: &MapState, from: u64, by: u64) -> Result<Option<Step>> {
+    #[inline(never)]
+    fn next_down(&self, map: &MapState, from: u64, by: u64, step: &mut Step) -> Result {
         let tree = extents_of(map);
+        let cursor = &mut step.cursor;
         let mut page = from;
         while page < MAX_PAGES {
-            let mut cursor = Cursor::new();
-            find(self, &tree, page, &mut cursor)?;
+            find(self, &tree, page, cursor)?;
             if let Some(first) = cursor.here {
                 if first.page < from {
                     return Err(Error::Corrupt);
                 }
-                let end = last_end(self, &tree, &cursor)?;
+                let end = last_end(self, &tree, cursor)?;
                 let more = cursor.end < MAX_PAGES;
-                return Ok(Some(Step {
-                    cursor,
-                    by: Shift::Down(by),
-                    left: more.then_some(collapse_words(end, by)),
-                }));
+                step.by = Some(Shift::Down(by));
+                step.left = more.then_some(collapse_words(end, by));
+                return Ok(());
             }
             page = cursor.end;
         }
-        Ok(None)
+        Ok(())
     }
 
     /// The next extents of an insertion: those of the last home that has any from `at` to before `end`.
-    fn next_up(&self, map: &MapState, at: u64, by: u64, end: u64) -> Result<Option<Step>> {
+    #[inline(never)]
+    fn next_up(&self, map: &MapState, (at, by, end): (u64, u64, u64), step: &mut Step) -> Result {
         let tree = extents_of(map);
-        let Some(home) = last_before(self, &tree, end)? else {
-            return Ok(None);
-        };
-        if at >= home.end {
-            return Ok(None);
+        let cursor = &mut step.cursor;
+        if !last_before(self, &tree, end, cursor)? || at >= cursor.end {
+            return Ok(());
         }
-        let mut cursor = Cursor::new();
-        find(self, &tree, at.max(home.low), &mut cursor)?;
+        let first = at.max(cursor.low);
+        find(self, &tree, first, cursor)?;
         let Some(first) = cursor.here else {
-            return Ok(None);
+            return Ok(());
         };
-        let last = last_end(self, &tree, &cursor)?;
+        let last = last_end(self, &tree, cursor)?;
         if first.page < at || last > end {
             return Err(Error::Corrupt);
         }
-        if last.saturating_add(by) > cursor.end && cursor.end < MAX_PAGES {
+        let behind = cursor.end;
+        if last.saturating_add(by) > behind && behind < MAX_PAGES {
             // What is behind has moved, or the home's end would not be where it is: let that say so.
-            let mut next = Cursor::new();
-            find(self, &tree, cursor.end, &mut next)?;
-            let room = next.here.is_some_and(|next| next.page >= last + by);
-            if next.at > 0 || !room {
+            find(self, &tree, behind, cursor)?;
+            let room = cursor.here.is_some_and(|next| next.page >= last + by);
+            if cursor.at > 0 || !room {
                 return Err(Error::Corrupt);
             }
-            return Ok(Some(Step {
-                cursor: next,
-                by: Shift::Up(0),
-                left: Some(insert_words(at, by, end)),
-            }));
+            step.by = Some(Shift::Up(0));
+            step.left = Some(insert_words(at, by, end));
+            return Ok(());
         }
         // Others are before this home's first extent, if it has all from there on.
         let more = cursor.at == 0 && cursor.low > at;
-        Ok(Some(Step {
-            cursor,
-            by: Shift::Up(by),
-            left: more.then_some(insert_words(at, by, first.page)),
-        }))
+        step.by = Some(Shift::Up(by));
+        step.left = more.then_some(insert_words(at, by, first.page));
+        Ok(())
     }
 
+    #[inline(never)]
     fn shift_step(
         &self,
         workspace: &mut Workspace,
         map: &mut MapState,
-        step: Option<&Step>,
-        left: Option<IntentWords>,
+        step: &Step,
     ) -> Result<Changed> {
         let tree = extents_of(map);
+        let Step { cursor, by, left } = step;
         self.transact(workspace, &mut map.stamp, |tx, scratch| {
-            if let Some(Step { cursor, by, .. }) = step {
+            if let Some(by) = by {
                 // It gives back as many blocks as it takes, so that it may take the last ones.
                 let mut blocks = NodeBlocks::new(tree.ino, true);
                 shift(tx, scratch, &mut blocks, (&tree, cursor), *by)?;
                 let counts = blocks.settle(tx)?;
                 count_blocks(tx, tree.ino, counts)?;
             }
-            match left {
+            match *left {
                 Some(left) => store_intent(tx, tree.ino, left)?,
                 None => clear_intent(tx, tree.ino)?,
             }

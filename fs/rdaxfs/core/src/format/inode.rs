@@ -108,7 +108,7 @@ pub struct Inode {
     pub project: U32,
     /// `FS_*_FL` of `include/uapi/linux/fs.h`.
     pub flags: U32,
-    /// Flags of rdaxfs's own; none is defined yet.
+    /// Flags of rdaxfs's own: [`OWN_BAD_BLOCKS`].
     pub own_flags: U32,
     /// Zero.
     pub reserved_flags: U32,
@@ -143,6 +143,9 @@ pub struct Inode {
     /// What is still to do, and for which pages: [`IntentWords`].
     pub intent: [U64; 2],
 }
+
+/// In [`Inode::own_flags`]: the inode owns blocks that must not be used. [`Superblock`](super::Superblock) names it.
+pub const OWN_BAD_BLOCKS: u32 = 1;
 
 /// The bytes that [`Inode::crc`] covers.
 pub const INODE_CRC: core::ops::Range<usize> =

@@ -37,9 +37,18 @@ impl<P: Platform> Volume<P> {
     ///
     /// [`Error::Stale`] if there is no such inode, [`Error::Corrupt`] if what is there makes no sense.
     pub fn open(&self, ino: u64, generation: Option<u32>) -> Result<(MapState, Attributes)> {
-        if generation == Some(0) {
+        if generation == Some(0) || ino == self.bad_blocks_owner() {
             return Err(Error::Stale);
         }
+        self.open_any(ino, generation)
+    }
+
+    /// As [`open`](Self::open), also for the owner of the bad blocks.
+    pub(crate) fn open_any(
+        &self,
+        ino: u64,
+        generation: Option<u32>,
+    ) -> Result<(MapState, Attributes)> {
         let inode = self.read_inode(ino)?;
         let found = inode.generation.get();
         if generation.is_some_and(|wanted| wanted != found) {

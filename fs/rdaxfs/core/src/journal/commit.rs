@@ -56,6 +56,9 @@ impl<'t, P: Platform> Transaction<'t, P> {
         for stamp in self.stamps.iter().flatten() {
             slots |= stamp.slots();
         }
+        if let Some(superblock) = &self.superblock {
+            slots |= superblock.stamp.slots();
+        }
         if let Some(own) = own {
             // This record takes the place of that one.
             slots &= !(1 << own);
@@ -85,10 +88,14 @@ impl<'t, P: Platform> Transaction<'t, P> {
         }
         let sequence = volume.next_number()?;
         self.log.seal(volume.platform(), sequence);
-        let slot = volume.put_record(slot, self.log.bytes(), |slot| {
-            // What was to be overwritten by this record is in another slot now.
-            self.flush_marks(Some(slot));
-        })?;
+        let slot = match self.superblock.as_deref_mut() {
+            // What is on the list may not be what retiring a slot leaves of the superblock.
+            Some(superblock) => volume.put_record_once(slot, self.log.bytes(), superblock)?,
+            None => volume.put_record(slot, self.log.bytes(), |slot| {
+                // What was to be overwritten by this record is in another slot now.
+                self.flush_marks(Some(slot));
+            })?,
+        };
         Ok(Written {
             transaction: self,
             slot,
@@ -108,6 +115,9 @@ impl<'t, P: Platform> Transaction<'t, P> {
         }
         for stamp in self.stamps.iter_mut().flatten() {
             stamp.set(slot);
+        }
+        if let Some(superblock) = &mut self.superblock {
+            superblock.stamp.set(slot);
         }
     }
 }

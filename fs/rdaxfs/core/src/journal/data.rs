@@ -3,6 +3,9 @@
 //! What is stored without a transaction: bytes of files, to blocks that are the file's. A crash may
 //! leave any words of them old.
 
+use core::sync::atomic::Ordering::Relaxed;
+
+use crate::format::{block_offset, BLOCK_SIZE};
 use crate::inode::MapState;
 use crate::platform::{Platform, Stores};
 use crate::volume::Volume;
@@ -20,6 +23,20 @@ impl<P: Platform> Volume<P> {
     /// To store bytes of the file whose lock that is.
     pub(crate) fn data(&self, _map: &MapState) -> Data<'_, P> {
         Data { volume: self }
+    }
+
+    /// A group has set a bad block aside.
+    #[cold]
+    pub(crate) fn want_repair(&self, group: u32) {
+        self.bad_groups()
+            .fetch_or(1 << (group % u64::BITS), Relaxed);
+        self.stores().repair_wanted();
+    }
+
+    /// Repairs a block that is set aside. No lock of the core is held.
+    pub(crate) fn repair_block(&self, block: u64) -> Result {
+        self.check_block(block)?;
+        self.stores().repair(block_offset(block), BLOCK_SIZE)
     }
 
     /// Waits until data is durable that this CPU has stored past the cache, or stored and flushed.

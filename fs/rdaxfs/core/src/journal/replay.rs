@@ -24,6 +24,16 @@ struct Records {
     retired: u64,
 }
 
+impl Records {
+    const fn new(retired: u64) -> Self {
+        Self {
+            sequences: [0; MAX_SLOTS as usize],
+            torn: 0,
+            retired,
+        }
+    }
+}
+
 /// Does what the records say that are whole, in their order, and clears them. A crash in between
 /// leaves what another replay completes. Those that are not whole are cleared too: what they vouch for may
 /// come to be as they say, when fsck repairs it.
@@ -34,8 +44,10 @@ struct Records {
 ///
 /// [`Error::Io`] where the medium is poisoned, [`Error::Corrupt`] when a record names what the
 /// volume does not have. Nothing has been changed then.
+#[inline(never)]
 pub(crate) fn replay<P: Platform>(volume: &Volume<P>, log: &mut Log) -> Result<u32> {
-    let records = find(volume, log)?;
+    let mut records = Records::new(volume.retired_slots());
+    find(volume, log, &mut records)?;
     let medium = Pinned::new(volume.stores());
     for slot in (0..volume.slots()).filter(|slot| records.torn >> slot & 1 == 1) {
         clear(volume, slot);
@@ -76,8 +88,10 @@ pub(crate) fn replay<P: Platform>(volume: &Volume<P>, log: &mut Log) -> Result<u
 /// # Errors
 ///
 /// As for [`replay`].
+#[inline(never)]
 pub(crate) fn overlay<P: Platform>(volume: &Volume<P>, log: &mut Log) -> Result {
-    let records = find(volume, log)?;
+    let mut records = Records::new(volume.retired_slots());
+    find(volume, log, &mut records)?;
     let mut last = 0;
     while let Some((slot, sequence)) = next_after(&records.sequences, last) {
         read_slot(volume, log, slot)?;
@@ -96,12 +110,8 @@ pub(crate) fn overlay<P: Platform>(volume: &Volume<P>, log: &mut Log) -> Result 
 
 /// Judges all slots. All are judged before any record is done: doing one could change what another vouches
 /// for.
-fn find<P: Platform>(volume: &Volume<P>, log: &mut Log) -> Result<Records> {
-    let mut records = Records {
-        sequences: [0; MAX_SLOTS as usize],
-        torn: 0,
-        retired: volume.retired_slots(),
-    };
+#[inline(never)]
+fn find<P: Platform>(volume: &Volume<P>, log: &mut Log, records: &mut Records) -> Result {
     // What a record says of retired slots counts: it may be why another slot cannot be read.
     let (mut unreadable, mut last) = (0, 0);
     for slot in (0..volume.slots()).filter(|slot| volume.retired_slots() >> slot & 1 == 0) {
@@ -131,7 +141,7 @@ fn find<P: Platform>(volume: &Volume<P>, log: &mut Log) -> Result<Records> {
             records.torn &= !(1 << slot);
         }
     }
-    Ok(records)
+    Ok(())
 }
 
 /// Starts to make a slot empty.
@@ -181,6 +191,7 @@ enum Slot {
     Whole(u64),
 }
 
+#[inline(never)]
 fn judge<P: Platform>(volume: &Volume<P>, log: &mut Log, slot: u32) -> Result<Slot> {
     if volume.platform().load_u64(volume.slot_offset(slot))? == 0 {
         return Ok(Slot::Empty);

@@ -15,6 +15,7 @@ use zerocopy::{FromZeros as _, IntoBytes as _};
 use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::log::checksum;
+use super::SuperState;
 use crate::format::{
     block_offset, RecordEntry, RecordHeader, Superblock, BLOCK_SIZE, RECORD_HEADER, SUPER_CRC,
 };
@@ -77,10 +78,32 @@ impl<P: Platform> Volume<P> {
             // From now on nobody takes it; who waits for it looks again.
             self.pass_over_slots(1 << number);
             drop(slot);
-            self.retire_slots(1 << number)?;
+            self.retire_slots(1 << number, &mut self.platform().lock_super())?;
             slot = self.take_slot()?;
             taken(slot.slot());
         }
+    }
+
+    /// Writes a record into a slot, for a transaction that holds the superblock.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the slot cannot be written. It is retired then, and the transaction has not happened:
+    /// another attempt takes another slot.
+    pub(super) fn put_record_once<'v>(
+        &'v self,
+        slot: P::Slot<'v>,
+        record: &[u8],
+        superblock: &mut SuperState,
+    ) -> Result<P::Slot<'v>> {
+        let number = slot.slot();
+        if self.write_slot(number, record).is_ok() {
+            return Ok(slot);
+        }
+        self.pass_over_slots(1 << number);
+        drop(slot);
+        self.retire_slots(1 << number, superblock)?;
+        Err(Error::Io)
     }
 
     /// Writes a record into a slot. When that fails, there is none in the slot, if it can be zeroed.
@@ -114,21 +137,21 @@ impl<P: Platform> Volume<P> {
     /// # Errors
     ///
     /// [`Error::Io`] if that cannot be done: the volume has stopped.
-    fn retire_slots(&self, slots: u64) -> Result {
-        let done = self.try_to_retire(slots);
+    fn retire_slots(&self, slots: u64, superblock: &mut SuperState) -> Result {
+        let done = self.try_to_retire(slots, superblock);
         if done.is_err() {
             self.shutdown();
         }
         done
     }
 
-    fn try_to_retire(&self, slots: u64) -> Result {
-        let mut guard = self.platform().lock_super();
+    #[inline(never)]
+    fn try_to_retire(&self, slots: u64, superblock: &mut SuperState) -> Result {
         let mut slots = slots;
         loop {
             let slot = self.take_slot()?;
             let number = slot.slot();
-            let marks = guard.stamp.slots() & self.used_slots() & !(1 << number);
+            let marks = superblock.stamp.slots() & self.used_slots() & !(1 << number);
             self.flush_headers(marks);
             let mut record = self.retirement(slots)?;
             let header = &mut record.header;
@@ -150,35 +173,19 @@ impl<P: Platform> Volume<P> {
             }
             medium.fence();
             medium.store_u64(self.slot_offset(number), 0);
-            guard.stamp.set(Some(number));
+            superblock.stamp.set(Some(number));
             return Ok(());
         }
     }
 
     /// The words that retire slots, without number and checksum.
+    #[inline(never)]
     fn retirement(&self, slots: u64) -> Result<Retirement> {
         let mut superblock: Superblock = self.get(0)?;
         let retired = superblock.retired_slots.get() | slots;
         superblock.retired_slots.set(retired);
-        let crc = superblock_checksum(self.platform(), &superblock);
-        let crc = u64::from(crc) | u64::from(superblock.compat.get()) << 32;
         let mut record = Retirement::new_zeroed();
-        let last = block_offset(self.blocks() - 1);
-        // A copy that cannot be read is fsck's.
-        let has_copy = self
-            .platform()
-            .check_poison(last, SUPER_CRC.end as u64)
-            .is_ok();
-        let copies = [Some(0), has_copy.then_some(last)];
-        let words = copies.into_iter().flatten().flat_map(|start| {
-            [
-                (start + offset_of!(Superblock, crc) as u64, crc),
-                (
-                    start + offset_of!(Superblock, retired_slots) as u64,
-                    retired,
-                ),
-            ]
-        });
+        let words = self.superblock_words(&superblock);
         let mut count = 0;
         for ((offset, value), entry) in words.zip(&mut record.entries) {
             entry.offset = U64::new(offset);
@@ -187,6 +194,34 @@ impl<P: Platform> Volume<P> {
         }
         record.header.count = U32::new(count);
         Ok(record)
+    }
+
+    /// The words of both copies of the superblock that change in transactions, as they are to be.
+    pub(crate) fn superblock_words(
+        &self,
+        superblock: &Superblock,
+    ) -> impl Iterator<Item = (u64, u64)> {
+        let crc = superblock_checksum(self.platform(), superblock);
+        let fields = [
+            (
+                offset_of!(Superblock, crc),
+                u64::from(crc) | u64::from(superblock.compat.get()) << 32,
+            ),
+            (
+                offset_of!(Superblock, bad_blocks),
+                superblock.bad_blocks.get(),
+            ),
+            (
+                offset_of!(Superblock, retired_slots),
+                superblock.retired_slots.get(),
+            ),
+        ];
+        let last = block_offset(self.blocks() - 1);
+        // A copy that cannot be read is fsck's.
+        let copy = self.platform().check_poison(last, SUPER_CRC.end as u64);
+        let copies = [Some(0), copy.is_ok().then_some(last)];
+        let words = move |start| fields.map(|(field, value)| (start + field as u64, value));
+        copies.into_iter().flatten().flat_map(words)
     }
 
     /// Starts the marks in some slots on their way to the medium.

@@ -8,7 +8,8 @@ use super::filter::Filter;
 use super::log::Entry;
 use super::overlay::put_word;
 use super::{Log, Stamp};
-use crate::alloc::GroupState;
+use crate::alloc::{set_failed, GroupState};
+use crate::format::{block_offset, group_of, BLOCK_SHIFT, BLOCK_SIZE};
 use crate::platform::{Platform, Stores as _};
 use crate::source::Source;
 use crate::volume::Volume;
@@ -19,6 +20,9 @@ pub const MAX_GROUPS: usize = 8;
 /// The most other locks under which a transaction changes words: both directories of a rename, what
 /// is moved, what is replaced, and two locks of attributes.
 pub(crate) const MAX_STAMPS: usize = 6;
+
+/// How many blocks that cannot be written a transaction passes over.
+const MAX_FAILURES: u32 = 16;
 
 /// A list of changes that all happen or do not. See [`journal`](super).
 ///
@@ -44,6 +48,10 @@ pub struct Transaction<'t, P: Platform> {
     pinned: bool,
     /// A group that somebody else held when it was wanted.
     contended: Option<u32>,
+    /// A block that could not be written.
+    failed: Option<u64>,
+    /// The superblock.
+    pub(super) superblock: Option<P::Super<'t>>,
     /// The words are in place, and what the groups remember is so.
     pub(super) done: bool,
 }
@@ -156,6 +164,8 @@ impl<'t, P: Platform> Transaction<'t, P> {
             data: false,
             pinned: false,
             contended: None,
+            failed: None,
+            superblock: None,
             done: false,
         }
     }
@@ -173,26 +183,40 @@ impl<'t, P: Platform> Transaction<'t, P> {
         &mut self,
         mut attempt: impl FnMut(&mut Self) -> Result<R>,
     ) -> Result<R> {
+        let mut failures = 0;
         loop {
             let result = attempt(self);
-            match (result, self.contended.take()) {
-                (Err(Error::Busy), Some(contended)) => self.start_again(contended),
-                (result, _) => return result,
+            let (contended, failed) = (self.contended.take(), self.failed.take());
+            match (result, contended, failed) {
+                (Err(Error::Busy), Some(contended), _) => self.start_again(contended),
+                // Others may do.
+                (Err(Error::Io), _, Some(block)) if failures < MAX_FAILURES => {
+                    failures += 1;
+                    if !set_failed(self, block)? {
+                        return Err(Error::Io);
+                    }
+                    self.start_again(group_of(block));
+                }
+                (result, ..) => return result,
             }
         }
     }
 
+    /// Starts again with the groups that it has and one more.
+    #[cold]
     fn start_again(&mut self, contended: u32) {
         let mut wanted = [u32::MAX; MAX_GROUPS];
         for (want, (group, _)) in wanted.iter_mut().zip(self.groups.iter_mut()) {
             *want = group;
         }
         // The last of so many is not kept: it is taken again if it is needed again.
-        if let Some(last) = wanted.last_mut() {
+        let known = wanted.contains(&contended);
+        if let Some(last) = wanted.last_mut().filter(|_| !known) {
             *last = contended;
         }
         wanted.sort_unstable();
         self.forget_groups();
+        self.superblock = None;
         self.groups = Groups::new();
         self.log.reset();
         self.filter = Filter::default();
@@ -327,7 +351,8 @@ impl<'t, P: Platform> Transaction<'t, P> {
     pub(crate) fn fresh(&mut self, offset: u64, bytes: &[u8]) -> Result {
         self.volume.check_range(offset, bytes.len() as u64)?;
         self.pin();
-        self.volume.stores().copy_nt(offset, bytes)?;
+        let written = self.volume.stores().copy_nt(offset, bytes);
+        self.judge_write(offset, bytes.len() as u64, written)?;
         let platform = self.volume.platform();
         self.log.check(platform, &mut self.filter, offset, bytes)
     }
@@ -337,7 +362,8 @@ impl<'t, P: Platform> Transaction<'t, P> {
         self.volume.check_range(offset, bytes.len() as u64)?;
         self.bulk = true;
         self.pin();
-        self.volume.stores().copy_nt(offset, bytes)
+        let written = self.volume.stores().copy_nt(offset, bytes);
+        self.judge_write(offset, bytes.len() as u64, written)
     }
 
     /// Zeroes to where nothing that is reachable points, with a fence of its own.
@@ -345,7 +371,37 @@ impl<'t, P: Platform> Transaction<'t, P> {
         self.volume.check_range(offset, len)?;
         self.bulk = true;
         self.pin();
-        self.volume.stores().zero_nt(offset, len)
+        let written = self.volume.stores().zero_nt(offset, len);
+        self.judge_write(offset, len, written)
+    }
+
+    /// Notes the block of a write that failed.
+    #[inline]
+    fn judge_write(&mut self, offset: u64, len: u64, written: Result) -> Result {
+        if written.is_err() {
+            self.failed = Some(self.bad_block_of(offset, len));
+        }
+        written
+    }
+
+    /// The first block of a range that is known to be bad, or the first one.
+    #[cold]
+    fn bad_block_of(&self, offset: u64, len: u64) -> u64 {
+        let first = offset >> BLOCK_SHIFT;
+        let end = offset.saturating_add(len).div_ceil(BLOCK_SIZE);
+        let is_bad = |&block: &u64| {
+            let checked = self.volume.check_poison(block_offset(block), BLOCK_SIZE);
+            checked.is_err()
+        };
+        (first..end).find(is_bad).unwrap_or(first)
+    }
+
+    /// The superblock, locked for this transaction to its end: words of it that change in transactions may be
+    /// [`set`](Self::set). All groups that the transaction needs have been taken.
+    pub(crate) fn lock_superblock(&mut self) {
+        if self.superblock.is_none() {
+            self.superblock = Some(self.volume.platform().lock_super());
+        }
     }
 }
 

@@ -10,11 +10,13 @@ use super::new::{group_for, write, NewInode};
 use super::words::add_links;
 use crate::directory::Search;
 use crate::format::{
-    entry_type, Inode, Time, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFREG, S_IFSOCK,
+    entry_type, Inode, Superblock, Time, OWN_BAD_BLOCKS, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO,
+    S_IFREG, S_IFSOCK,
 };
 use crate::inode::{add_new_orphan, Attributes, Changed, MapState};
 use crate::journal::{Stamp, Transaction};
 use crate::platform::Platform;
+use crate::source::Source;
 use crate::tree::Scratch;
 use crate::volume::Volume;
 use crate::workspace::Workspace;
@@ -163,6 +165,47 @@ impl<P: Platform> Volume<P> {
             tx.commit()?;
         }
         made(&inode, stamp, Changed::default())
+    }
+}
+
+impl<P: Platform> Volume<P> {
+    /// Makes the inode that owns blocks which must not be used, of which there is none yet: an empty file without a
+    /// name that the superblock names.
+    pub(crate) fn make_bad_blocks_owner(
+        &self,
+        workspace: &mut Workspace,
+        now: Time,
+    ) -> Result<MapState> {
+        let new = NewInode {
+            mode: S_IFREG,
+            ..NewInode::default()
+        };
+        let mut stamp = Stamp::new();
+        let mut inode = Inode::new_zeroed();
+        {
+            let mut held = Transaction::new(self, &mut workspace.log);
+            let mut tx = held.open();
+            tx.join(&mut stamp)?;
+            tx.attempt(|tx| {
+                new.start(tx, 0, now, &mut inode)?;
+                inode.own_flags.set(OWN_BAD_BLOCKS);
+                write(tx, &mut inode)?;
+                tx.lock_superblock();
+                let mut superblock: Superblock = tx.get(0)?;
+                superblock.bad_blocks = inode.ino;
+                for (offset, value) in self.superblock_words(&superblock) {
+                    tx.set(offset, value)?;
+                }
+                Ok(())
+            })?;
+            tx.commit()?;
+        }
+        self.set_bad_blocks_owner(inode.ino.get());
+        Ok(MapState::made(
+            inode.ino.get(),
+            inode.generation.get(),
+            stamp,
+        ))
     }
 }
 

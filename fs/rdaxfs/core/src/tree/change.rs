@@ -82,7 +82,7 @@ pub(crate) fn replace<P: Platform>(
             }
         }
         block = write(tx, blocks, tree, scratch.node, (level, step.low, kept))?;
-        blocks.retire(step.block)?;
+        blocks.retire(step.block())?;
     }
     let (offset, value) = path.pointer(tree, level, block)?;
     tx.set(offset, value)
@@ -104,15 +104,15 @@ pub(crate) fn remove<P: Platform>(
     for level in 1..=path.level {
         let step = path.step(level)?;
         if step.count() == 1 {
-            blocks.retire(step.block)?;
+            blocks.retire(step.block())?;
             continue;
         }
         if level == path.level && step.count() == 2 {
             // The root's only other child is root enough.
-            let other = child_offset(step.block, 1 - step.index().min(1));
+            let other = child_offset(step.block(), 1 - step.index().min(1));
             let block = tx.word(other + offset_of!(Child, block) as u64)?;
             tx.volume().check_block(block)?;
-            blocks.retire(step.block)?;
+            blocks.retire(step.block())?;
             return set_root(tx, tree, tree.root(block, level - 1));
         }
         load(tx, scratch.node, &step)?;
@@ -123,7 +123,7 @@ pub(crate) fn remove<P: Platform>(
         }
         let kept = (level, step.low, step.count() - 1);
         let block = write(tx, blocks, tree, scratch.node, kept)?;
-        blocks.retire(step.block)?;
+        blocks.retire(step.block())?;
         let (offset, value) = path.pointer(tree, level, block)?;
         return tx.set(offset, value);
     }
@@ -157,7 +157,7 @@ pub(crate) fn rekey<P: Platform>(
         let is_first = step.index() == 0;
         let low = if is_first { key } else { step.low };
         block = write(tx, blocks, tree, scratch.node, (level, low, step.count()))?;
-        blocks.retire(step.block)?;
+        blocks.retire(step.block())?;
         if !is_first {
             let (offset, value) = path.pointer(tree, level, block)?;
             return tx.set(offset, value);
@@ -208,7 +208,7 @@ fn load<P: Platform>(tx: &Transaction<'_, P>, node: &mut [u8; BLOCK_BYTES], step
     }
     let end = NODE_HEADER + step.count() * size_of::<Child>();
     let into = node.get_mut(NODE_HEADER..end).ok_or(Error::Corrupt)?;
-    tx.read(child_offset(step.block, 0), into)
+    tx.read(child_offset(step.block(), 0), into)
 }
 
 /// Writes a node with so many children to a block of its own.

@@ -16,16 +16,22 @@ use crate::{Error, Result};
 const LINE_CHILDREN: usize = CACHE_LINE / size_of::<Child>();
 
 /// An inner node on the way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Step {
-    pub(super) block: u64,
     /// The lowest key that belongs to the node.
     pub(super) low: u64,
+    /// Blocks are numbered below 2³².
+    block: u32,
     count: u16,
     index: u16,
 }
 
 impl Step {
+    /// The node's block.
+    pub(super) fn block(&self) -> u64 {
+        u64::from(self.block)
+    }
+
     /// The number of children.
     pub(super) fn count(&self) -> usize {
         usize::from(self.count)
@@ -40,8 +46,8 @@ impl Step {
 /// The way to a leaf. It holds while the map lock does, until the tree is changed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Path {
-    /// The inner nodes, by level less 1.
-    steps: [Option<Step>; MAX_DEPTH as usize],
+    /// The inner nodes, by level less 1. Those above the root mean nothing.
+    steps: [Step; MAX_DEPTH as usize],
     /// The root's level.
     pub(super) level: u8,
     /// The leaf's block.
@@ -59,7 +65,6 @@ impl Path {
         at.filter(|_| level <= self.level)
             .and_then(|at| self.steps.get(at))
             .copied()
-            .flatten()
             .ok_or(Error::Corrupt)
     }
 
@@ -81,7 +86,7 @@ impl Path {
             return Ok((inode_word(tree.ino, offset_of!(Inode, root)), root));
         }
         let step = self.step(level + 1)?;
-        let child = child_offset(step.block, step.index());
+        let child = child_offset(step.block(), step.index());
         Ok((child + offset_of!(Child, block) as u64, block))
     }
 }
@@ -126,13 +131,14 @@ pub(crate) fn descend<P: Platform>(
             .steps
             .get_mut(usize::from(level) - 1)
             .ok_or(Error::Corrupt)?;
-        *step = Some(Step {
-            block: place.block,
+        *step = Step {
             low: place.low,
-            // At most MAX_CHILDREN, as the header has been judged.
+            // It is one of the volume's, as the header has been judged.
+            block: place.block as u32,
+            // At most MAX_CHILDREN, for the same reason.
             count: count as u16,
             index: found.index as u16,
-        });
+        };
         path.leaf = found.child.block.get();
         // The first child has all keys of the node that are below the second's.
         if found.index > 0 {

@@ -14,6 +14,7 @@ mod intents;
 mod medium;
 mod model;
 mod placement;
+mod quarantine;
 mod shift;
 mod threads;
 
@@ -21,7 +22,7 @@ use rdaxfs_check::{survey, Finding, Image};
 use rdaxfs_core::format::{Extent, Time};
 use rdaxfs_core::inode::MapState;
 use rdaxfs_core::platform::Platform;
-use rdaxfs_core::volume::Volume;
+use rdaxfs_core::volume::{read_superblock, Volume};
 
 const NOW: Time = Time::new(7, 7);
 
@@ -57,6 +58,7 @@ fn free_blocks<P: Platform>(volume: &Volume<P>) -> u64 {
 
 /// What fsck would find.
 fn findings<P: Platform>(volume: &Volume<P>) -> Vec<Finding> {
-    let image = Image::new(volume.platform(), *volume.superblock());
+    let superblock = read_superblock(volume.platform(), 0).expect("there is a superblock");
+    let image = Image::new(volume.platform(), superblock);
     survey(&image, |_| {}).findings
 }

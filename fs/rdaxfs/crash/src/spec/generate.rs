@@ -225,6 +225,7 @@ fn data() -> Vec<Op> {
         fallocate("A/foo", Allocate, 0, 4 * PAGE_BYTES),
         fallocate("foo", PunchHole, 100, 2 * PAGE_BYTES),
         fallocate("foo", ZeroRange, PAGE_BYTES, 4 * PAGE_BYTES),
+        Op::BadBlock { nth: 0 },
     ]
 }
 
@@ -259,6 +260,7 @@ fn more_data() -> Vec<Op> {
         fallocate("foo", ZeroRange, 10, 2 * PAGE_BYTES),
         fallocate("foo", ZeroKeepSize, 0, 8 * PAGE_BYTES),
         fallocate("A/bar", ZeroRange, 0, 100),
+        Op::BadBlock { nth: 3 },
     ]
 }
 

@@ -219,4 +219,8 @@ pub enum Op {
         handle: u32,
         to: String,
     },
+    /// One of the free blocks is bad, cannot be repaired, and is not used again. Nobody sees that.
+    BadBlock {
+        nth: u64,
+    },
 }

@@ -65,6 +65,7 @@ impl Tree {
     /// That of the system call; nothing has changed then.
     pub fn apply(&mut self, op: &Op, now: u64) -> Result {
         match op {
+            Op::BadBlock { .. } => Ok(()),
             Op::Create { path, mode } => {
                 self.make(path, Kind::File(Content::default()), *mode, now)
             }

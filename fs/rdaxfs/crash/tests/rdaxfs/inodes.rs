@@ -65,6 +65,7 @@ impl Mounted<'_> {
 
     /// Drops all inodes that are not open. What comes again has forgotten which records have words of it.
     pub(crate) fn evict(&self) {
+        self.forget_bad_blocks();
         let handles = self.handles();
         self.cache()
             .retain(|ino, _| handles.values().any(|open| open == ino));

@@ -5,9 +5,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use rdaxfs_core::bad_blocks::BadBlocks;
 use rdaxfs_core::file::{Fallocate, FallocateRange, State};
 use rdaxfs_core::format::{Time, BLOCK_SIZE};
 use rdaxfs_core::inode::{Change, MapState};
+use rdaxfs_core::owner::Use;
 use rdaxfs_core::platform::Stores as _;
 use rdaxfs_core::volume::{Access, Volume};
 use rdaxfs_core::workspace::Workspace;
@@ -25,6 +27,7 @@ pub(crate) struct Mounted<'m> {
     pub(crate) volume: Volume<Machine<'m>>,
     pub(crate) inodes: Mutex<Inodes>,
     handles: Mutex<BTreeMap<u32, u64>>,
+    bad_blocks: Lock<BadBlocks>,
     /// Only one rename moves directories about.
     pub(crate) renames: Lock<()>,
 }
@@ -39,6 +42,7 @@ impl<'m> Mounted<'m> {
             volume,
             inodes: Mutex::default(),
             handles: Mutex::default(),
+            bad_blocks: Lock::new(BadBlocks::new()),
             renames: Lock::new(()),
         })
     }
@@ -233,8 +237,29 @@ impl<'m> Mounted<'m> {
                 },
                 now,
             ),
+            Op::BadBlock { nth } => self.lose_block(*nth, now),
             _ => self.attempt_name(op, now),
         }
+    }
+
+    /// The owner of the bad blocks leaves the cache.
+    pub(crate) fn forget_bad_blocks(&self) {
+        *self.bad_blocks.lock() = BadBlocks::new();
+    }
+
+    /// A free block turns bad.
+    fn lose_block(&self, nth: u64, now: Time) -> Result {
+        let is_free = |&block: &u64| self.volume.use_of(block) == Ok(Use::Free);
+        let mut free = (0..self.volume.blocks()).filter(is_free);
+        let Some(block) = free.nth(nth as usize) else {
+            return Ok(());
+        };
+        self.volume.platform().lose(block);
+        let mut bad_blocks = self.bad_blocks.lock();
+        self.volume.set_bad_block(block)?;
+        self.volume
+            .repair_bad_blocks(&mut self.workspace(), &mut bad_blocks, now)
+            .map(drop)
     }
 
     fn change(&self, path: &str, change: Change, now: Time) -> Result {

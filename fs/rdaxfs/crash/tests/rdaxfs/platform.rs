@@ -2,14 +2,16 @@
 
 //! What the core needs of its caller, on a medium that records.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard};
 
 use rdaxfs_core::alloc::GroupState;
-use rdaxfs_core::format::{groups_of, Superblock};
+use rdaxfs_core::format::{groups_of, Superblock, BLOCK_SIZE};
 use rdaxfs_core::journal::{SlotState, SuperState};
 use rdaxfs_core::judged::JUDGED;
 use rdaxfs_core::platform::{slots_in_turn, Digest, Locks, Medium, Stores};
-use rdaxfs_core::Result;
+use rdaxfs_core::{Error, Result};
 use rdaxfs_crash::{this_cpu, Held, Lock, Recorder};
 
 /// The recorder as the core sees it.
@@ -80,6 +82,8 @@ pub(crate) struct Machine<'m> {
     superblock: Lock<SuperState>,
     slots: Vec<Lock<SlotState>>,
     contended: AtomicU64,
+    /// Blocks that cannot be repaired.
+    lost: Mutex<BTreeSet<u64>>,
 }
 
 impl<'m> Machine<'m> {
@@ -96,12 +100,24 @@ impl<'m> Machine<'m> {
                 .map(|slot| Lock::new(SlotState::new(slot)))
                 .collect(),
             contended: AtomicU64::new(0),
+            lost: Mutex::default(),
         }
     }
 
     /// How often a group was tried that was held.
     pub(crate) fn contended(&self) -> u64 {
         self.contended.load(Relaxed)
+    }
+
+    /// From now on a block cannot be repaired.
+    pub(crate) fn lose(&self, block: u64) {
+        self.lost().insert(block);
+    }
+
+    fn lost(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        self.lost
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     pub(crate) fn recorder(&self) -> &'m Recorder {
@@ -137,6 +153,14 @@ impl Stores for Machine<'_> {
     #[track_caller]
     fn zero_nt(&self, offset: u64, len: u64) -> Result {
         self.medium.zero_nt(offset, len)
+    }
+
+    fn repair(&self, offset: u64, _len: u64) -> Result {
+        match self.lost().contains(&(offset / BLOCK_SIZE)) {
+            true => Err(Error::Io),
+            // It was good.
+            false => Ok(()),
+        }
     }
 
     #[track_caller]

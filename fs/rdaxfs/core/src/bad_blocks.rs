@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Free blocks that are bad.
+//!
+//! An allocation that meets one sets it aside in its group's state, in DRAM, and goes on with others: locks are held
+//! there. [`Volume::repair_bad_blocks`] comes later, without any lock. It has the device's driver clear the poison, and
+//! the block is free again. A block that stays bad becomes one of the bad-block owner's, in a transaction of its own.
+//!
+//! The owner is a file without a name that the superblock names. Page `n` of it is block `n` of the volume, and
+//! unwritten, so that nobody reads it. It is made with the first bad block.
+
+use core::mem::offset_of;
+use core::sync::atomic::Ordering::Relaxed;
+
+use crate::alloc::mark_used;
+use crate::extents::{find, tree_of, Cursor};
+use crate::file::add_extent;
+use crate::format::{Extent, Inode, Time, OWN_BAD_BLOCKS};
+use crate::inode::{inode_word, Attributes, Change, MapState};
+use crate::platform::Platform;
+use crate::source::Source;
+use crate::volume::Volume;
+use crate::workspace::Workspace;
+use crate::{Error, Result};
+
+/// What the lock of the bad-block owner guards. The caller has one for each volume that is mounted for writing, under
+/// a lock that is taken when no inode's is held.
+#[derive(Debug, Default)]
+pub struct BadBlocks {
+    map: Option<MapState>,
+}
+
+impl BadBlocks {
+    /// That of a volume that has just been mounted.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { map: None }
+    }
+}
+
+/// The word that has [`Inode::own_flags`], and where in it they are.
+const FLAGS_WORD: usize = offset_of!(Inode, own_flags) & !7;
+const FLAGS_SHIFT: usize = 8 * (offset_of!(Inode, own_flags) - FLAGS_WORD);
+
+/// What [`Volume::repair_bad_blocks`] has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Repaired {
+    /// Blocks that are free again.
+    pub repaired: u64,
+    /// Blocks that stay bad and are the bad-block owner's now.
+    pub quarantined: u64,
+}
+
+impl<P: Platform> Volume<P> {
+    /// Whether [`repair_bad_blocks`](Self::repair_bad_blocks) has something to do. An allocation that finds no block
+    /// may find one after it.
+    pub fn has_bad_blocks(&self) -> bool {
+        self.bad_groups().load(Relaxed) != 0
+    }
+
+    /// Repairs the free blocks that have been set aside because they are bad; those that stay bad are not used again.
+    ///
+    /// No lock of an inode or of the core is held by the caller. The device's driver is asked without one too.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ReadOnly`]; [`Error::NoSpace`], [`Error::Corrupt`] or [`Error::Io`] if a block cannot be made the
+    /// owner's: it stays set aside, and the next call tries again.
+    pub fn repair_bad_blocks(
+        &self,
+        workspace: &mut Workspace,
+        bad_blocks: &mut BadBlocks,
+        now: Time,
+    ) -> Result<Repaired> {
+        self.check_writable()?;
+        let mut done = Repaired::default();
+        let groups = self.bad_groups().swap(0, Relaxed);
+        let has = |group: &u32| groups >> (group % u64::BITS) & 1 == 1;
+        for group in (0..self.groups()).filter(has) {
+            while let Some(block) = self.next_bad_block(group) {
+                if self.repair_block(block).is_ok() {
+                    done.repaired += 1;
+                } else if let Err(error) = self.quarantine(workspace, bad_blocks, block, now) {
+                    self.bad_groups().fetch_or(groups, Relaxed);
+                    return Err(error);
+                } else {
+                    done.quarantined += 1;
+                }
+                self.remove_bad_block(block);
+            }
+        }
+        Ok(done)
+    }
+
+    /// Makes a free block, which is set aside, the owner's.
+    fn quarantine(
+        &self,
+        workspace: &mut Workspace,
+        bad_blocks: &mut BadBlocks,
+        block: u64,
+        now: Time,
+    ) -> Result {
+        let map = match bad_blocks.map.take() {
+            Some(map) => map,
+            None if self.bad_blocks_owner() != 0 => self.open_bad_blocks_owner()?.0,
+            None => self.make_bad_blocks_owner(workspace, now)?,
+        };
+        let map = bad_blocks.map.insert(map);
+        let tree = tree_of(map.ino, map.generation);
+        let mut cursor = Cursor::new();
+        find(self, &tree, block, &mut cursor)?;
+        if cursor.at_page(block).is_some() {
+            // It was free.
+            return Err(Error::Corrupt);
+        }
+        let extent = Extent {
+            page: block,
+            count: 1,
+            block,
+            unwritten: true,
+        };
+        let change = Change::modified(now);
+        self.transact(workspace, &mut map.stamp, |tx, scratch| {
+            mark_used(tx, block, 1, false)?;
+            add_extent(tx, scratch, (&tree, &cursor), &extent, &change)
+        })?;
+        Ok(())
+    }
+
+    /// Whether a block is the owner's. Blocks may become so meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`], [`Error::Io`].
+    pub(crate) fn is_quarantined(&self, block: u64) -> Result<bool> {
+        let (map, _) = match self.open_bad_blocks_owner() {
+            Err(Error::NoEntry) => return Ok(false),
+            opened => opened?,
+        };
+        let mut cursor = Cursor::new();
+        find(self, &tree_of(map.ino, map.generation), block, &mut cursor)?;
+        Ok(cursor.at_page(block).is_some())
+    }
+
+    /// The owner, as it is on the medium: to read what it has.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoEntry`] if there is none; [`Error::Corrupt`] if it is no file; [`Error::Io`].
+    pub fn open_bad_blocks_owner(&self) -> Result<(MapState, Attributes)> {
+        let ino = self.bad_blocks_owner();
+        if ino == 0 {
+            return Err(Error::NoEntry);
+        }
+        let (map, attributes) = self.open_any(ino, None).map_err(|error| match error {
+            Error::Stale => Error::Corrupt,
+            error => error,
+        })?;
+        let flags = self.word(inode_word(ino, FLAGS_WORD))? >> FLAGS_SHIFT;
+        if !attributes.is_file() || flags as u32 & OWN_BAD_BLOCKS == 0 {
+            return Err(Error::Corrupt);
+        }
+        Ok((map, attributes))
+    }
+}
