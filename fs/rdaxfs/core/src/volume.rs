@@ -268,8 +268,8 @@ impl<P: Platform> Volume<P> {
     ///
     /// # Errors
     ///
-    /// Those of [`totals`](Self::totals): the volume is marked as damaged then. [`Error::Io`] if it has stopped:
-    /// nothing is stored then.
+    /// Those of [`totals`](Self::totals): the volume is marked as damaged then. [`Error::Io`] if it has stopped or
+    /// the superblock has become unreadable: nothing is stored then.
     pub fn unmount(&self) -> Result {
         match self.state.load(Acquire) {
             state::NO_STORES => return Ok(()),
@@ -281,8 +281,8 @@ impl<P: Platform> Volume<P> {
             self.damaged.store(true, Relaxed);
         }
         let (free, inodes) = totals.unwrap_or((0, 0));
-        journal::mark_clean(self, free, inodes);
-        totals.map(drop)
+        let marked = journal::mark_clean(self, free, inodes);
+        totals.map(drop).and(marked)
     }
 
     /// Ends the use of a volume: gives back the caller's side.
@@ -389,7 +389,7 @@ impl<P: Platform> Volume<P> {
             return Err(Error::Io);
         }
         // Whoever comes here at the same time stores the same.
-        journal::store_mounts(self, mounts);
+        journal::store_mounts(self, mounts)?;
         self.mounts.fetch_max(mounts, Release);
         Ok(())
     }

@@ -42,22 +42,34 @@ pub(crate) fn mark_mounted<P: Platform>(
 }
 
 /// The volume has been mounted so often: numbers of records up to the next one's are in use.
-pub(crate) fn store_mounts<P: Platform>(volume: &Volume<P>, mounts: u64) {
+///
+/// # Errors
+///
+/// As for [`mark_clean`].
+pub(crate) fn store_mounts<P: Platform>(volume: &Volume<P>, mounts: u64) -> Result {
+    volume.platform().load_u64(LINE)?;
     let medium = Pinned::new(volume.stores());
     medium.store_u64(offset_of!(Superblock, mounts) as u64, mounts);
     medium.flush(LINE, LINE_LEN);
     medium.fence();
+    Ok(())
 }
 
 /// The volume is not in use any more, has no record that is to be done, and these totals. If it is damaged, it
 /// says so instead of that it is clean.
-pub(crate) fn mark_clean<P: Platform>(volume: &Volume<P>, free_blocks: u64, inodes: u64) {
+///
+/// # Errors
+///
+/// [`Error::Io`](crate::Error::Io) if the line has become unreadable: nothing says then that the volume is clean.
+pub(crate) fn mark_clean<P: Platform>(volume: &Volume<P>, free_blocks: u64, inodes: u64) -> Result {
     // Who reads that the volume is clean relies on there being no record.
     settle_marks(volume);
+    volume.platform().load_u64(LINE)?;
     let medium = Pinned::new(volume.stores());
     medium.store_u64(offset_of!(Superblock, free_blocks) as u64, free_blocks);
     medium.store_u64(offset_of!(Superblock, inodes) as u64, inodes);
     finish(&medium, state_or_damaged(volume, STATE_CLEAN));
+    Ok(())
 }
 
 /// An error has been met. The caller holds the superblock's lock.

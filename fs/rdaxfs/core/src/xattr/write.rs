@@ -17,6 +17,9 @@ use crate::journal::Transaction;
 use crate::platform::{Platform, CACHE_LINE};
 use crate::{Error, Result};
 
+/// The length of a run's header.
+const HEADER: usize = size_of::<XattrHeader>();
+
 /// A run that is being written.
 pub(super) struct Writer {
     header: XattrHeader,
@@ -138,11 +141,27 @@ impl Writer {
 
     /// Writes what is left, and the header.
     pub(super) fn finish<P: Platform>(&mut self, tx: &mut Transaction<'_, P>) -> Result<XattrRoot> {
+        let start = block_offset(self.root.block);
+        let piece = self.piece.get(..self.filled).unwrap_or(&[]);
+        if self.at == start + HEADER as u64 {
+            // Nothing has been written: all of it at once.
+            let mut bytes = [0; HEADER + CACHE_LINE];
+            let crc = tx.volume().platform().crc32c(self.crc, piece);
+            self.header.crc = U32::new(crc);
+            let (head, rest) = bytes.split_at_mut(HEADER);
+            head.copy_from_slice(self.header.as_bytes());
+            if let Some(place) = rest.get_mut(..piece.len()) {
+                place.copy_from_slice(piece);
+            }
+            let all = bytes.get(..HEADER + piece.len()).unwrap_or(&[]);
+            tx.fresh(start, all)?;
+            return Ok(self.root);
+        }
         if self.filled != 0 {
             self.write_piece(tx)?;
         }
         self.header.crc = U32::new(self.crc);
-        tx.fresh(block_offset(self.root.block), self.header.as_bytes())?;
+        tx.fresh(start, self.header.as_bytes())?;
         Ok(self.root)
     }
 }
