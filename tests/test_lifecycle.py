@@ -64,7 +64,7 @@ def unloading_right_behind_loading(_):
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
     path = shell.run("modinfo", "-n", "rpmem").strip()
-    shell.run("modprobe", "kernel_ext")
+    shell.run("modprobe", "rpmem_core")
     before = driver.traces()
     for _ in range(10):
         fd = os.open(path, os.O_RDONLY)
@@ -103,7 +103,7 @@ def built_against_another_kernel_ext(t):
         path = f"{folder}/rpmem.ko"
         with open(path, "wb") as file:
             file.write(module.replace(b"Cs" + build + b"_10kernel_ext", b"Cs" + other + b"_10kernel_ext"))
-        shell.run("modprobe", "kernel_ext")
+        shell.run("modprobe", "rpmem_core")
         done = shell.attempt("insmod", path)
     check.true(done.returncode != 0 and "Unknown symbol" in done.stderr, f"insmod: {done.returncode} {done.stderr}")
     check.equal(driver.difference(before, driver.traces()), {}, "what is different")

@@ -2,18 +2,15 @@
 
 //! The disk's operations.
 
-use crate::{medium::Medium, sysfs};
+use crate::{backing::Backing, medium::Medium, sysfs};
 use kernel::prelude::*;
-use kernel_ext::{
-    block::{
-        bio::{Bio, BlkStatus, Op},
-        gen_disk::{DiskAttribute, Operations},
-    },
-    pmem,
+use kernel_ext::block::{
+    bio::{Bio, BlkStatus, Op},
+    gen_disk::{DiskAttribute, Operations},
 };
 
-impl Operations for Medium {
-    type Module = crate::Rpmem;
+impl<B: Backing> Operations for Medium<B> {
+    type Module = B::Module;
 
     const ATTRIBUTES: &'static [DiskAttribute<Self>] = &[
         DiskAttribute::binary::<sysfs::BadblocksFile>(),
@@ -23,10 +20,10 @@ impl Operations for Medium {
 
     #[inline]
     fn submit_bio(&self, mut bio: Bio) {
-        if bio.is_preflush() {
-            // Writes are fenced when they end; this is for stores through mappings, which the file
-            // system has written back from the caches.
-            pmem::pmem_wmb();
+        // Writes are fenced when they end; this is for stores through mappings, which the file system
+        // has written back from the caches, and for what the platform holds behind them.
+        if bio.is_preflush() && self.backing().flush().is_err() {
+            return bio.end(Err(BlkStatus::IoError));
         }
         if bio.is_empty() {
             return bio.end(Ok(()));
@@ -41,7 +38,10 @@ impl Operations for Medium {
             Op::WriteZeroes => self.write_zeroes(&bio).map_err(status_of),
             Op::Other => Err(BlkStatus::NotSupported),
         };
-        // FUA asks for no more: every write is durable when it ends.
+        // On plain memory FUA asks for no more: every write is durable when it ends.
+        if B::HAS_FINISH_FUA && status.is_ok() && bio.is_fua() {
+            return self.backing().finish_fua(bio);
+        }
         bio.end(status);
     }
 }

@@ -3,6 +3,7 @@
 //! The DAX device's operations.
 
 use crate::{
+    backing::Backing,
     medium::{Medium, PAGE_SECTORS},
     poison::Waiting,
 };
@@ -15,7 +16,9 @@ use kernel_ext::{
 use rpmem_regions::span::{pages_from, Pgoff, Sector, Span};
 
 #[vtable]
-impl Operations for Medium {
+impl<B: Backing> Operations for Medium<B> {
+    type OwnerModule = B::Module;
+
     fn direct_access(
         &self,
         pgoff: u64,

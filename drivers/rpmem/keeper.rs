@@ -12,7 +12,7 @@
 //! reboot and kexec go on; and unloading the module destroys the queue, which waits until the last
 //! item has returned.
 
-use crate::medium::Medium;
+use crate::{backing::Backing, medium::Medium, name::Name};
 use kernel::{
     new_mutex,
     prelude::*,
@@ -25,11 +25,14 @@ use kernel::{
 };
 use kernel_ext::{block::gen_disk::RemovedDisk, workqueue::OwnedQueue};
 
-/// How often a region's users are looked for.
+/// How often a region's users are looked for; and at first, when programs that have a disk unbound close it
+/// right afterwards, as ndctl does, and bind another driver.
 const POLL: Delta = Delta::from_millis(50);
+const POLL_AT_FIRST: Delta = Delta::from_millis(1);
+const LOOKS_AT_FIRST: u32 = 100;
 
 /// Looks before the first message, and between two.
-const LOOKS_BEFORE_MESSAGE: u32 = 4;
+const LOOKS_BEFORE_MESSAGE: u32 = 2;
 const LOOKS_BETWEEN: u32 = 600;
 
 /// How often a bind looks whether the region has been released, before it fails: a second in all, for
@@ -37,19 +40,19 @@ const LOOKS_BETWEEN: u32 = 600;
 const LOOKS_OF_BIND: u32 = 20;
 
 /// The queue on which regions wait for their users.
-pub(crate) struct Keeper {
+pub struct Keeper {
     queue: OwnedQueue,
 }
 
 impl Keeper {
     /// Makes the queue. Its last owner must not be one of its items.
-    pub(crate) fn new() -> Result<Arc<Self>> {
+    pub fn new() -> Result<Arc<Self>> {
         let queue = OwnedQueue::new(c"rpmem_keeper")?;
         Ok(Arc::new(Self { queue }, GFP_KERNEL)?)
     }
 
     /// Releases a region: at once if nobody uses it, as soon as that is so otherwise.
-    pub(crate) fn release(&self, region: Arc<Kept>, disk: RemovedDisk<Medium>) {
+    pub fn release<B: Backing>(&self, region: Arc<Kept<B>>, disk: RemovedDisk<Medium<B>>) {
         let pages = disk.data().pages();
         if disk.is_open() || pages.first_in_use(0).is_some() || pages.is_failure_under_way() {
             *region.disk.lock() = Some(disk);
@@ -64,25 +67,25 @@ impl Keeper {
 
 /// A region that is, or will be, the keeper's. Made with the region: there may be no memory later.
 #[pin_data]
-pub(crate) struct Kept {
-    /// The number of the disk, for messages.
-    number: u32,
+pub struct Kept<B: Backing> {
+    /// The name of the disk, for messages.
+    name: Name,
     #[pin]
-    disk: Mutex<Option<RemovedDisk<Medium>>>,
+    disk: Mutex<Option<RemovedDisk<Medium<B>>>>,
     is_released: Atomic<bool>,
     #[pin]
-    work: Work<Kept>,
+    work: Work<Kept<B>>,
 }
 
 impl_has_work! {
-    impl HasWork<Self> for Kept { self.work }
+    impl{B: Backing} HasWork<Self> for Kept<B> { self.work }
 }
 
-impl Kept {
-    /// For disk `number`, which is still in use.
-    pub(crate) fn new(number: u32) -> Result<Arc<Self>> {
+impl<B: Backing> Kept<B> {
+    /// For disk `name`, which is still in use.
+    pub fn new(name: Name) -> Result<Arc<Self>> {
         let new = pin_init!(Self {
-            number,
+            name,
             disk <- new_mutex!(None, "rpmem::kept"),
             is_released: Atomic::new(false),
             work <- new_work!("rpmem::kept"),
@@ -90,44 +93,50 @@ impl Kept {
         Arc::pin_init(new, GFP_KERNEL)
     }
 
+    /// Whether the region is free again.
+    pub fn is_released(&self) -> bool {
+        self.is_released.load(Acquire)
+    }
+
     /// Whether the region is free again, or is within a second.
-    pub(crate) fn is_released_soon(&self) -> bool {
+    pub fn is_released_soon(&self) -> bool {
         for _ in 0..LOOKS_OF_BIND {
-            if self.is_released.load(Acquire) {
+            if self.is_released() {
                 return true;
             }
             fsleep(POLL);
         }
-        self.is_released.load(Acquire)
+        self.is_released()
     }
 
     /// Says who is waited for. `page` is the offset of a page in use.
-    fn report(&self, disk: &RemovedDisk<Medium>, page: Option<usize>) {
+    fn report(&self, disk: &RemovedDisk<Medium<B>>, page: Option<usize>) {
         let range = disk.data().pages().range();
         match page {
             Some(page) => pr_warn!(
-                "rpmem{}: {} is waiting for the last user of the page at byte {:#x}: end the processes that map it\n",
-                self.number,
+                "{}: {} is waiting for the last user of the page at byte {:#x}: end the processes that map it\n",
+                self.name,
                 range,
                 page
             ),
             None => pr_warn!(
-                "rpmem{}: {} is waiting for the last user of the disk: unmount the file system on it, remove the mapping on it, close it\n",
-                self.number,
+                "{}: {} is waiting for the last user of the disk: unmount the file system on it, remove the mapping on it, close it\n",
+                self.name,
                 range
             ),
         }
     }
 }
 
-impl WorkItem for Kept {
-    type Pointer = Arc<Kept>;
+impl<B: Backing> WorkItem for Kept<B> {
+    type Pointer = Arc<Kept<B>>;
 
-    fn run(this: Arc<Kept>) {
+    fn run(this: Arc<Kept<B>>) {
         let Some(disk) = this.disk.lock().take() else {
             return;
         };
         let mut looks = LOOKS_BETWEEN - LOOKS_BEFORE_MESSAGE;
+        let mut at_first = LOOKS_AT_FIRST;
         let mut offset = 0;
         loop {
             let page = if disk.is_open() {
@@ -140,6 +149,11 @@ impl WorkItem for Kept {
                 offset = page;
                 Some(page)
             };
+            if at_first != 0 {
+                at_first -= 1;
+                fsleep(POLL_AT_FIRST);
+                continue;
+            }
             looks += 1;
             if looks == LOOKS_BETWEEN {
                 looks = 0;
@@ -149,6 +163,6 @@ impl WorkItem for Kept {
         }
         drop(disk);
         this.is_released.store(true, Release);
-        pr_info!("rpmem{}: released\n", this.number);
+        pr_info!("{}: released\n", this.name);
     }
 }

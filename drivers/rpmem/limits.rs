@@ -12,7 +12,6 @@
 //! each of which must hold the log: below some 560 MiB it refuses. So disks that small do not ask for
 //! it.
 
-use crate::params;
 use kernel::sizes::{SZ_1G, SZ_2M};
 use kernel_ext::{
     block::gen_disk::{Feature, Limits},
@@ -25,11 +24,11 @@ const HUGE: u32 = SZ_2M as u32;
 /// The smallest disk, in sectors, whose `minimum_io_size` is [`HUGE`]: 1 GiB.
 const HUGE_FROM: u64 = (SZ_1G / SECTOR_SIZE) as u64;
 
-/// The limits of a disk of `capacity` sectors.
-pub(crate) fn of(capacity: u64, read_only: bool) -> Limits {
+/// The limits of a disk of `capacity` sectors, with logical blocks of as many bytes.
+pub fn of(capacity: u64, logical_block_size: u32, read_only: bool) -> Limits {
     let page = PAGE_SIZE as u32;
     Limits {
-        logical_block_size: params::LOGICAL_BLOCK_SIZE.get(),
+        logical_block_size,
         physical_block_size: page,
         io_min: if capacity < HUGE_FROM { page } else { HUGE },
         io_opt: HUGE,

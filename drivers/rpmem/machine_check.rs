@@ -6,17 +6,17 @@
 //! [`crate::poison`]); where it does nothing, as for an error that a copy in the kernel survived,
 //! this is all that happens.
 
-use crate::medium::Medium;
+use crate::{backing::Backing, medium::Medium};
 use kernel_ext::mce::{Answer, Listener, MemoryError};
 use rpmem_regions::span::{Sector, Span};
 
 /// Returns the part of a medium that an error is in.
-fn span_of(medium: &Medium, error: MemoryError) -> Option<Span> {
+fn span_of<B: Backing>(medium: &Medium<B>, error: MemoryError) -> Option<Span> {
     let region = medium.pages().range();
     Span::of_error(error.addr(), error.granule(), region.start(), region.size())
 }
 
-impl Listener for Medium {
+impl<B: Backing> Listener for Medium<B> {
     fn before(&self, error: MemoryError) {
         let is_mine = span_of(self, error).is_some();
         self.pages().set_record_under_way(is_mine);

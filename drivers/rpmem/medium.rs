@@ -5,18 +5,30 @@
 //! Every store goes around the CPU's caches and is fenced before the I/O that made it ends, so that
 //! whoever has seen a write end, on any CPU, can have it flushed by a fence on another.
 
-use crate::poison::{Poison, Repair, Waiting};
-use kernel::{iov::IovIterSource, prelude::*, sizes::SZ_2M, sync::Arc};
+use crate::{
+    backing::Backing,
+    poison::{Poison, Repair, Waiting},
+};
+use kernel::{
+    iov::IovIterSource,
+    prelude::*,
+    sizes::SZ_2M,
+    sync::{
+        atomic::{Atomic, Relaxed},
+        Arc,
+    },
+};
 use kernel_ext::{
     block::bio::Bio,
     memremap::PageMap,
     pmem::{self, Window},
+    resource::PhysRange,
     PAGE_SIZE, SECTOR_SIZE,
 };
 use rpmem_regions::span::{Sector, Span};
 
 /// Sectors in a page.
-pub(crate) const PAGE_SECTORS: u64 = (PAGE_SIZE / SECTOR_SIZE) as u64;
+pub const PAGE_SECTORS: u64 = (PAGE_SIZE / SECTOR_SIZE) as u64;
 
 /// Bytes that are zeroed at a time: what a concurrent injection of an error may have to wait for.
 const ZERO_STRIDE: usize = SZ_2M;
@@ -26,48 +38,61 @@ const ZERO_STRIDE: usize = SZ_2M;
 const FRUITLESS_ROUNDS: u32 = 8;
 
 /// A mapped region and its bad blocks.
-pub(crate) struct Medium {
+pub struct Medium<B: Backing> {
     pages: PageMap<Poison>,
     poison: Arc<Poison>,
-    read_only: bool,
+    backing: B,
+    read_only: Atomic<bool>,
 }
 
-impl Medium {
+impl<B: Backing> Medium<B> {
     /// A medium with a list of bad blocks, the one that failures of its memory go to. Nothing is
     /// written to it if it is read-only.
-    pub(crate) fn new(pages: PageMap<Poison>, poison: Arc<Poison>, read_only: bool) -> Self {
+    pub fn new(pages: PageMap<Poison>, poison: Arc<Poison>, backing: B, read_only: bool) -> Self {
         Self {
             pages,
             poison,
-            read_only,
+            backing,
+            read_only: Atomic::new(read_only),
         }
     }
 
     /// Whether nothing may be written. The disk says so too, and may be set read-only for a while
     /// besides; file systems come here directly.
-    pub(crate) fn is_read_only(&self) -> bool {
-        self.read_only
+    pub fn is_read_only(&self) -> bool {
+        self.read_only.load(Relaxed)
+    }
+
+    /// Sets whether nothing may be written from now on. Writes that are under way go on.
+    pub fn set_read_only(&self, read_only: bool) {
+        self.read_only.store(read_only, Relaxed);
+    }
+
+    /// Returns what the medium is a part of.
+    #[inline]
+    pub fn backing(&self) -> &B {
+        &self.backing
     }
 
     /// Returns the list of bad blocks.
     #[inline]
-    pub(crate) fn poison(&self) -> &Poison {
+    pub fn poison(&self) -> &Poison {
         &self.poison
     }
 
     /// Returns the mapped pages.
-    pub(crate) fn pages(&self) -> &PageMap<Poison> {
+    pub fn pages(&self) -> &PageMap<Poison> {
         &self.pages
     }
 
     /// Returns the number of pages.
-    pub(crate) fn nr_pages(&self) -> u64 {
+    pub fn nr_pages(&self) -> u64 {
         (self.pages.len() / PAGE_SIZE) as u64
     }
 
     /// Returns `bytes` bytes from a sector on; `None` if they are not all on the medium.
     #[inline]
-    pub(crate) fn window(&self, sector: u64, bytes: usize) -> Option<Window<'_>> {
+    pub fn window(&self, sector: u64, bytes: usize) -> Option<Window<'_>> {
         let span = Span::from_sector(Sector(sector), bytes as u64, self.pages.len() as u64)?;
         self.pages.window(span.offset() as usize, bytes)
     }
@@ -77,7 +102,7 @@ impl Medium {
     /// With a bad sector in it the medium is not touched; poison that nobody knew of is an error
     /// too.
     #[inline]
-    pub(crate) fn read(&self, bio: &Bio) -> Result {
+    pub fn read(&self, bio: &Bio) -> Result {
         let mut window = self.window_of(bio)?;
         if self.poison.any_in(bio.sector(), sectors(bio)) {
             return Err(EIO);
@@ -90,7 +115,7 @@ impl Medium {
 
     /// Writes a bio's data, which clears the bad sectors that it covers.
     #[inline]
-    pub(crate) fn write(&self, bio: &Bio) -> Result {
+    pub fn write(&self, bio: &Bio) -> Result {
         let mut window = self.window_of(bio)?;
         let repair = self.begin(bio.sector(), bio.len(), waiting(bio))?;
         for segment in bio.segments() {
@@ -102,12 +127,12 @@ impl Medium {
     }
 
     /// Writes zeroes where a bio says, which clears the bad sectors that it covers.
-    pub(crate) fn write_zeroes(&self, bio: &Bio) -> Result {
+    pub fn write_zeroes(&self, bio: &Bio) -> Result {
         self.zero(bio.sector(), self.window_of(bio)?, waiting(bio))
     }
 
     /// Writes zeroes to a window that begins at `sector`.
-    pub(crate) fn zero(&self, sector: u64, window: Window<'_>, waiting: Waiting) -> Result {
+    pub fn zero(&self, sector: u64, window: Window<'_>, waiting: Waiting) -> Result {
         let mut sector = sector;
         let mut rest = window;
         while !rest.is_empty() {
@@ -125,9 +150,46 @@ impl Medium {
 
     /// Begins a write of `bytes` bytes from a sector on, by the rule of [`crate::poison`].
     #[inline]
-    pub(crate) fn begin(&self, sector: u64, bytes: usize, waiting: Waiting) -> Result<Repair<'_>> {
+    pub fn begin(&self, sector: u64, bytes: usize, waiting: Waiting) -> Result<Repair<'_>> {
         let sectors = (bytes / SECTOR_SIZE) as u64;
-        self.poison.begin(&self.pages, sector, sectors, waiting)
+        let clear = || self.clear_poison(sector, bytes, waiting);
+        let repair = self
+            .poison
+            .begin(&self.pages, sector, sectors, waiting, clear)?;
+        if B::HAS_CLEAR_POISON && repair.is_of_bad() {
+            // What was loaded from there before is no more what is there.
+            if let Some(window) = self.window(sector, bytes) {
+                window.invalidate();
+            }
+        }
+        Ok(repair)
+    }
+
+    /// Takes poison away from sectors that are about to be written.
+    fn clear_poison(&self, sector: u64, bytes: usize, waiting: Waiting) -> Result {
+        if !B::HAS_CLEAR_POISON {
+            return Ok(());
+        }
+        if waiting == Waiting::Refused {
+            return Err(EAGAIN);
+        }
+        let start = self.pages.range().start() + sector * SECTOR_SIZE as u64;
+        let range = PhysRange::new(start, bytes as u64).ok_or(EIO)?;
+        self.backing.clear_poison(range)
+    }
+
+    /// Records all that the backing knows to be bad; what is on the list already stays.
+    ///
+    /// # Errors
+    ///
+    /// What the backing says if it cannot be asked.
+    pub fn record_reported(&self) -> Result {
+        let mut new = 0;
+        let outcome = self.backing.for_each_bad(&mut |Sector(first), sectors| {
+            new += self.poison.record_reported(first, sectors);
+        });
+        self.poison.tell_reported(new);
+        outcome
     }
 
     /// Writes `bytes` bytes from `iter` over whole sectors, from a sector on, and clears those;
@@ -135,7 +197,7 @@ impl Medium {
     ///
     /// The source may be a mapping of this very medium, whose page fault zeroes a block through it:
     /// so none is taken while the list of bad blocks is locked.
-    pub(crate) fn recover(&self, sector: u64, bytes: usize, iter: &mut IovIterSource<'_>) -> usize {
+    pub fn recover(&self, sector: u64, bytes: usize, iter: &mut IovIterSource<'_>) -> usize {
         let Some(mut rest) = self.window(sector, bytes) else {
             return 0;
         };

@@ -27,6 +27,7 @@
 //! bring it back waits until that is over, without the lock: the file system that is told of the failure
 //! may need what the waiting task holds, which is also why the wait is bounded.
 
+use crate::name::Name;
 use badblocks::{index_words_needed, words_needed, AtomicU64, Badblocks, Edit, Index, Input};
 use kernel::{
     alloc::flags::__GFP_NOWARN,
@@ -46,8 +47,10 @@ use kernel_ext::{
 
 /// Whether who writes can wait for others who change the list, and for pages to be mapped again.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Waiting {
+pub enum Waiting {
+    /// It can.
     Allowed,
+    /// It must be told to ask again.
     Refused,
 }
 
@@ -60,15 +63,15 @@ const BATCH: usize = 1 << 20;
 
 /// The bad sectors of a medium.
 #[pin_data]
-pub(crate) struct Poison {
-    /// The number of the disk, for messages.
-    disk: u32,
+pub struct Poison {
+    /// The name of the disk, for messages.
+    disk: Name,
     map: Badblocks<VVec<AtomicU64>>,
     #[pin]
     writer: Mutex<Writer>,
     /// What writers of the list as text have not finished. Locked before the list.
     #[pin]
-    pub(crate) input: Mutex<Input>,
+    pub input: Mutex<Input>,
     watchers: SetOnce<Dirent>,
     dax: SetOnce<dax::Handle>,
 }
@@ -79,7 +82,7 @@ struct Writer {
 }
 
 /// Why a change to the list was refused.
-pub(crate) enum Refused {
+pub enum Refused {
     /// It would clear a part of a page that has failed.
     PartOfFailed(Edit),
     /// A page that has failed cannot be mapped again.
@@ -88,7 +91,7 @@ pub(crate) enum Refused {
 
 /// A write that is under way. Dropping it without [`Repair::done`] clears nothing.
 #[must_use]
-pub(crate) struct Repair<'a> {
+pub struct Repair<'a> {
     poison: &'a Poison,
     sector: u64,
     sectors: u64,
@@ -97,16 +100,22 @@ pub(crate) struct Repair<'a> {
 }
 
 impl Repair<'_> {
+    /// Whether one of the sectors was bad when the write began.
+    #[inline]
+    pub fn is_of_bad(&self) -> bool {
+        self.writer.is_some()
+    }
+
     /// All is stored and fenced.
     #[inline]
-    pub(crate) fn done(self) {
+    pub fn done(self) {
         let sectors = self.sectors;
         self.done_up_to(sectors);
     }
 
     /// The first `sectors` sectors, not more than were announced, are stored and fenced.
     #[inline]
-    pub(crate) fn done_up_to(self, sectors: u64) {
+    pub fn done_up_to(self, sectors: u64) {
         if let Some(writer) = self.writer {
             self.poison.clear_written(writer, self.sector, sectors);
         }
@@ -114,16 +123,16 @@ impl Repair<'_> {
 }
 
 impl Poison {
-    /// A list for the `sectors` sectors of disk number `disk`, all of which are good. All its memory is
+    /// A list for the `sectors` sectors of disk `disk`, all of which are good. All its memory is
     /// allocated here.
-    pub(crate) fn new(disk: u32, sectors: u64) -> impl PinInit<Self, Error> {
+    pub fn new(disk: Name, sectors: u64) -> impl PinInit<Self, Error> {
         pin_init::pin_init_scope(move || {
             let words = words_needed(sectors).ok_or(EINVAL)?;
             let index_words = index_words_needed(sectors).ok_or(EINVAL)?;
             let no_memory = |_| {
                 // No more than a part of the region, whose size is a `u64`.
                 let mib = (words + index_words) * size_of::<u64>() >> 20;
-                pr_err!("rpmem{disk}: the list of bad blocks needs {mib} MiB of RAM\n");
+                pr_err!("{disk}: the list of bad blocks needs {mib} MiB of RAM\n");
                 ENOMEM
             };
             // Not from the slab first: `kvmalloc()` warns of 2 GiB, which a region of 7.75 TiB needs.
@@ -151,14 +160,14 @@ impl Poison {
     }
 
     /// Names the file whose watchers are told of every change.
-    pub(crate) fn notify_through(&self, file: Option<Dirent>) {
+    pub fn notify_through(&self, file: Option<Dirent>) {
         if let Some(file) = file {
             self.watchers.populate(file);
         }
     }
 
     /// Names the DAX device whose holder is told of memory failures.
-    pub(crate) fn set_dax(&self, dax: dax::Handle) {
+    pub fn set_dax(&self, dax: dax::Handle) {
         self.dax.populate(dax);
     }
 
@@ -170,33 +179,34 @@ impl Poison {
 
     /// Whether one of `sectors` sectors from `sector` on is bad. Takes no lock.
     #[inline]
-    pub(crate) fn any_in(&self, sector: u64, sectors: u64) -> bool {
+    pub fn any_in(&self, sector: u64, sectors: u64) -> bool {
         self.map.any_in(sector, sectors)
     }
 
     /// Returns the first of `sectors` sectors from `sector` on that is bad. Takes no lock.
     #[inline]
-    pub(crate) fn first_in(&self, sector: u64, sectors: u64) -> Option<u64> {
+    pub fn first_in(&self, sector: u64, sectors: u64) -> Option<u64> {
         self.map.first_in(sector, sectors).map(|bad| bad.start())
     }
 
     /// Begins a write of `sectors` sectors from `sector` on; [`Repair::done`] ends it, when the stores
     /// have been fenced, and clears what was bad. `pages` are those of the medium.
     ///
-    /// If one of the sectors is bad, the list is locked meanwhile: no page fault may be taken then, and
-    /// nothing else written.
+    /// If one of the sectors is bad, `clear` is called to take the poison away, and the list is locked
+    /// until the write ends: no page fault may be taken then, and nothing else written.
     ///
     /// # Errors
     ///
-    /// `EIO` if the range covers a part of a page that has failed. `EBUSY` if a failure takes too long.
-    /// `EAGAIN` if this would have to wait and must not. Nothing may be stored then.
+    /// `EIO` if the range covers a part of a page that has failed. `EBUSY` if a failure takes too long. What
+    /// `clear` says. `EAGAIN` if this would have to wait and must not. Nothing may be stored then.
     #[inline]
-    pub(crate) fn begin(
+    pub fn begin(
         &self,
         pages: &PageMap<Poison>,
         sector: u64,
         sectors: u64,
         waiting: Waiting,
+        clear: impl FnOnce() -> Result,
     ) -> Result<Repair<'_>> {
         let mut repair = Repair {
             poison: self,
@@ -205,7 +215,7 @@ impl Poison {
             writer: None,
         };
         if self.any_in(sector, sectors) {
-            repair.writer = Some(self.begin_repair(pages, sector, sectors, waiting)?);
+            repair.writer = Some(self.begin_repair(pages, sector, sectors, waiting, clear)?);
         }
         Ok(repair)
     }
@@ -218,6 +228,7 @@ impl Poison {
         sector: u64,
         sectors: u64,
         waiting: Waiting,
+        clear: impl FnOnce() -> Result,
     ) -> Result<MutexGuard<'_, Writer>> {
         let brings_back = || pages.has_failed(bytes(sector), bytes(sectors), self.whole_pages());
         let writer = match waiting {
@@ -231,6 +242,11 @@ impl Poison {
                 writer
             }
         };
+        if pages.is_part_of_failed(bytes(sector), bytes(sectors), self.whole_pages()) {
+            return Err(EIO);
+        }
+        // While failed pages are still unmapped: if this fails, they stay so.
+        clear()?;
         pages.revive(bytes(sector), bytes(sectors), self.whole_pages())?;
         Ok(writer)
     }
@@ -271,7 +287,7 @@ impl Poison {
     }
 
     /// Returns the number of sectors of the medium.
-    pub(crate) fn sectors(&self) -> u64 {
+    pub fn sectors(&self) -> u64 {
         self.map.sectors()
     }
 
@@ -291,7 +307,7 @@ impl Poison {
     /// # Errors
     ///
     /// What was refused; nothing is changed then.
-    pub(crate) fn change<I: Iterator<Item = Edit>>(
+    pub fn change<I: Iterator<Item = Edit>>(
         &self,
         pages: &PageMap<Poison>,
         edits: impl Fn() -> I,
@@ -351,7 +367,27 @@ impl Poison {
         // Refused for what is not on the medium only, where nobody finds anything.
         if recorded.is_ok_and(|new| new != 0) {
             pr_err!(
-                "rpmem{}: {cause}: {sectors} sectors from {sector} on are bad now\n",
+                "{}: {cause}: {sectors} sectors from {sector} on are bad now\n",
+                self.disk
+            );
+            self.notify();
+        }
+    }
+
+    /// Records sectors that somebody who keeps a list has reported; returns how many were not known to be
+    /// bad. [`Poison::tell_reported`] follows.
+    pub fn record_reported(&self, sector: u64, sectors: u64) -> u64 {
+        let mut writer = self.writer.lock();
+        // Refused for what is not on the medium only.
+        let recorded = self.map.set(&mut writer.index, sector, sectors);
+        recorded.unwrap_or(0)
+    }
+
+    /// Says how many sectors have been reported, if any.
+    pub fn tell_reported(&self, new: u64) {
+        if new != 0 {
+            pr_err!(
+                "{}: the platform reports {new} more bad sectors\n",
                 self.disk
             );
             self.notify();
@@ -360,12 +396,12 @@ impl Poison {
 
     /// Records sectors that a machine check has named.
     #[cfg(CONFIG_X86_MCE)]
-    pub(crate) fn record_machine_check(&self, sector: u64, sectors: u64) {
+    pub fn record_machine_check(&self, sector: u64, sectors: u64) {
         self.record_found("machine check", sector, sectors, || ());
     }
 
     /// Writes the list as text from byte `offset` on into `buf`; returns how many bytes.
-    pub(crate) fn read_text(&self, reader: OpenFile, offset: u64, buf: &mut [u8]) -> usize {
+    pub fn read_text(&self, reader: OpenFile, offset: u64, buf: &mut [u8]) -> usize {
         let mut writer = self.writer.lock();
         self.map
             .read_text(&mut writer.index, reader.cookie(), offset, buf)
@@ -379,7 +415,7 @@ fn bytes(sectors: u64) -> usize {
 
 impl Poison {
     /// Records pages that have failed.
-    pub(crate) fn record(&self, failed: FailedPages<'_>) {
+    pub fn record(&self, failed: FailedPages<'_>) {
         let (offset, len) = (failed.offset() as u64, failed.len() as u64);
         let (sector, sectors) = (offset / SECTOR_SIZE as u64, len / SECTOR_SIZE as u64);
         self.record_found("memory failure", sector, sectors, || failed.mark());

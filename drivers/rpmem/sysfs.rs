@@ -3,6 +3,7 @@
 //! The disk's files in sysfs: see Documentation/ABI/testing/sysfs-block-rpmem.
 
 use crate::{
+    backing::Backing,
     medium::{Medium, PAGE_SECTORS},
     poison::Refused,
 };
@@ -18,17 +19,22 @@ use kernel_ext::{
 const SHOWN: usize = 48;
 
 /// `badblocks`: the list of bad sectors, a maximal range a line.
-pub(crate) struct BadblocksFile;
+pub struct BadblocksFile;
 
-impl BinAttribute<Disk<Medium>> for BadblocksFile {
+impl<B: Backing> BinAttribute<Disk<Medium<B>>> for BadblocksFile {
     const NAME: &'static CStr = c"badblocks";
     const MODE: u16 = 0o644;
 
-    fn read(disk: &Disk<Medium>, reader: OpenFile, offset: u64, buf: &mut [u8]) -> Result<usize> {
+    fn read(
+        disk: &Disk<Medium<B>>,
+        reader: OpenFile,
+        offset: u64,
+        buf: &mut [u8],
+    ) -> Result<usize> {
         Ok(disk.data().poison().read_text(reader, offset, buf))
     }
 
-    fn write(disk: &Disk<Medium>, writer: OpenFile, offset: u64, text: &[u8]) -> Result<usize> {
+    fn write(disk: &Disk<Medium<B>>, writer: OpenFile, offset: u64, text: &[u8]) -> Result<usize> {
         // sysfs cuts a text that is longer than a page, as programs cut one at their buffer's end.
         let is_full = text.len() >= PAGE_SIZE;
         edit_badblocks(disk.data(), writer, offset, text, is_full)?;
@@ -45,8 +51,8 @@ impl BinAttribute<Disk<Medium>> for BadblocksFile {
 ///
 /// `EINVAL`, after a message that names the line, the rule and the way out. What the kernel says if a page
 /// that has failed cannot be mapped again. Nothing is changed then.
-pub(crate) fn edit_badblocks(
-    medium: &Medium,
+pub fn edit_badblocks<B: Backing>(
+    medium: &Medium<B>,
     file: OpenFile,
     offset: u64,
     piece: &[u8],
@@ -85,23 +91,25 @@ pub(crate) fn edit_badblocks(
                 pr_err!("badblocks: a page that has failed cannot be mapped again ({error:?}); nothing was changed\n");
                 error
             }
-        })
+        })?;
+    // What the platform knows to be bad stays so, whatever the list was told.
+    medium.record_reported()
 }
 
 /// `dax/write_cache`: whether fsync writes the CPU's caches back.
-pub(crate) struct WriteCacheFile;
+pub struct WriteCacheFile;
 
-impl Attribute<Disk<Medium>> for WriteCacheFile {
+impl<B: Backing> Attribute<Disk<Medium<B>>> for WriteCacheFile {
     const GROUP: Option<&'static CStr> = Some(c"dax");
     const NAME: &'static CStr = c"write_cache";
     const MODE: u16 = 0o644;
 
-    fn show(disk: &Disk<Medium>, page: &mut Page<'_>) -> Result {
+    fn show(disk: &Disk<Medium<B>>, page: &mut Page<'_>) -> Result {
         let on = disk.dax().ok_or(ENXIO)?.write_cache();
         writeln!(page, "{}", u8::from(on)).map_err(|_| EINVAL)
     }
 
-    fn store(disk: &Disk<Medium>, text: &[u8]) -> Result {
+    fn store(disk: &Disk<Medium<B>>, text: &[u8]) -> Result {
         let on = kstrtobool_bytes(text).inspect_err(|_| {
             let text = text.trim_ascii_end();
             let (shown, cut) = match text.get(..SHOWN) {

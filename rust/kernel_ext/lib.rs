@@ -66,6 +66,21 @@ pub mod sync;
 pub mod sysfs;
 pub mod workqueue;
 
+/// The module of code that several modules use: none in particular, which the kernel crate and the C side
+/// take for one that is always there. Whoever uses the code keeps its module.
+///
+/// A crate with implementations of `#[vtable]` traits that is no module itself has
+/// `type LocalModule = kernel_ext::NoModule`.
+pub struct NoModule;
+
+impl kernel::ModuleMetadata for NoModule {
+    const NAME: &'static kernel::str::CStr = c"kernel_ext";
+
+    // SAFETY: `try_module_get()` and `module_put()` do nothing for a null pointer.
+    const THIS_MODULE: kernel::ThisModule =
+        unsafe { kernel::ThisModule::from_ptr(core::ptr::null_mut()) };
+}
+
 /// Size of a page in bytes.
 pub const PAGE_SIZE: usize = kernel::page::PAGE_SIZE;
 

@@ -97,7 +97,7 @@ pub trait Operations: Send + Sync + 'static {
 /// let name = CString::try_from_fmt(fmt!("example"))?;
 /// let claim = Claim::new(PhysRange::new(0x2f_0000_0000, 8 << 20).ok_or(EINVAL)?, name)?;
 /// // Without 2 MiB at the end, with a MiB at the front for the struct pages.
-/// let memory = Memory::from(claim).without_ends(0, 2 << 20)?.with_pages_inside(1 << 20)?;
+/// let memory = Memory::from(claim).without_ends(0, 2 << 20)?.with_pages_inside(1 << 20, 8192)?;
 /// let data = memory.data();
 /// assert_eq!((data.start(), data.size()), (0x2f_0010_0000, 5 << 20));
 /// # Ok::<(), Error>(())
@@ -105,8 +105,10 @@ pub trait Operations: Send + Sync + 'static {
 pub struct Memory {
     /// What is mapped.
     range: PhysRange,
-    /// Bytes at its front that hold struct pages.
-    pages_inside: u64,
+    /// Bytes at its front that are not data.
+    header: u64,
+    /// If struct pages are in the header, how many bytes of that are something else, before them.
+    reserved: Option<u64>,
     claim: Option<Claim>,
 }
 
@@ -114,7 +116,8 @@ impl From<Claim> for Memory {
     fn from(claim: Claim) -> Self {
         Self {
             range: claim.range(),
-            pages_inside: 0,
+            header: 0,
+            reserved: None,
             claim: Some(claim),
         }
     }
@@ -130,7 +133,8 @@ impl Memory {
     pub unsafe fn claimed_elsewhere(range: PhysRange) -> Self {
         Self {
             range,
-            pages_inside: 0,
+            header: 0,
+            reserved: None,
             claim: None,
         }
     }
@@ -154,19 +158,34 @@ impl Memory {
         })
     }
 
-    /// Keeps the struct pages in the first `bytes` bytes (`struct vmem_altmap`), where they take no
-    /// ordinary memory, which data then begins behind.
+    /// Has data begin behind the first `bytes` bytes, which are mapped like the rest.
     ///
     /// # Errors
     ///
     /// `EINVAL` if these are not whole pages, or nothing is left.
-    pub fn with_pages_inside(self, bytes: u64) -> Result<Self> {
+    pub fn with_header(self, bytes: u64) -> Result<Self> {
         if bytes % PAGE_SIZE as u64 != 0 || bytes >= self.range.size() {
             return Err(EINVAL);
         }
         Ok(Self {
-            pages_inside: bytes,
+            header: bytes,
             ..self
+        })
+    }
+
+    /// Keeps the struct pages in the first `bytes` bytes (`struct vmem_altmap`), where they take no
+    /// ordinary memory, behind `reserved` bytes that stay as they are; data begins behind all that.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if these are not whole pages, or nothing is left.
+    pub fn with_pages_inside(self, bytes: u64, reserved: u64) -> Result<Self> {
+        if reserved % PAGE_SIZE as u64 != 0 || reserved >= bytes {
+            return Err(EINVAL);
+        }
+        Ok(Self {
+            reserved: Some(reserved),
+            ..self.with_header(bytes)?
         })
     }
 
@@ -174,7 +193,7 @@ impl Memory {
     pub fn data(&self) -> PhysRange {
         let (start, size) = (self.range.start(), self.range.size());
         // A part of the range, not empty.
-        PhysRange::new(start + self.pages_inside, size - self.pages_inside).unwrap_or(self.range)
+        PhysRange::new(start + self.header, size - self.header).unwrap_or(self.range)
     }
 }
 
@@ -231,15 +250,13 @@ impl<T: Operations> PageMap<T> {
     ) -> c_int {
         // SAFETY: As the caller promises `pgmap` is the field of a `Shared`.
         let shared = unsafe { &*kernel::container_of!(Opaque::cast_from(pgmap), Shared<T>, pgmap) };
+        let Some(offset) = (pfn * PAGE_SIZE).checked_sub(shared.start as usize) else {
+            // Before the data, in what no user of it has: the kernel does what it does without a driver.
+            return EOPNOTSUPP.to_errno();
+        };
         UnderWay::until_return_to_user(&shared.under_way);
         // SAFETY: As the caller promises the frames are the region's, pinned for the call.
-        let failed = unsafe {
-            FailedPages::new(
-                (pfn * PAGE_SIZE).wrapping_sub(shared.start as usize),
-                pfn,
-                nr_pages,
-            )
-        };
+        let failed = unsafe { FailedPages::new(offset, pfn, nr_pages) };
         from_result(|| {
             shared
                 .data
@@ -281,12 +298,13 @@ impl<T: Operations> PageMap<T> {
                         let only = (*slot).__bindgen_anon_1.range.as_mut();
                         only.start = mapped.start();
                         only.end = mapped.last();
-                        if memory.pages_inside != 0 {
+                        if let Some(reserved) = memory.reserved {
                             let frame = |addr: u64| addr as usize / PAGE_SIZE;
                             (*slot).flags = bindings::PGMAP_ALTMAP_VALID;
                             (*slot).altmap.base_pfn = frame(mapped.start());
                             (*slot).altmap.end_pfn = frame(mapped.last());
-                            (*slot).altmap.free = frame(memory.pages_inside);
+                            (*slot).altmap.reserve = frame(reserved);
+                            (*slot).altmap.free = frame(memory.header - reserved);
                         }
                     }
                 }),
@@ -302,9 +320,7 @@ impl<T: Operations> PageMap<T> {
         let kaddr = unsafe { bindings::memremap_pages(shared.pgmap.get(), node.as_raw()) };
         let kaddr = from_err_ptr(kaddr)?;
 
-        let kaddr = kaddr
-            .cast::<u8>()
-            .wrapping_add(memory.pages_inside as usize);
+        let kaddr = kaddr.cast::<u8>().wrapping_add(memory.header as usize);
         // INVARIANT: `memremap_pages()` succeeded and returned the address of the first byte that it maps;
         // the first pages of an altmap have no struct pages.
         Ok(Self {

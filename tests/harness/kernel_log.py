@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 # Said once a boot about every module that the kernel's maker has not signed.
 ALWAYS_ALLOWED = (
-    r"(kernel_ext|rpmem|rdaxfs): loading out-of-tree module taints kernel",
-    r"(kernel_ext|rpmem|rdaxfs): module verification failed: signature and/or required key missing - tainting kernel",
+    r"(kernel_ext|rpmem_core|rpmem|nd_rpmem|rdaxfs): loading out-of-tree module taints kernel",
+    r"(kernel_ext|rpmem_core|rpmem|nd_rpmem|rdaxfs): module verification failed: signature and/or required key missing - tainting kernel",
     # ext4 says at most ten times in five seconds that it was mounted or unmounted, and then how often it did not.
     r"EXT4-fs (un)?mount: \d+ callbacks suppressed",
 )

@@ -73,7 +73,7 @@ impl Bio {
     /// `bio` must be valid, as `block_device_operations::submit_bio` gets it, and owned by the
     /// caller, who gives it up.
     #[inline]
-    pub(crate) unsafe fn from_raw(bio: *mut bindings::bio) -> Self {
+    pub unsafe fn from_raw(bio: *mut bindings::bio) -> Self {
         // INVARIANT: As the caller promises.
         Self {
             // SAFETY: A valid pointer is not null.
@@ -83,10 +83,23 @@ impl Bio {
     }
 
     /// Gives the bio up without ending it, to somebody who will: as to `bio_endio()` of another bio that
-    /// it is chained to. The accounting that was started goes on with nobody to stop it.
+    /// it is chained to. Accounting that was started must have been ended ([`Bio::end_io_acct`]).
     #[inline]
     pub fn into_raw(self) -> *mut bindings::bio {
         ManuallyDrop::new(self).bio.as_ptr()
+    }
+
+    /// Ends the I/O accounting, with the bio still to be ended: by somebody else, after
+    /// [`Bio::into_raw`].
+    #[inline]
+    pub fn end_io_acct(&mut self) {
+        if let Some(begin) = self.accounted_since.take() {
+            let op = self.opf() & bindings::REQ_OP_MASK;
+            let sectors = self.iter().bi_size / SECTOR_SIZE as u32;
+            // SAFETY: By the type invariant the bio has not ended, so that its block device is
+            // valid, the one that accounting began with.
+            unsafe { io_acct::end(self.bdev(), op, sectors, begin) };
+        }
     }
 
     /// Returns the operation and flags.
@@ -127,6 +140,12 @@ impl Bio {
     #[inline]
     pub fn is_preflush(&self) -> bool {
         self.opf() & bindings::REQ_PREFLUSH != 0
+    }
+
+    /// `REQ_FUA`: the data of this write must be durable when the bio ends.
+    #[inline]
+    pub fn is_fua(&self) -> bool {
+        self.opf() & bindings::REQ_FUA != 0
     }
 
     /// `REQ_NOWAIT`: who would have to wait, for a lock or memory, ends the bio with

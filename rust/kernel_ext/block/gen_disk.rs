@@ -248,6 +248,19 @@ impl<T: Operations> Disk<T> {
         unsafe { (*self.gendisk.as_ptr()).part0.cast() }
     }
 
+    /// Returns the `struct gendisk`, which is valid as long as the disk.
+    pub fn as_raw(&self) -> *mut bindings::gendisk {
+        self.gendisk.as_ptr()
+    }
+
+    /// Whether the disk was registered below `parent`.
+    pub fn is_below(&self, parent: &device::Device) -> bool {
+        // SAFETY: By the type invariant the gendisk is valid; a disk's parent is set when it is added, and
+        // does not change then.
+        let dev = unsafe { (*bindings::disk_to_dev(self.as_raw())).parent };
+        core::ptr::addr_eq(dev, parent)
+    }
+
     /// Returns what the disk works on.
     pub fn data(&self) -> &T {
         &self.data

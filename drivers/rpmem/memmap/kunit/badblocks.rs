@@ -4,11 +4,7 @@
 
 #[kernel::macros::kunit_tests(rpmem_badblocks)]
 mod tests {
-    use crate::sysfs::edit_badblocks;
-    use crate::{
-        kunit::rig::{with_rig, SECTORS},
-        poison::Poison,
-    };
+    use crate::kunit::rig::{with_rig, SECTORS};
     use badblocks::MAX_SECTORS;
     use kernel::{prelude::*, sync::Arc};
     use kernel_ext::{
@@ -18,9 +14,10 @@ mod tests {
         },
         PAGE_SIZE,
     };
+    use rpmem_core::{name::Name, poison::Poison, sysfs::edit_badblocks};
 
     fn new(sectors: u64) -> Result<Arc<Poison>> {
-        Arc::pin_init(Poison::new(0, sectors), GFP_KERNEL)
+        Arc::pin_init(Poison::new(Name::of_region(0), sectors), GFP_KERNEL)
     }
 
     #[test]

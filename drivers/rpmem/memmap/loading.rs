@@ -9,13 +9,10 @@
 //! A region's [`Place`] is where its probe finds what was prepared. It goes to the probe, and comes back
 //! when the device is unbound: a device that is bound again finds the keeper in it.
 
-use crate::{
-    device::Prepared,
-    keeper::{Keeper, Kept},
-    regions::phys_range,
-};
+use crate::{device::Prepared, regions::phys_range, Memmap};
 use kernel::{prelude::*, sync::Arc, ModuleMetadata};
 use kernel_ext::{numa::Node, platform::OwnedDevice, sync::Slot};
+use rpmem_core::keeper::{Keeper, Kept};
 use rpmem_regions::{Regions, MAX_REGIONS};
 
 /// The properties of a device that say which region it is, in bytes.
@@ -41,7 +38,7 @@ pub(crate) struct Place {
     /// What was prepared when the module was loaded, for the first probe.
     pub(crate) prepared: Option<Prepared>,
     /// What the device was bound to last, which may still be in use.
-    pub(crate) last: Option<Arc<Kept>>,
+    pub(crate) last: Option<Arc<Kept<Memmap>>>,
 }
 
 /// Returns where the place of device `number` is while that is not bound.

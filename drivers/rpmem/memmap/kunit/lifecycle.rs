@@ -6,11 +6,9 @@
 mod tests {
     use crate::{
         device::Bound,
-        keeper::Keeper,
         kunit::rig::{blank, parent, pattern, spare, unused_number, with_rig, LAST_PROBE, SIZE},
         loading::{slot, Place, Places, SIZE as SIZE_PROPERTY, START},
         params,
-        poison::Poison,
         regions::phys_range,
         Rpmem,
     };
@@ -29,7 +27,11 @@ mod tests {
         resource::{self, Claim, PhysRange},
         PAGE_SIZE,
     };
+    use rpmem_core::{keeper::Keeper, name::Name, poison::Poison};
     use rpmem_regions::{PhysAddr, Region, Regions};
+
+    /// For lists without a disk.
+    const DISK: Name = Name::of_region(0);
 
     /// A device, and its place, which goes after it: then the region is free.
     struct Registered {
@@ -234,7 +236,7 @@ mod tests {
             // It is as it was; then it goes, and the range is free to be taken.
             let name = CString::try_from_fmt(kernel::prelude::fmt!("rpmem_kunit"))?;
             let claim = Claim::new(range, name)?;
-            let list = Arc::pin_init(Poison::new(0, range.size() / 512), GFP_KERNEL)?;
+            let list = Arc::pin_init(Poison::new(DISK, range.size() / 512), GFP_KERNEL)?;
             let pages = PageMap::new(claim, Node::NONE, list)?;
             let mut found = [0; 16];
             let window = |len| pages.window(sector as usize * 512, len).ok_or(EIO);
@@ -259,8 +261,8 @@ mod tests {
         let map = |inside| {
             let name = CString::try_from_fmt(kernel::prelude::fmt!("rpmem_kunit"))?;
             let claim = Claim::new(range, name)?;
-            let list = Arc::pin_init(Poison::new(0, range.size() / 512), GFP_KERNEL)?;
-            let memory = Memory::from(claim).with_pages_inside(inside)?;
+            let list = Arc::pin_init(Poison::new(DISK, range.size() / 512), GFP_KERNEL)?;
+            let memory = Memory::from(claim).with_pages_inside(inside, 0)?;
             PageMap::new(memory, Node::NONE, list)
         };
         let pages = map(INSIDE as u64)?;
@@ -392,7 +394,7 @@ mod tests {
     fn every_allocation_of_a_list_fails_once() -> Result {
         let injected = with_each_allocation_failing(|nth| {
             let (list, failed) =
-                fault::with_nth_failing(nth, || Arc::pin_init(Poison::new(0, 4096), GFP_KERNEL));
+                fault::with_nth_failing(nth, || Arc::pin_init(Poison::new(DISK, 4096), GFP_KERNEL));
             if !failed {
                 assert!(list.is_ok());
             } else if let Err(error) = list {
@@ -409,7 +411,7 @@ mod tests {
     /// machine.
     #[test]
     fn a_list_without_memory_is_an_error() -> Result {
-        let list = Arc::pin_init(Poison::new(0, 1 << 42), GFP_KERNEL);
+        let list = Arc::pin_init(Poison::new(DISK, 1 << 42), GFP_KERNEL);
         assert_eq!(list.err(), Some(ENOMEM));
         Ok(())
     }

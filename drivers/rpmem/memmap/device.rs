@@ -3,18 +3,14 @@
 //! A region's life: from memory that nobody has to the disk, and back.
 
 use crate::{
-    keeper::Kept,
-    limits,
     loading::{slot, Place, READ_ONLY, SIZE, START},
-    medium::Medium,
-    poison::Poison,
-    presence,
+    params, presence,
     regions::foreign_format,
+    Memmap,
 };
 use kernel::{device, platform, prelude::*, str::CString, sync::Arc};
 use kernel_ext::{
-    block::gen_disk::{GenDisk, NewDisk},
-    dax::{self, Property},
+    dax::Property,
     memremap::PageMap,
     numa::Node,
     platform::{id, node_of, SynchronousAdapter},
@@ -22,18 +18,18 @@ use kernel_ext::{
     sync::Slot,
     SECTOR_SIZE,
 };
-
-#[cfg(CONFIG_X86_MCE)]
-use kernel_ext::mce;
+use rpmem_core::{
+    limits,
+    medium::Medium,
+    name::Name,
+    poison::Poison,
+    shown::{Shown, Unseen},
+};
 
 /// A region that is claimed and mapped, with a disk that nobody sees yet.
 pub(crate) struct Prepared {
-    // Dropped in this order.
-    #[cfg(CONFIG_X86_MCE)]
-    machine_checks: mce::Registration<Medium>,
-    disk: NewDisk<Medium>,
-    kept: Arc<Kept>,
-    number: u32,
+    unseen: Unseen<Memmap>,
+    name: Name,
     range: PhysRange,
     read_only: bool,
 }
@@ -49,15 +45,15 @@ impl Prepared {
         if !resource::is_addressable(range) {
             return Err(EINVAL);
         }
-        let name = CString::try_from_fmt(fmt!("rpmem{number}"))?;
-        let claim = Claim::new(range, name).inspect_err(|error| {
+        let disk = Name::of_region(number);
+        let claim = Claim::new(range, CString::try_from_fmt(fmt!("{disk}"))?).inspect_err(|error| {
             if *error == EBUSY {
                 pr_err!("rpmem{number}: {range} is busy: another driver holds it, which /proc/iomem names; unbind or unload that\n");
             }
         })?;
 
         let capacity = range.size() / SECTOR_SIZE as u64;
-        let poison = Arc::pin_init(Poison::new(number, capacity), GFP_KERNEL)?;
+        let poison = Arc::pin_init(Poison::new(disk, capacity), GFP_KERNEL)?;
         let pages = PageMap::new(claim, node, poison.clone()).inspect_err(|error| {
             pr_err!(
                 "rpmem{number}: {range} cannot be mapped ({error:?}); is it beyond the addresses that the CPU or a hypervisor allows?\n"
@@ -79,25 +75,30 @@ impl Prepared {
             return Err(ENXIO);
         }
 
-        let medium = Arc::new(Medium::new(pages, poison, read_only), GFP_KERNEL)?;
-        let dax = dax::Device::new(
-            medium.clone(),
-            Property::NoCache | Property::NoMc | Property::Synchronous | Property::WriteCache,
-        )?;
-        medium.poison().set_dax(dax.handle());
-        #[cfg(CONFIG_X86_MCE)]
-        let machine_checks = mce::Registration::new(medium.clone())?;
-        let limits = limits::of(capacity, read_only);
-        let disk = NewDisk::new(fmt!("rpmem{number}"), limits, node, medium, Some(dax))?;
+        let medium = Arc::new(Medium::new(pages, poison, Memmap, read_only), GFP_KERNEL)?;
+        let limits = limits::of(capacity, params::LOGICAL_BLOCK_SIZE.get(), read_only);
+        let properties =
+            Property::NoCache | Property::NoMc | Property::Synchronous | Property::WriteCache;
         Ok(Self {
-            #[cfg(CONFIG_X86_MCE)]
-            machine_checks,
-            disk,
-            kept: Kept::new(number)?,
-            number,
+            unseen: Unseen::new(disk, medium, limits, properties, node)?,
+            name: disk,
             range,
             read_only,
         })
+    }
+
+    /// Shows the disk below `dev`.
+    fn show(self, dev: &device::Device<device::Bound>) -> Result<Shown<Memmap>> {
+        let shown = self.unseen.show(dev)?;
+        dev_info!(
+            dev,
+            "{}: {} MiB at {}{}\n",
+            self.name,
+            self.range.size() >> 20,
+            self.range,
+            if self.read_only { ", read-only" } else { "" }
+        );
+        Ok(shown)
     }
 }
 
@@ -127,8 +128,8 @@ fn probe(pdev: &platform::Device<device::Core<'_>>) -> Result<Bound> {
     let home = slot(number).ok_or(ENODEV)?;
     // Only this module's own devices have one.
     let mut place = home.take().ok_or(ENODEV)?;
-    let shown = prepared_for(pdev, number, &mut place)
-        .and_then(|prepared| Shown::new(pdev.as_ref(), prepared));
+    let shown =
+        prepared_for(pdev, number, &mut place).and_then(|prepared| prepared.show(pdev.as_ref()));
     match shown {
         Ok(shown) => Ok(Bound::new(shown, place, Some(home))),
         Err(error) => {
@@ -169,66 +170,17 @@ fn prepared_for(
     Prepared::new(number, range, read_only, node_of(dev))
 }
 
-/// A region with a disk that everyone sees.
-struct Shown {
-    #[cfg(CONFIG_X86_MCE)]
-    machine_checks: mce::Registration<Medium>,
-    disk: GenDisk<Medium>,
-    kept: Arc<Kept>,
-}
-
-impl Shown {
-    /// Shows the disk below `dev`.
-    fn new(dev: &device::Device<device::Bound>, prepared: Prepared) -> Result<Self> {
-        let number = prepared.number;
-        let disk = prepared
-            .disk
-            .register(dev)
-            .inspect_err(|error| dev_err!(dev, "cannot add disk rpmem{number} ({:?})\n", error))?;
-        disk.reset_read_ahead();
-        disk.data()
-            .poison()
-            .notify_through(disk.attribute(c"badblocks"));
-        dev_info!(
-            dev,
-            "rpmem{number}: {} MiB at {}{}\n",
-            prepared.range.size() >> 20,
-            prepared.range,
-            if prepared.read_only {
-                ", read-only"
-            } else {
-                ""
-            }
-        );
-        Ok(Self {
-            #[cfg(CONFIG_X86_MCE)]
-            machine_checks: prepared.machine_checks,
-            disk,
-            kept: prepared.kept,
-        })
-    }
-
-    /// Takes the disk away, and hands the region to the keeper, which releases it once it is not in use.
-    fn take_away(self, place: &mut Place) {
-        #[cfg(CONFIG_X86_MCE)]
-        drop(self.machine_checks);
-        let disk = self.disk.remove();
-        place.last = Some(self.kept.clone());
-        place.keeper.release(self.kept, disk);
-    }
-}
-
 /// What the driver keeps of a device that it is bound to. Dropping it only takes the disk away: see
-/// [`crate::keeper`].
+/// [`rpmem_core::keeper`].
 pub(crate) struct Bound {
     // Both are there until drop.
-    shown: Option<Shown>,
+    shown: Option<Shown<Memmap>>,
     place: Option<KBox<Place>>,
     home: Option<&'static Slot<Place>>,
 }
 
 impl Bound {
-    fn new(shown: Shown, place: KBox<Place>, home: Option<&'static Slot<Place>>) -> Self {
+    fn new(shown: Shown<Memmap>, place: KBox<Place>, home: Option<&'static Slot<Place>>) -> Self {
         Self {
             shown: Some(shown),
             place: Some(place),
@@ -246,25 +198,25 @@ impl Bound {
         node: Node,
     ) -> Result<Self> {
         let place = Place {
-            keeper: crate::keeper::Keeper::new()?,
+            keeper: rpmem_core::keeper::Keeper::new()?,
             prepared: None,
             last: None,
         };
         let prepared = Prepared::new(number, range, read_only, node)?;
         let place = KBox::new(place, GFP_KERNEL)?;
-        Ok(Self::new(Shown::new(dev, prepared)?, place, None))
+        Ok(Self::new(prepared.show(dev)?, place, None))
     }
 
     #[cfg(CONFIG_BLK_DEV_RPMEM_KUNIT_TEST)]
-    pub(crate) fn disk(&self) -> Option<&GenDisk<Medium>> {
-        self.shown.as_ref().map(|shown| &shown.disk)
+    pub(crate) fn disk(&self) -> Option<&kernel_ext::block::gen_disk::GenDisk<Medium<Memmap>>> {
+        self.shown.as_ref().map(|shown| shown.disk())
     }
 }
 
 impl Drop for Bound {
     fn drop(&mut self) {
         if let (Some(shown), Some(mut place)) = (self.shown.take(), self.place.take()) {
-            shown.take_away(&mut place);
+            place.last = Some(shown.take_away(&place.keeper));
             if let Some(home) = self.home {
                 drop(home.put(place));
             }

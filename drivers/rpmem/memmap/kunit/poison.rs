@@ -4,10 +4,7 @@
 
 #[kernel::macros::kunit_tests(rpmem_poison)]
 mod tests {
-    use crate::{
-        kunit::rig::{blank, pattern, with_rig, SECTORS},
-        poison::Waiting,
-    };
+    use crate::kunit::rig::{blank, pattern, with_rig, SECTORS};
     use kernel::prelude::*;
     use kernel_ext::{
         block::gen_disk::Operations,
@@ -17,6 +14,7 @@ mod tests {
         },
         PAGE_SIZE, SECTOR_SIZE,
     };
+    use rpmem_core::poison::Waiting;
 
     fn is_eio(outcome: Result) -> bool {
         outcome.err().map(Error::to_errno) == Some(EIO.to_errno())

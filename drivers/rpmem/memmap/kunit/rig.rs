@@ -2,11 +2,7 @@
 
 //! A disk on a spare piece of persistent memory, for a test.
 
-use crate::{
-    device::Bound,
-    medium::{Medium, PAGE_SECTORS},
-    sysfs::edit_badblocks,
-};
+use crate::{device::Bound, Memmap};
 use kernel::{
     faux,
     prelude::*,
@@ -21,6 +17,10 @@ use kernel_ext::{
     numa::Node,
     resource::{self, Kind, PhysRange},
     SECTOR_SIZE,
+};
+use rpmem_core::{
+    medium::{Medium, PAGE_SECTORS},
+    sysfs::edit_badblocks,
 };
 
 /// Bytes of a test's medium: more than one stride of zeroing, and all is soon written.
@@ -94,7 +94,7 @@ impl Rig {
         })
     }
 
-    pub(super) fn disk(&self) -> &Disk<Medium> {
+    pub(super) fn disk(&self) -> &Disk<Medium<Memmap>> {
         match self.bound.disk() {
             Some(disk) => disk,
             // There until it is dropped.
@@ -102,11 +102,11 @@ impl Rig {
         }
     }
 
-    pub(super) fn medium(&self) -> &Medium {
+    pub(super) fn medium(&self) -> &Medium<Memmap> {
         self.disk().data()
     }
 
-    pub(super) fn dax(&self) -> Result<&dax::Device<Medium>> {
+    pub(super) fn dax(&self) -> Result<&dax::Device<Medium<Memmap>>> {
         self.disk().dax().ok_or(ENXIO)
     }
 

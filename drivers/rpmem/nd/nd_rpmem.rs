@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! nd_rpmem: a block device with DAX for every namespace of libnvdimm, in nd_pmem's place.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `device` | a namespace's life, from probe to removal |
+//! | `namespace` | what a namespace adds to memory: flushes, poison that has to be taken away |
+//! | `users` | who still has memory of a disk that has gone |
+//!
+//! What the disk does is in [`rpmem_core`]. There is no `unsafe` here: it is in `rust/`, behind
+//! `kernel_ext` and `kernel_ext_nd`.
+//!
+//! The module has no alias of libnvdimm's devices: it is loaded by who wants it, and takes what has no
+//! driver then. See Documentation/admin-guide/rpmem.rst.
+
+#![forbid(unsafe_code)]
+
+use kernel::{prelude::*, sync::Arc, ModuleMetadata};
+use kernel_ext_nd::driver::Registration;
+use rpmem_core::keeper::Keeper;
+
+mod device;
+mod namespace;
+mod users;
+
+module! {
+    type: NdRpmem,
+    name: "nd_rpmem",
+    authors: ["The rpmem developers"],
+    description: "Persistent memory block device for the namespaces of NVDIMMs",
+    license: "GPL",
+}
+
+/// What all devices share.
+#[pin_data]
+pub(crate) struct Shared {
+    /// The queue on which namespaces wait for their users.
+    keeper: Arc<Keeper>,
+    #[pin]
+    users: users::Users,
+}
+
+/// The module.
+#[pin_data]
+struct NdRpmem {
+    // Dropped in this order: the queue is destroyed, with all items done, when nothing is bound any more.
+    #[pin]
+    driver: Registration<device::Bound>,
+    _keeper: Arc<Keeper>,
+}
+
+impl kernel::InPlaceModule for NdRpmem {
+    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        pin_init::pin_init_scope(move || {
+            let keeper = Keeper::new()?;
+            let last = keeper.clone();
+            let shared = Arc::pin_init(
+                pin_init!(Shared {
+                    keeper,
+                    users <- users::Users::new(),
+                }),
+                GFP_KERNEL,
+            )?;
+            Ok(try_pin_init!(Self {
+                driver <- Registration::new(<Self as ModuleMetadata>::NAME, module, shared),
+                _keeper: last,
+            }))
+        })
+    }
+}

@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Namespaces of NVDIMMs, driven by nd_rpmem: raw, fsdax with both places of struct pages, sector, devdax; what
+ndctl does with them; handing over to nd_pmem and back."""
+
+import errno
+import json
+import os
+import random
+import time
+
+from harness import check, driver, memory, nd, shell
+from harness.cases import FILE_SYSTEMS, case
+from harness.disk import Disk
+from harness.target import FileSystem
+
+MIB = 1 << 20
+DATA = random.Random(13).randbytes(300_000)
+# What a disk that has gone gives.
+GONE = (errno.EIO, errno.ENXIO, errno.ENODEV, errno.ENOSPC)
+
+
+def nd_case(**options):
+    """A test with nd_rpmem loaded, and unloaded afterwards."""
+
+    def register(function):
+        def with_driver(t):
+            t.allow_log(nd.NO_FLUSH)
+            nd.load()
+            try:
+                function(t)
+            finally:
+                nd.unload()
+            check.equal(nd.nodes(), [], "nodes without the driver")
+
+        with_driver.__name__ = function.__name__
+        with_driver.__module__ = function.__module__
+        case(guests=("namespaces",), loaded=False, **options)(with_driver)
+        return with_driver
+
+    return register
+
+
+@case(guests=("memmap",))
+def memory_that_is_named_needs_no_libnvdimm(_):
+    check.true(not os.path.exists("/sys/module/libnvdimm"), "libnvdimm is loaded")
+
+
+@case(guests=("namespaces",), loaded=False)
+def taken_when_loaded_only(_):
+    """No alias: nothing but who wants it loads it. It takes what has no driver, and leaves no trace."""
+    check.equal(shell.run("modinfo", "-F", "alias", "nd_rpmem").strip(), "", "aliases")
+    shell.run("modprobe", "nfit")
+    nd.until("namespaces", lambda: len(nd.ndctl("list", "-Ni")) >= 2)
+    before = nd.traces()
+    for _ in range(3):
+        nd.load()
+        check.equal(nd.nodes(), ["/dev/rpmem0.0", "/dev/rpmem1.0"], "nodes")
+        check.equal(nd.bound(), ["namespace0.0", "namespace1.0"], "bound")
+        check.true(" : rpmem1.0\n" in shell.read_text("/proc/iomem"), "the memory is not claimed")
+        nd.unload()
+        check.equal(driver.difference(before, nd.traces()), {}, "what is different")
+
+
+@nd_case(on=FILE_SYSTEMS)
+def raw_with_dax(t):
+    """What nd_pmem refuses: files of a raw namespace are mapped, synchronously too."""
+    found = nd.disk(1)
+    (listed,) = nd.namespaces(1)
+    check.equal((listed["mode"], listed["blockdev"]), ("raw", "rpmem1.0"), "as ndctl sees it")
+    check.equal(found.bytes, listed["size"], "bytes")
+    check.equal([found.queue(name) for name in ("fua", "dax", "write_cache")], ["1", "1", "write back"], "queue")
+    kept_on_a_file_system(t.case.target, found)
+
+
+def kept_on_a_file_system(kind, found, again=lambda: None):
+    """Writes and stores; what was written is there after unloading, `again` and loading."""
+    with FileSystem(kind, found.node) as made:
+        made.file("kept", DATA)
+        with memory.mapped(made.file("stored", bytes(MIB))) as mapping:
+            mapping[4096:4096 + len(DATA)] = DATA
+            mapping.flush()
+    nd.unload()
+    again()
+    nd.load()
+    found = nd.disk(*map(int, found.name.removeprefix("rpmem").split(".")))
+    with FileSystem(kind, found.node, make=False) as same:
+        with open(os.path.join(same.directory, "kept"), "rb") as file:
+            check.true(file.read() == DATA, "what was written")
+        with memory.mapped(os.path.join(same.directory, "stored")) as mapping:
+            check.true(mapping[4096:4096 + len(DATA)] == DATA, "what was stored")
+
+
+def fsdax(t, where):
+    made = nd.create("fsdax", f"--map={where}")
+    check.equal((made["mode"], made["map"], made["blockdev"]), ("fsdax", where, "rpmem0.0"), "as ndctl sees it")
+    found = nd.disk()
+    check.equal(found.bytes, made["size"], "bytes")
+    check.equal(nd.bound()[-1][:3], "pfn", "what is bound")
+    # Data begins behind the info block and, with map=dev, the struct pages.
+    kept_on_a_file_system(t.case.target, found)
+    (listed,) = nd.namespaces()
+    check.equal({name: listed[name] for name in ("mode", "map", "size", "uuid")},
+                {name: made[name] for name in ("mode", "map", "size", "uuid")}, "after loading anew")
+
+
+@nd_case(on=FILE_SYSTEMS)
+def fsdax_with_pages_in_memory(t):
+    fsdax(t, "mem")
+
+
+@nd_case(on=FILE_SYSTEMS)
+def fsdax_with_pages_on_the_device(t):
+    fsdax(t, "dev")
+
+
+@nd_case()
+def all_of_a_disk_is_its_own(_):
+    """First and last bytes of two disks beside each other, with struct pages on the devices: what is written
+    to one is nowhere else, and the info blocks stay."""
+    patterns = {}
+    for region in (0, 1):
+        nd.create("fsdax", "--map=dev", region=region)
+    disks = [nd.disk(region) for region in (0, 1)]
+    for number, found in enumerate(disks):
+        for at in (0, found.bytes // 2 // 4096 * 4096, found.bytes - 65536):
+            patterns[number, at] = random.Random(number + at).randbytes(65536)
+            with found.open() as io:
+                io.write(at, patterns[number, at])
+    nd.unload()
+    nd.load()
+    disks = [nd.disk(region) for region in (0, 1)]
+    for (number, at), data in patterns.items():
+        with disks[number].open() as io:
+            check.true(io.read(at, 65536) == data, f"disk {number} at {at:#x}")
+
+
+@nd_case()
+def what_was_injected_is_repaired(_):
+    """Errors that only we know of go by a write, though QEMU's bus cannot clear any."""
+    found = nd.disk(1)
+    found.badblocks.inject(100, 8)
+    with found.open() as io:
+        with check.fails(errno.EIO):
+            io.read(48 << 10, 8192)
+        io.write(48 << 10, b"new!" * 2048)
+        check.equal(io.read(48 << 10, 8192), b"new!" * 2048, "what was written")
+    check.equal(found.badblocks.text(), "", "the list")
+    found.badblocks.inject(100, 8)
+    found.badblocks.clear(100, 8)
+    check.equal(found.badblocks.text(), "", "the list after clearing by hand")
+
+
+@nd_case()
+def a_million_bad_sectors_do_not_end_at_512_ranges(_):
+    found = nd.disk(1)
+    found.badblocks.inject_all((4 * number, 1) for number in range(10_000))
+    check.equal(len(found.badblocks.list()), 10_000, "ranges")
+    with found.open() as io:
+        io.zero_out(0, 40_000 * 512 + 4096 - 40_000 * 512 % 4096)
+    check.equal(found.badblocks.text(), "", "the list")
+
+
+@nd_case()
+def a_region_may_become_read_only(t):
+    """By its file in sysfs: then no write reaches the memory, by the disk or by DAX, until it is writable."""
+    found = nd.disk(1)
+    with found.open() as io:
+        io.write(0, b"before" + bytes(4090))
+        shell.write_text(f"{nd.DEVICES}/region1/read_only", "1")
+        check.equal(found.attribute("ro"), "1", "ro")
+        with check.fails(errno.EIO, errno.EPERM):
+            io.write(0, b"after!" + bytes(4090))
+    # And so it is when the driver comes.
+    nd.unload()
+    nd.load()
+    found = nd.disk(1)
+    check.equal(found.attribute("ro"), "1", "ro after loading")
+    shell.write_text(f"{nd.DEVICES}/region1/read_only", "0")
+    check.equal(found.attribute("ro"), "0", "ro at the end")
+    with found.open() as io:
+        check.equal(io.read(0, 512)[:6], b"before", "what is there")
+        io.write(0, bytes(4096))
+
+
+@nd_case()
+def sector_mode_is_libnvdimms_own(_):
+    """The BTT is bound to us, and its disk libnvdimm's: pmem0s."""
+    made = nd.create("sector")
+    check.equal((made["mode"], made["blockdev"]), ("sector", "pmem0s"), "as ndctl sees it")
+    check.equal(nd.bound()[0][:3], "btt", "what is bound")
+    for _ in range(2):
+        nd.until("pmem0s", lambda: os.path.exists("/dev/pmem0s"))
+        shell.run("mkfs.ext4", "-q", "-F", "/dev/pmem0s")
+        shell.run("e2fsck", "-fn", "/dev/pmem0s")
+        nd.unload()
+        check.true(not os.path.exists("/dev/pmem0s"), "pmem0s is still there")
+        nd.load()
+
+
+@nd_case()
+def devdax_is_left_alone(_):
+    made = nd.create("devdax")
+    check.equal(made["mode"], "devdax", "mode")
+    check.equal(nd.nodes(), ["/dev/rpmem1.0"], "nodes")
+    (listed,) = nd.namespaces()
+    check.equal(listed["mode"], "devdax", "as ndctl lists it")
+
+
+@nd_case()
+def ndctl_does_what_it_does(_):
+    """Disable, enable, change the mode in place, destroy; the name in ndctl's lists is ours."""
+    made = nd.create("fsdax", "--map=mem")
+    name = made["dev"]
+    number = int(name.split(".")[1])
+    nd.disk(0, number)
+    nd.ndctl("disable-namespace", name)
+    check.equal(nd.nodes(), ["/dev/rpmem1.0"], "nodes without it")
+    nd.ndctl("enable-namespace", name)
+    nd.disk(0, number)
+    changed = nd.ndctl("create-namespace", "-f", "-e", name, "-m", "raw")
+    check.equal((changed["mode"], changed["blockdev"]), ("raw", f"rpmem0.{number}"), "made raw")
+    again = nd.ndctl("create-namespace", "-f", "-e", name, "-m", "fsdax", "--map=dev")
+    check.equal((again["mode"], again["map"], again["blockdev"]), ("fsdax", "dev", f"rpmem0.{number}"), "made fsdax")
+    everything = json.dumps(nd.ndctl("list", "-NRDM"))
+    check.true(f'"rpmem0.{number}"' in everything, everything)
+    nd.ndctl("destroy-namespace", "-f", name)
+    check.equal(nd.namespaces(), [], "what is left")
+    check.equal(nd.nodes(), ["/dev/rpmem1.0"], "nodes in the end")
+
+
+@nd_case()
+def two_namespaces_of_a_region(_):
+    shell.attempt("ndctl", "destroy-namespace", "-f", "-r", "region0", "all")
+    for number in (0, 1):
+        made = nd.ndctl("create-namespace", "-r", "region0", "-m", "fsdax", "--map=mem", "-s", "128M")
+        check.equal(made["blockdev"], f"rpmem{made['dev'].removeprefix('namespace')}", f"disk {number}")
+    check.equal(len(nd.nodes()), 3, "disks")
+    with open(nd.nodes()[0], "r+b") as first, open(nd.nodes()[1], "r+b") as second:
+        first.write(b"1" * 4096)
+        second.write(b"2" * 4096)
+    nd.unload()
+    nd.load()
+    nd.until("both", lambda: len(nd.nodes()) == 3)
+    for node, byte in zip(nd.nodes(), b"12"):
+        with open(node, "rb") as file:
+            check.equal(file.read(4096), bytes([byte]) * 4096, node)
+    nd.create("raw")
+
+
+@nd_case()
+def handed_over_and_back(t):
+    """One namespace goes to nd_pmem by sysfs, with what is on it, and comes back; the other one stays."""
+    nd.create("fsdax", "--map=dev")
+    found = nd.disk()
+    check.equal(nd.nodes(), ["/dev/rpmem0.0", "/dev/rpmem1.0"], "nodes")
+    with found.open() as io:
+        io.write(MIB, DATA[:65536])
+    (pfn,) = [device for device in nd.bound() if device.startswith("pfn0.")]
+    shell.run("modprobe", "nd_pmem")
+    check.equal(nd.bound("nd_pmem"), [], "what nd_pmem has taken of what is bound")
+    for _ in range(2):
+        nd.unbind(pfn)
+        nd.bind(pfn, "nd_pmem")
+        pmem = Disk("0")
+        pmem.node = "/dev/pmem0"
+        with pmem.open() as io:
+            check.true(io.read(MIB, 65536) == DATA[:65536], "what nd_pmem reads")
+        check.equal(nd.nodes(), ["/dev/rpmem1.0"], "nodes meanwhile")
+        nd.unbind(pfn, "nd_pmem")
+        nd.bind(pfn)
+        with nd.disk().open() as io:
+            check.true(io.read(MIB, 65536) == DATA[:65536], "what we read")
+    shell.run("modprobe", "-r", "nd_pmem")
+
+
+@nd_case(limit=300)
+def unbinding_under_io(t):
+    """Readers and writers end with an error, soon; the disk comes back. A mapping keeps the memory, and the
+    message says so."""
+    nd.create("fsdax", "--map=dev")
+    found = nd.disk()
+    (pfn,) = [device for device in nd.bound() if device.startswith("pfn0.")]
+
+    def use(seed):
+        chooser = random.Random(seed)
+        with found.open() as io:
+            while True:
+                try:
+                    at = chooser.randrange(1024) * 4096
+                    if chooser.random() < 0.5:
+                        io.write(at, bytes(4096))
+                        io.sync()
+                    elif not io.read(at, 16384):
+                        return
+                except OSError as error:
+                    check.true(error.errno in GONE, f"{error}")
+                    return
+
+    for _ in range(3):
+        users = [memory.start_child(use, seed) for seed in range(4)]
+        time.sleep(1)
+        nd.unbind(pfn)
+        for user in users:
+            _, status = os.waitpid(user, 0)
+            check.equal(os.waitstatus_to_exitcode(status), 0, "a process that used it")
+        check.true(found.node not in nd.nodes(), "the node is still there")
+
+        def bind():
+            try:
+                nd.bind(pfn)
+            except OSError:
+                return False
+            return True
+
+        t.allow_log(r"could not reserve region|probe with driver nd_rpmem failed|waiting for the last user")
+        nd.until("bound again", bind)
+        with nd.disk().open() as io:
+            io.write(0, b"back" * 1024)
+            check.equal(io.read(0, 4096), b"back" * 1024, "the disk that came back")
