@@ -80,8 +80,8 @@ impl Operations for AttributeOperations {
     }
 }
 
-/// How direct I/O on a DAX file has to be aligned: not at all.
-const DIO_ALIGNMENT: u32 = 1;
+/// How memory for direct I/O on a DAX file has to be aligned: not at all.
+const DAX_MEMORY_ALIGNMENT: u32 = 1;
 
 /// Flags that statx(2) has a bit for.
 const SHOWN: [(u32, u64); 3] = [
@@ -99,12 +99,14 @@ fn getattr(idmap: &MntIdmap, inode: &Inode<Rdaxfs>, request: u32, stat: &mut Kst
     }
     stat.fill(idmap, request, inode);
     if inode.is_file() {
-        let alignment = if inode.is_dax() {
-            DIO_ALIGNMENT
+        // A loop device takes that of offsets for its blocks' size, although a DAX file needs none.
+        let offset = inode.super_block().block_device().logical_block_size();
+        let memory = if inode.is_dax() {
+            DAX_MEMORY_ALIGNMENT
         } else {
-            inode.super_block().block_device().logical_block_size()
+            offset
         };
-        stat.set_dio_alignment(alignment, alignment);
+        stat.set_dio_alignment(memory, offset);
     }
 }
 
