@@ -34,17 +34,17 @@ struct rdaxfs_super_block {
 	uint64_t	created;
 	uint32_t	inode_size;
 	uint32_t	reserved_size;
-	uint64_t	bad_blocks;
-	uint64_t	retired_slots;
 	uint64_t	reserved[5];
 	/* What follows is not covered by the checksum. */
+	uint64_t	bad_blocks;
+	uint64_t	retired_slots;
 	uint64_t	state;
 } __attribute__((packed));
 
 static int probe_rdaxfs(blkid_probe pr, const struct blkid_idmag *mag)
 {
 	const size_t from = offsetof(struct rdaxfs_super_block, compat);
-	const size_t to = offsetof(struct rdaxfs_super_block, state);
+	const size_t to = offsetof(struct rdaxfs_super_block, bad_blocks);
 	struct rdaxfs_super_block *sb;
 	uint64_t blocks;
 	uint32_t crc;

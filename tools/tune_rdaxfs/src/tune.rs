@@ -10,7 +10,7 @@ use anyhow::{anyhow, bail, Context, Result};
 use mkfs_rdaxfs::make::{lock, open, refuse_loop_file};
 use rdaxfs_core::format::{
     block_offset, group_header, groups_of, GroupHeader, Superblock, GROUP_CRC, STATE_CLEAN,
-    STATE_DAMAGED, SUPER_CRC,
+    STATE_DAMAGED, SUPER_SHARED,
 };
 use rdaxfs_core::platform::{Digest, Medium, Stores};
 use rdaxfs_core::volume::{checksum, read_superblock};
@@ -69,11 +69,11 @@ fn change(arguments: &Arguments, medium: &FileMedium, old: Superblock) -> Result
         medium.fence();
     }
     new.crc = checksum(medium, &new).into();
-    // The line behind what the checksum covers is each superblock's own.
+    // The line behind what both copies share is each superblock's own.
     let last = old.blocks.get() - 1;
     let mut copy = new;
     if let Ok(before) = read_superblock(medium, last) {
-        let own = SUPER_CRC.end..;
+        let own = SUPER_SHARED..;
         copy.as_mut_bytes()[own.clone()].copy_from_slice(&before.as_bytes()[own]);
     }
     write(medium, last, &copy)?;

@@ -5,7 +5,7 @@
 use std::mem::offset_of;
 
 use rdaxfs_core::format::{
-    block_offset, Superblock, BLOCK_SIZE, STATE_CLEAN, SUPER_CRC, SUPER_MAGIC,
+    block_offset, Superblock, BLOCK_SIZE, STATE_CLEAN, SUPER_CRC, SUPER_MAGIC, SUPER_SHARED,
 };
 use rdaxfs_core::platform::{Digest, Medium};
 use rdaxfs_core::volume::read_superblock;
@@ -15,9 +15,6 @@ use zerocopy::IntoBytes;
 use crate::finding::{Finding, Problem, Word};
 use crate::image::Image;
 use crate::survey::{survey, Survey};
-
-/// The bytes of a superblock that both copies share.
-const SHARED: usize = offset_of!(Superblock, state);
 
 /// Whether block 0 has the magic number of an rdaxfs volume.
 ///
@@ -103,7 +100,7 @@ fn read_copy<M: Medium + Digest>(medium: &M, block: u64) -> Result<Superblock> {
 
 /// The bytes that both copies share.
 fn shared(superblock: &Superblock) -> &[u8] {
-    &superblock.as_bytes()[..SHARED]
+    &superblock.as_bytes()[..SUPER_SHARED]
 }
 
 /// The words that make a superblock of both copies, with its checksum.

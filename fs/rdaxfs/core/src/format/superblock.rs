@@ -19,14 +19,15 @@ pub const STATE_DAMAGED: u64 = 3;
 /// The most journal slots of a volume.
 pub const MAX_SLOTS: u32 = 64;
 
-/// The superblock. All but the last line of fields is covered by `crc` and changes, if at all, in a
-/// transaction together with it.
+/// The superblock. What is before `bad_blocks` is covered by `crc`, and is what the volume was made with. `bad_blocks` and
+/// `retired_slots` change in transactions, in both copies. Each is a word of its own and no checksum covers it: a
+/// crash between two stores would leave a checksum that is wrong, and a volume that cannot be mounted.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Superblock {
     /// [`SUPER_MAGIC`].
     pub magic: U64,
-    /// CRC-32C of the bytes from `compat` to before `state`.
+    /// CRC-32C of the bytes from `compat` to before `bad_blocks`.
     pub crc: U32,
     /// Features that whoever does not know them may ignore.
     pub compat: U32,
@@ -57,12 +58,12 @@ pub struct Superblock {
     pub inode_size: U32,
     /// Zero.
     pub reserved_size: U32,
+    /// Zero.
+    pub reserved: [U64; 5],
     /// The inode that owns the blocks which must not be used; 0: there is none.
     pub bad_blocks: U64,
     /// Bit `n`: journal slot `n` cannot be written any more and is not used. What it holds is no record.
     pub retired_slots: U64,
-    /// Zero.
-    pub reserved: [U64; 5],
     /// [`STATE_CLEAN`], [`STATE_MOUNTED`] or [`STATE_DAMAGED`]; a single store.
     pub state: U64,
     /// Free blocks when the volume was unmounted; only while `state` is clean.
@@ -113,6 +114,9 @@ impl ErrorKind {
 
 /// The bytes that [`Superblock::crc`] covers.
 pub const SUPER_CRC: core::ops::Range<usize> =
-    core::mem::offset_of!(Superblock, compat)..core::mem::offset_of!(Superblock, state);
+    core::mem::offset_of!(Superblock, compat)..core::mem::offset_of!(Superblock, bad_blocks);
+
+/// How many bytes both copies share, from the start on.
+pub const SUPER_SHARED: usize = core::mem::offset_of!(Superblock, state);
 
 const _: () = assert!(size_of::<Superblock>() == 256);

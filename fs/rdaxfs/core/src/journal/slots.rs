@@ -17,11 +17,11 @@ use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use super::log::checksum;
 use super::SuperState;
 use crate::format::{
-    block_offset, RecordEntry, RecordHeader, Superblock, BLOCK_SIZE, RECORD_HEADER, SUPER_CRC,
+    block_offset, RecordEntry, RecordHeader, Superblock, BLOCK_SIZE, RECORD_HEADER, SUPER_SHARED,
 };
 use crate::platform::{Platform, Stores, CACHE_LINE};
 use crate::source::Source;
-use crate::volume::{checksum as superblock_checksum, Volume};
+use crate::volume::Volume;
 use crate::{Error, Result};
 
 /// A record that changes the retired slots in both copies of the superblock: two lines.
@@ -201,12 +201,7 @@ impl<P: Platform> Volume<P> {
         &self,
         superblock: &Superblock,
     ) -> impl Iterator<Item = (u64, u64)> {
-        let crc = superblock_checksum(self.platform(), superblock);
         let fields = [
-            (
-                offset_of!(Superblock, crc),
-                u64::from(crc) | u64::from(superblock.compat.get()) << 32,
-            ),
             (
                 offset_of!(Superblock, bad_blocks),
                 superblock.bad_blocks.get(),
@@ -218,7 +213,7 @@ impl<P: Platform> Volume<P> {
         ];
         let last = block_offset(self.blocks() - 1);
         // A copy that cannot be read is fsck's.
-        let copy = self.platform().check_poison(last, SUPER_CRC.end as u64);
+        let copy = self.platform().check_poison(last, SUPER_SHARED as u64);
         let copies = [Some(0), copy.is_ok().then_some(last)];
         let words = move |start| fields.map(|(field, value)| (start + field as u64, value));
         copies.into_iter().flatten().flat_map(words)
@@ -242,5 +237,3 @@ impl<P: Platform> Volume<P> {
         Ok(number)
     }
 }
-
-const _: () = assert!(offset_of!(Superblock, crc) == 8 && offset_of!(Superblock, compat) == 12);

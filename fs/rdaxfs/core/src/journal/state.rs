@@ -9,14 +9,14 @@ use core::mem::offset_of;
 use super::pin::Pinned;
 use super::replay::settle_marks;
 use crate::format::{
-    ErrorKind, Superblock, Time, STATE_CLEAN, STATE_DAMAGED, STATE_MOUNTED, SUPER_CRC,
+    ErrorKind, Superblock, Time, STATE_CLEAN, STATE_DAMAGED, STATE_MOUNTED, SUPER_SHARED,
 };
 use crate::platform::{Platform, Stores, CACHE_LINE};
 use crate::volume::Volume;
 use crate::Result;
 
 /// The line's offset.
-const LINE: u64 = SUPER_CRC.end as u64;
+const LINE: u64 = SUPER_SHARED as u64;
 const LINE_LEN: u64 = CACHE_LINE as u64;
 
 /// The volume is in use from now on, for the `mounts`th time. After a repair there are no errors.

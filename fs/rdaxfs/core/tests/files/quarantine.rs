@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use rdaxfs_check::Mending;
 use rdaxfs_core::bad_blocks::{BadBlocks, Repaired};
 use rdaxfs_core::file::{Fallocate, FallocateRange};
-use rdaxfs_core::format::{block_offset, Superblock, BLOCK_SIZE, SUPER_CRC, S_IFREG};
+use rdaxfs_core::format::{block_offset, Superblock, BLOCK_SIZE, SUPER_SHARED, S_IFREG};
 use rdaxfs_core::inode::{Change, MapState};
 use rdaxfs_core::make::{make, Options};
 use rdaxfs_core::name::{unannounced, NewInode};
@@ -420,7 +420,7 @@ fn fsck_finds_the_owner() {
         superblock.bad_blocks.set(named);
         superblock.crc.set(checksum(&bad.dram, &superblock));
         for block in [0, BLOCKS - 1] {
-            let words = superblock.as_bytes()[..SUPER_CRC.end].chunks_exact(8);
+            let words = superblock.as_bytes()[..SUPER_SHARED].chunks_exact(8);
             for (word, at) in words.zip((block_offset(block)..).step_by(8)) {
                 let word = u64::from_le_bytes(word.try_into().unwrap());
                 bad.dram.store_u64(at, word);
