@@ -39,12 +39,18 @@ options of run and shell:
   --region KIND      what the persistent memory is (default memmap):
                        memmap    ranges that memmap=SIZE!ADDR makes persistent (legacy type 12)
                        reserved  ranges that memmap=SIZE\$ADDR reserves: nothing drives them
-                       nvdimm    QEMU NVDIMMs with labels, in the ACPI NFIT
+                       nvdimm    QEMU NVDIMMs with labels, in the ACPI NFIT; "modprobe -a nfit
+                                 nd_rpmem" gives them disks
+                       virtio-pmem
+                                 QEMU's virtio-pmem, flushed by the host; "modprobe -a
+                                 virtio_pmem nd_rpmem" gives them disks
+                       ramdax    as memmap, for the kernel's ramdax, which makes NVDIMMs with labels
+                                 of the ranges
                        none      no region
   --pmem SIZE,…      one region for each size (default $DEFAULT_PMEM); a multiple of 2M, for nvdimm of 16M
                      (what ndctl asks for); may be repeated.  The sizes are what the guest can use
-  --pmem-file FILE   nvdimm only: this file is behind the first region (the next for the second …) and
-                     outlives the run; made when it does not exist.  It is 2M larger than the region
+  --pmem-file FILE   nvdimm and virtio-pmem only: this file is behind the first region (the next for the second …) and
+                     outlives the run; made when it does not exist.  An NVDIMM's is 2M larger than the region
   --mem SIZE         what the guest keeps as normal memory (default $DEFAULT_MEM, at least 256M)
   --smp N            processors (default $DEFAULT_SMP)
   --cpu MODEL        QEMU's processor model (default: host under KVM, max when emulated)
@@ -154,8 +160,8 @@ while (($#)); do
 	esac
 	case $option in
 	--region)
-		[[ $value =~ ^(memmap|reserved|nvdimm|none)$ ]] ||
-			usage_error "--region '$value': it must be memmap, reserved, nvdimm or none"
+		[[ $value =~ ^(memmap|reserved|nvdimm|virtio-pmem|ramdax|none)$ ]] ||
+			usage_error "--region '$value': it must be memmap, reserved, nvdimm, virtio-pmem, ramdax or none"
 		region=$value ;;
 	--pmem)
 		IFS=, read -r -a sizes <<<"$value"
@@ -242,7 +248,7 @@ if [[ $region == none ]]; then
 else
 	((${#pmem[@]})) || pmem=("$DEFAULT_PMEM")
 	unit=$((2 << 20)) rule=2M
-	[[ $region != nvdimm ]] || unit=$((16 << 20)) rule=16M
+	[[ $region != @(nvdimm|virtio-pmem|ramdax) ]] || unit=$((16 << 20)) rule=16M
 	((${#pmem[@]} <= 16)) || usage_error "--pmem: ${#pmem[@]} regions are more than 16"
 	((mem_bytes - ${#pmem[@]} * (128 << 20) >= 128 << 20)) ||
 		usage_error "--mem '$mem' is too little for ${#pmem[@]} regions: 128M of it lie between each two, and 256M must be left"
@@ -254,7 +260,7 @@ else
 	done
 fi
 if ((${#pmem_files[@]})); then
-	[[ $region == nvdimm ]] || usage_error "--pmem-file is for --region nvdimm, not $region"
+	[[ $region =~ ^(nvdimm|virtio-pmem)$ ]] || usage_error "--pmem-file is for --region nvdimm and virtio-pmem, not $region"
 	((${#pmem_files[@]} <= ${#pmem[@]})) ||
 		usage_error "--pmem-file: ${#pmem_files[@]} files for ${#pmem[@]} regions; give a --pmem size for each"
 	for file in "${pmem_files[@]}"; do

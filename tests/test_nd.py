@@ -19,7 +19,7 @@ DATA = random.Random(13).randbytes(300_000)
 GONE = (errno.EIO, errno.ENXIO, errno.ENODEV, errno.ENOSPC)
 
 
-def nd_case(**options):
+def nd_case(guests=("namespaces",), **options):
     """A test with nd_rpmem loaded, and unloaded afterwards."""
 
     def register(function):
@@ -34,7 +34,7 @@ def nd_case(**options):
 
         with_driver.__name__ = function.__name__
         with_driver.__module__ = function.__module__
-        case(guests=("namespaces",), loaded=False, **options)(with_driver)
+        case(guests=guests, loaded=False, **options)(with_driver)
         return with_driver
 
     return register
@@ -49,7 +49,7 @@ def memory_that_is_named_needs_no_libnvdimm(_):
 def taken_when_loaded_only(_):
     """No alias: nothing but who wants it loads it. It takes what has no driver, and leaves no trace."""
     check.equal(shell.run("modinfo", "-F", "alias", "nd_rpmem").strip(), "", "aliases")
-    shell.run("modprobe", "nfit")
+    nd.find()
     nd.until("namespaces", lambda: len(nd.ndctl("list", "-Ni")) >= 2)
     before = nd.traces()
     for _ in range(3):
@@ -317,3 +317,121 @@ def unbinding_under_io(t):
         with nd.disk().open() as io:
             io.write(0, b"back" * 1024)
             check.equal(io.read(0, 4096), b"back" * 1024, "the disk that came back")
+
+
+@nd_case()
+def a_raw_namespace_without_struct_pages(t):
+    """No DAX, and all else as before; nothing of it in the memory map. Too many struct pages are refused, with
+    the figure and the way out."""
+    made = nd.create("raw")
+    nd.unload()
+    nd.load("struct_pages=0")
+    found = nd.disk(*numbers(made))
+    check.equal(found.queue("dax"), "0", "dax")
+    check.equal(found.bytes, made["size"], "bytes")
+    found.badblocks.inject(found.sectors - 8, 8)
+    with found.open() as io:
+        for at in (0, found.bytes - 4096):
+            io.write(at, b"raw!" * 1024)
+            check.equal(io.read(at, 4096), b"raw!" * 1024, "what was written")
+    check.equal(found.badblocks.text(), "", "the list")
+    with FileSystem("ext4", found.node, options="defaults") as made_here:
+        made_here.file("kept", DATA)
+    t.allow_log(r"^EXT4-fs .*: DAX unsupported")
+    done = shell.attempt("mount", "-o", "dax", found.node, "/mnt/rpmem")
+    check.true(done.returncode != 0, "mounted with DAX")
+
+    t.expect_log(r"struct pages would take \d+ MiB of \d+ MiB of available memory, more than 0 percent; make it an fsdax namespace with --map=dev")
+    t.allow_log(r"probe with driver nd_rpmem failed with error -12")
+    nd.unload()
+    nd.load("struct_pages_share=0")
+    check.equal([device for device in nd.bound() if device.startswith("namespace0")], [], "bound")
+    nd.unload()
+    done = shell.attempt("modprobe", nd.DRIVER, "struct_pages_share=101")
+    t.expect_log(r"nd_rpmem: struct_pages_share=101: more than 100 percent")
+    check.true(done.returncode != 0, "loaded with 101 percent")
+    nd.load()
+
+
+def numbers(made):
+    """Region and namespace of what ndctl has made."""
+    return tuple(map(int, made["dev"].removeprefix("namespace").split(".")))
+
+
+@nd_case(guests=("virtio-pmem",), on=FILE_SYSTEMS)
+def flushed_by_a_hypervisor(t):
+    """DAX works, MAP_SYNC is refused, since a store is durable only when the hypervisor has been asked."""
+    found = nd.disk()
+    check.equal([found.queue(name) for name in ("dax", "write_cache")], ["1", "write back"], "queue")
+    with FileSystem(t.case.target, found.node) as made:
+        path = made.file("kept", DATA)
+        with check.fails(errno.EOPNOTSUPP):
+            with memory.mapped(path):
+                pass
+        with memory.mapped(path, sync=False) as mapping:
+            mapping[4096:4100] = b"here"
+            mapping.flush()
+    with found.open(os.O_RDWR | os.O_DSYNC) as io:
+        io.write(found.bytes - 4096, b"last" * 1024)
+        io.sync()
+    nd.unload()
+    nd.load()
+    with FileSystem(t.case.target, nd.disk().node, make=False) as same:
+        with open(os.path.join(same.directory, "kept"), "rb") as file:
+            check.true(file.read() == DATA[:4096] + b"here" + DATA[4100:], "the file")
+
+
+@nd_case(guests=("virtio-pmem",), limit=300)
+def unbound_while_the_hypervisor_flushes(t):
+    """Bios whose flush is under way end; new ones fail."""
+    found = nd.disk()
+
+    def use(seed):
+        chooser = random.Random(seed)
+        with found.open() as io:
+            while True:
+                try:
+                    io.write(chooser.randrange(1024) * 4096, bytes(4096))
+                    io.sync()
+                except OSError as error:
+                    check.true(error.errno in GONE, f"{error}")
+                    return
+
+    users = [memory.start_child(use, seed) for seed in range(4)]
+    time.sleep(1)
+    nd.unbind("namespace0.0")
+    for user in users:
+        check.equal(os.waitstatus_to_exitcode(os.waitpid(user, 0)[1]), 0, "a process that used it")
+    nd.bind("namespace0.0")
+    with nd.disk().open() as io:
+        io.write(0, b"back" * 1024)
+        io.sync()
+
+
+@nd_case(guests=("ramdax",))
+def namespaces_of_ramdax(_):
+    """A memmap= range with labels: as many namespaces as one wants, in all modes; they are there again when the
+    driver is."""
+    shell.attempt("ndctl", "destroy-namespace", "-f", "all")
+    wanted = [("fsdax", "--map=mem"), ("fsdax", "--map=dev"), ("raw",), ("sector",)]
+    made = [nd.ndctl("create-namespace", "-m", mode, *options, "-s", "64M") for mode, *options in wanted]
+    names = [f"rpmem0.{number}" for number in range(3)] + ["pmem0.3s"]
+    check.equal([one["blockdev"] for one in made], names, "disks")
+    for name in names:
+        with open(f"/dev/{name}", "r+b") as disk:
+            disk.write(name.encode().ljust(4096, b"."))
+    nd.unload()
+    nd.load()
+    for name in names:
+        nd.until(name, lambda: os.path.exists(f"/dev/{name}"))
+        with open(f"/dev/{name}", "rb") as disk:
+            check.equal(disk.read(4096), name.encode().ljust(4096, b"."), name)
+    found = nd.disk(0, 1)
+    found.badblocks.inject(8, 8)
+    with found.open() as io:
+        io.write(4096, bytes(4096))
+    check.equal(found.badblocks.text(), "", "the list after a write")
+    with FileSystem("ext4", nd.disk(0, 2).node) as file_system:
+        file_system.file("kept", DATA)
+    nd.ndctl("destroy-namespace", "-f", "all")
+    check.equal(nd.nodes(), [], "nodes in the end")

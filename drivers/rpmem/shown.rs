@@ -28,8 +28,8 @@ pub struct Unseen<B: Backing> {
 }
 
 impl<B: Backing> Unseen<B> {
-    /// Makes a disk called `name` for a medium near `node`, and a DAX device with those properties. May
-    /// sleep.
+    /// Makes a disk called `name` for a medium near `node`, and a DAX device if there are properties for one.
+    /// May sleep.
     ///
     /// # Errors
     ///
@@ -38,17 +38,22 @@ impl<B: Backing> Unseen<B> {
         name: Name,
         medium: Arc<Medium<B>>,
         limits: Limits,
-        properties: Properties,
+        properties: Option<Properties>,
         node: Node,
     ) -> Result<Self> {
-        let dax = dax::Device::new(medium.clone(), properties)?;
-        medium.poison().set_dax(dax.handle());
+        let dax = match properties {
+            Some(properties) => Some(dax::Device::new(medium.clone(), properties)?),
+            None => None,
+        };
+        if let Some(dax) = &dax {
+            medium.poison().set_dax(dax.handle());
+        }
         #[cfg(CONFIG_X86_MCE)]
         let machine_checks = mce::Registration::new(medium.clone())?;
         Ok(Self {
             #[cfg(CONFIG_X86_MCE)]
             machine_checks,
-            disk: NewDisk::new(fmt!("{name}"), limits, node, medium, Some(dax))?,
+            disk: NewDisk::new(fmt!("{name}"), limits, node, medium, dax)?,
             kept: Kept::new(name)?,
             name,
         })

@@ -227,6 +227,8 @@ impl<T: Operations> PageMap<T> {
             .filter(|end| *end <= self.len())
             .ok_or(EIO)?;
         let first_pfn = self.range().start() as usize / PAGE_SIZE;
+        // Without struct pages the kernel knows of no failure.
+        let end = if self.has_struct_pages() { end } else { 0 };
         let pages = offset / PAGE_SIZE..end.div_ceil(PAGE_SIZE);
         let failed = move |page: &usize| {
             // SAFETY: By the type invariant every page frame of the range has a struct page.

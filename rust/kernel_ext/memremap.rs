@@ -16,7 +16,7 @@ use core::ptr::NonNull;
 use kernel::{
     alloc::flags::GFP_KERNEL,
     error::{from_err_ptr, from_result, VTABLE_DEFAULT_ERROR},
-    ffi::{c_int, c_ulong},
+    ffi::{c_int, c_ulong, c_void},
     prelude::*,
     sync::Arc,
     time::{delay::fsleep, Delta},
@@ -38,6 +38,21 @@ use kernel_bindings as bindings;
 pub fn compat_align() -> u64 {
     // SAFETY: Returns a constant of the architecture.
     unsafe { bindings::memremap_compat_align() as u64 }
+}
+
+/// Returns how many bytes the struct pages of `bytes` bytes of memory take.
+pub fn struct_pages_size(bytes: u64) -> u64 {
+    bytes / PAGE_SIZE as u64 * size_of::<bindings::page>() as u64
+}
+
+/// Returns how many bytes of ordinary memory can be had without swapping, as `/proc/meminfo` has it
+/// (`MemAvailable`).
+pub fn available() -> u64 {
+    // SAFETY: Only reads counters.
+    let pages = unsafe { bindings::si_mem_available() };
+    u64::try_from(pages)
+        .unwrap_or(0)
+        .saturating_mul(PAGE_SIZE as u64)
 }
 
 /// Reads `buf.len()` bytes from byte `offset` of a range that nobody has mapped yet. May sleep.
@@ -109,6 +124,8 @@ pub struct Memory {
     header: u64,
     /// If struct pages are in the header, how many bytes of that are something else, before them.
     reserved: Option<u64>,
+    /// Whether there are struct pages at all.
+    struct_pages: bool,
     claim: Option<Claim>,
 }
 
@@ -118,6 +135,7 @@ impl From<Claim> for Memory {
             range: claim.range(),
             header: 0,
             reserved: None,
+            struct_pages: true,
             claim: Some(claim),
         }
     }
@@ -135,6 +153,7 @@ impl Memory {
             range,
             header: 0,
             reserved: None,
+            struct_pages: true,
             claim: None,
         }
     }
@@ -189,6 +208,15 @@ impl Memory {
         })
     }
 
+    /// Has the memory mapped without struct pages: no file system can give it to processes then, nor can a
+    /// device access it. It takes no memory, and start and size need not be aligned.
+    pub fn without_struct_pages(self) -> Self {
+        Self {
+            struct_pages: false,
+            ..self
+        }
+    }
+
     /// Returns the range that data is in.
     pub fn data(&self) -> PhysRange {
         let (start, size) = (self.range.start(), self.range.size());
@@ -202,13 +230,15 @@ impl Memory {
 ///
 /// # Invariants
 ///
-/// - `shared.pgmap` was passed to `memremap_pages()`, which succeeded, and not yet to `memunmap_pages()`.
-/// - `range` is the part of what it maps that has struct pages, `kaddr` the kernel's address of its first
-///   byte, `shared.start` its first physical address.
+/// - `shared.pgmap` was passed to `memremap_pages()`, which succeeded, and not yet to `memunmap_pages()`. If
+///   `base` is there, it is what `memremap()` returned instead, not yet passed to `memunmap()`.
+/// - `range` is the part of what is mapped that holds data, and that has struct pages if there are any;
+///   `kaddr` is the kernel's address of its first byte, `shared.start` its first physical address.
 pub struct PageMap<T: Operations> {
     shared: Pin<KBox<Shared<T>>>,
     kaddr: NonNull<u8>,
     range: PhysRange,
+    base: Option<NonNull<c_void>>,
     // Goes after the mapping: fields are dropped after `PageMap::drop`.
     _claim: Option<Claim>,
 }
@@ -278,7 +308,7 @@ impl<T: Operations> PageMap<T> {
         let memory = memory.into();
         let (mapped, range) = (memory.range, memory.data());
         let is_aligned = |n: u64| n.checked_rem(compat_align()) == Some(0);
-        if !is_aligned(mapped.start()) || !is_aligned(mapped.size()) {
+        if memory.struct_pages && !(is_aligned(mapped.start()) && is_aligned(mapped.size())) {
             // The C side would warn with a stack trace.
             return Err(EINVAL);
         }
@@ -315,20 +345,36 @@ impl<T: Operations> PageMap<T> {
             GFP_KERNEL,
         )?;
 
-        // SAFETY: The structure is initialised and pinned until `memunmap_pages()` in drop. The range is
-        // memory, and other drivers are kept away from it.
-        let kaddr = unsafe { bindings::memremap_pages(shared.pgmap.get(), node.as_raw()) };
-        let kaddr = from_err_ptr(kaddr)?;
+        let kaddr = if memory.struct_pages {
+            // SAFETY: The structure is initialised and pinned until `memunmap_pages()` in drop. The range
+            // is memory, and other drivers are kept away from it.
+            let kaddr = unsafe { bindings::memremap_pages(shared.pgmap.get(), node.as_raw()) };
+            NonNull::new(from_err_ptr(kaddr)?).ok_or(ENOMEM)?
+        } else {
+            const WB: usize = bindings::MEMREMAP_WB as usize;
 
-        let kaddr = kaddr.cast::<u8>().wrapping_add(memory.header as usize);
-        // INVARIANT: `memremap_pages()` succeeded and returned the address of the first byte that it maps;
-        // the first pages of an altmap have no struct pages.
+            // SAFETY: As above; it is mapped until `memunmap()` in drop.
+            let kaddr = unsafe { bindings::memremap(mapped.start(), mapped.size() as usize, WB) };
+            NonNull::new(kaddr).ok_or(ENOMEM)?
+        };
+        let data = kaddr
+            .as_ptr()
+            .cast::<u8>()
+            .wrapping_add(memory.header as usize);
+        // INVARIANT: The call succeeded and returned the address of the first byte that is mapped; the
+        // first pages of an altmap have no struct pages.
         Ok(Self {
             shared,
-            kaddr: NonNull::new(kaddr).ok_or(ENOMEM)?,
+            kaddr: NonNull::new(data).ok_or(ENOMEM)?,
             range,
+            base: (!memory.struct_pages).then_some(kaddr),
             _claim: memory.claim,
         })
+    }
+
+    /// Whether there are struct pages.
+    pub fn has_struct_pages(&self) -> bool {
+        self.base.is_none()
     }
 
     pub(crate) fn under_way(&self) -> &UnderWay {
@@ -359,8 +405,8 @@ impl<T: Operations> PageMap<T> {
         if end > self.len() {
             return None;
         }
-        // SAFETY: By the type invariant the range is mapped with struct pages as long as `self`
-        // lives, and the window lies within it.
+        // SAFETY: By the type invariant the range is mapped as long as `self` lives, and the window lies
+        // within it.
         Some(unsafe { Window::new(self.kaddr.as_ptr().wrapping_add(offset), len) })
     }
 
@@ -373,6 +419,9 @@ impl<T: Operations> PageMap<T> {
         /// Pages that are looked at before the scheduler is asked.
         const BATCH: usize = 1 << 16;
 
+        if !self.has_struct_pages() {
+            return None;
+        }
         let first_pfn = self.range.start() as usize / PAGE_SIZE;
         for page in offset / PAGE_SIZE..self.len() / PAGE_SIZE {
             if page % BATCH == BATCH - 1 {
@@ -402,6 +451,10 @@ impl<T: Operations> PageMap<T> {
 
 impl<T: Operations> Drop for PageMap<T> {
     fn drop(&mut self) {
+        if let Some(base) = self.base {
+            // SAFETY: By the type invariant it is from `memremap()`. No window outlives `self`.
+            return unsafe { bindings::memunmap(base.as_ptr()) };
+        }
         // The struct pages go with the mapping: a process that still had one mapped, or a file system
         // that still had one in a file's mapping, would afterwards touch freed memory.
         let mut offset = 0;

@@ -58,8 +58,7 @@ pub fn pmem_wmb() {
 ///
 /// # Invariants
 ///
-/// `addr` is the kernel's address of `len` bytes of physical memory that stay mapped, with their
-/// struct pages, for `'a`.
+/// `addr` is the kernel's address of `len` bytes of physical memory that stay mapped for `'a`.
 #[derive(Clone, Copy)]
 pub struct Window<'a> {
     addr: *mut u8,
@@ -72,8 +71,7 @@ impl<'a> Window<'a> {
     ///
     /// # Safety
     ///
-    /// `addr` must be the kernel's address of `len` bytes of physical memory that stay mapped, with
-    /// their struct pages, for `'a`.
+    /// `addr` must be the kernel's address of `len` bytes of physical memory that stay mapped for `'a`.
     #[inline]
     pub(crate) unsafe fn new(addr: *mut u8, len: usize) -> Self {
         // INVARIANT: As the caller promises.

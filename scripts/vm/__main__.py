@@ -162,9 +162,9 @@ class Guest:
         for port in (*machine.PORTS, "monitor"):
             ours[port], theirs[port] = socket.socketpair()
         backing = list(options.pmem_file)
-        for number in range(len(backing), len(plan.regions) if plan.kind == "nvdimm" else 0):
+        for number in range(len(backing), len(plan.regions) if plan.kind in machine.FILE_BACKED else 0):
             # On a tmpfs of this run alone (see in-root): quick, and gone with it.
-            backing.append(f"/var/tmp/nvdimm{number}")
+            backing.append(f"/var/tmp/memory{number}")
         initrd = f"{folder}/initrd.cpio"
         write_initrd(initrd, options, plan, self.mark)
         line = machine.command(options, plan, options.cache, options.guest, initrd, console,

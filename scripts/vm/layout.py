@@ -52,11 +52,11 @@ class Layout:
     regions: list
     low: int  # RAM below 4 GiB
     total: int  # QEMU's -m
-    max_total: int  # with NVDIMMs, its maxmem
+    max_total: int  # with memory devices, its maxmem
 
     @property
     def kernel_arguments(self):
-        mark = {"memmap": "!", "reserved": "$"}.get(self.kind)
+        mark = {"memmap": "!", "ramdax": "!", "reserved": "$"}.get(self.kind)
         return [f"memmap={size_text(r.size)}{mark}{r.address:#x}" for r in self.regions] if mark else []
 
 
@@ -64,8 +64,8 @@ def plan(kind, memory, sizes):
     """The layout for `memory` bytes of normal RAM and regions of these sizes."""
     if kind == "none":
         sizes = []
-    if kind in ("memmap", "reserved"):
-        gaps = GAP * (len(sizes) - (kind == "memmap"))
+    if kind in ("memmap", "ramdax", "reserved"):
+        gaps = GAP * (len(sizes) - (kind != "reserved"))
         low = min(memory - gaps, LOW_MAX)
         regions, end = [], HIGH
         for size in sizes:
@@ -81,11 +81,12 @@ def plan(kind, memory, sizes):
         total = low + (end - HIGH) + high
         return Layout(kind, regions, low, total, total)
 
+    label_room = LABEL_ROOM if kind == "nvdimm" else 0
     low = min(memory, LOW_MAX)
     regions = []
     start = align_up(HIGH + memory - low, GIB)  # where the pc machine's memory devices begin
     first = start
     for size in sizes:
         regions.append(Region(size, start))
-        start = align_up(start + size + LABEL_ROOM, GIB)
+        start = align_up(start + size + label_room, GIB)
     return Layout(kind, regions, low, memory, memory + (start - first))

@@ -12,6 +12,8 @@ from layout import LABEL_ROOM, LABEL_SIZE, size_text
 
 QEMU = "qemu-system-x86_64"
 PROBE_SECONDS = 10
+# Kinds of regions that are files of this machine, and memory devices of the guest.
+FILE_BACKED = ("nvdimm", "virtio-pmem")
 PORTS = ("control", "stdout", "stderr", "stdin")
 
 
@@ -83,15 +85,26 @@ def programs_drive(options):
             "-device", "virtio-blk-pci,drive=programs"]
 
 
+def memory_device(kind, number, region, path):
+    """A file that is memory of the guest."""
+    size = region.size + (LABEL_ROOM if kind == "nvdimm" else 0)
+    device = {
+        "nvdimm": f"nvdimm,memdev=memory{number},label-size={LABEL_SIZE},addr={region.address:#x}",
+        "virtio-pmem": f"virtio-pmem-pci,memdev=memory{number},memaddr={region.address:#x}",
+    }[kind]
+    return ["-object", f"memory-backend-file,id=memory{number},share=on,mem-path={escaped(path)},size={size},align=2M",
+            "-device", device]
+
+
 def command(options, layout, cache, guest, initrd, console, sockets, backing):
     """The whole command line.  `sockets` maps each of PORTS, and "monitor", to a file descriptor,
-    `backing` names the files behind NVDIMMs."""
+    `backing` names the files behind memory devices."""
     accel, cpu = accelerator(options, cache, guest)
     # No keyboard controller: the kernel would take its time to find no keyboard.
     machine = f"pc,i8042=off,max-ram-below-4g={layout.low}"
     memory = f"{layout.total >> 20}M"
-    if layout.kind == "nvdimm":
-        machine += ",nvdimm=on"
+    if layout.kind in FILE_BACKED:
+        machine += ",nvdimm=on" if layout.kind == "nvdimm" else ""
         memory += f",slots={len(layout.regions)},maxmem={layout.max_total >> 20}M"
     line = base_command(guest, machine) + accel + [
         "-cpu", options.cpu or cpu, "-smp", str(1 if options.icount else options.smp), "-m", memory,
@@ -113,9 +126,7 @@ def command(options, layout, cache, guest, initrd, console, sockets, backing):
         line += ["-fsdev", f"local,id=share{number},path={escaped(path)},security_model=passthrough,multidevs=remap",
                  "-device", f"virtio-9p-pci,fsdev=share{number},mount_tag=share{number}"]
     for number, (region, path) in enumerate(zip(layout.regions, backing)):
-        size = region.size + LABEL_ROOM
-        line += ["-object", f"memory-backend-file,id=nvdimm{number},share=on,mem-path={escaped(path)},size={size},align=2M",
-                 "-device", f"nvdimm,memdev=nvdimm{number},label-size={LABEL_SIZE},addr={region.address:#x}"]
+        line += memory_device(layout.kind, number, region, path)
     # On a busy host an emulated processor may stand still for long; the kernel would take its clocks for
     # broken: the TSC when processors drift, the timer (with a panic) when no tick comes while it waits.
     arguments = ["console=ttyS0", "panic=-1", "mitigations=off", "nokaslr", "tsc=reliable", "no_timer_check", *layout.kernel_arguments, *options.append]

@@ -7,7 +7,7 @@ import os
 import re
 import time
 
-from . import shell
+from . import driver, shell
 from .disk import Disk
 
 DRIVER = "nd_rpmem"
@@ -18,10 +18,22 @@ NO_FLUSH = r"nd_(rpmem|pmem) .*: unable to guarantee persistence of writes"
 PATIENCE = 60
 
 
-def load():
-    """The driver, and ACPI's, which finds the NVDIMMs."""
-    shell.run("modprobe", "nfit")
-    shell.run("modprobe", DRIVER)
+def find():
+    """Has libnvdimm know of this guest's memory."""
+    match driver.kind():
+        case "nvdimm":
+            shell.run("modprobe", "nfit")
+        case "virtio-pmem":
+            shell.run("modprobe", "virtio_pmem")
+        case "ramdax":
+            shell.write_text("/sys/bus/platform/devices/e820_pmem/driver_override", "ramdax")
+            shell.run("modprobe", "ramdax")
+
+
+def load(*arguments):
+    """The driver, and the one that finds the memory."""
+    find()
+    shell.run("modprobe", DRIVER, *arguments)
 
 
 def unload():

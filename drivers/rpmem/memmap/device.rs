@@ -80,7 +80,7 @@ impl Prepared {
         let properties =
             Property::NoCache | Property::NoMc | Property::Synchronous | Property::WriteCache;
         Ok(Self {
-            unseen: Unseen::new(disk, medium, limits, properties, node)?,
+            unseen: Unseen::new(disk, medium, limits, Some(properties), node)?,
             name: disk,
             range,
             read_only,

@@ -2,7 +2,7 @@
 
 //! A namespace's life: from what libnvdimm shows to the disk, and back.
 
-use crate::{namespace::Namespace, Shared};
+use crate::{namespace::Namespace, params, Shared};
 use kernel::{prelude::*, str::CString, sync::Arc};
 use kernel_ext::{
     block::gen_disk::Feature,
@@ -105,6 +105,52 @@ fn flush(device: &Device<'_>) {
     }
 }
 
+/// Gives a raw namespace struct pages, if it can and may have them.
+///
+/// # Errors
+///
+/// `ENOMEM`, after a message, if they would take too much memory.
+fn raw(
+    device: &Device<'_>,
+    namespace: &namespace::Namespace<'_>,
+    name: Name,
+    memory: Memory,
+) -> Result<Memory> {
+    let dev = device.as_device();
+    let (range, align) = (memory.data(), memremap::compat_align());
+    // Somebody rewrites its info blocks, and soon gives it another mode.
+    if namespace.is_force_raw() {
+        return Ok(memory.without_struct_pages());
+    }
+    if !params::STRUCT_PAGES.get() {
+        dev_info!(dev, "{name}: no DAX, as struct_pages=0 says\n");
+        return Ok(memory.without_struct_pages());
+    }
+    if (range.start() | range.size()) & (align - 1) != 0 {
+        dev_warn!(
+            dev,
+            "{name}: no DAX: {range} does not begin and end at multiples of {} KiB\n",
+            align >> 10
+        );
+        return Ok(memory.without_struct_pages());
+    }
+    let (needed, available) = (
+        memremap::struct_pages_size(range.size()),
+        memremap::available(),
+    );
+    if needed > params::share_of(available) {
+        dev_err!(
+            dev,
+            "{name}: struct pages would take {} MiB of {} MiB of available memory, more than {} percent; make it an fsdax namespace with --map=dev, or load with struct_pages=0 for no DAX\n",
+            needed >> 20,
+            available >> 20,
+            params::STRUCT_PAGES_SHARE.get()
+        );
+        return Err(ENOMEM);
+    }
+    Ok(memory)
+}
+
 /// Maps a namespace and shows its disk, after nobody else has taken the namespace.
 fn show(
     shared: &Shared,
@@ -122,17 +168,13 @@ fn show(
         .inspect_err(|error| dev_err!(dev, "{name}: {range} cannot be claimed ({error:?})\n"))?;
     let memory = match layout {
         Some(layout) => layout.apply(Memory::from(claim))?,
-        None => Memory::from(claim),
+        None => raw(device, namespace, name, Memory::from(claim))?,
     };
     let data = memory.data();
     let capacity = data.size() / SECTOR_SIZE as u64;
     let poison = Arc::pin_init(Poison::new(name, capacity), GFP_KERNEL)?;
     let pages = PageMap::new(memory, node, poison.clone()).inspect_err(|error| {
-        dev_err!(
-            dev,
-            "{name}: {range} cannot be mapped ({error:?}); start and size must be multiples of {:#x}\n",
-            memremap::compat_align()
-        );
+        dev_err!(dev, "{name}: {range} cannot be mapped ({error:?})\n");
     })?;
 
     let on = device.region();
@@ -153,6 +195,7 @@ fn show(
     } else {
         dev_warn!(dev, "unable to guarantee persistence of writes\n");
     }
+    let has_dax = medium.pages().has_struct_pages();
     let mut properties: Properties = Property::NoCache | Property::NoMc;
     if is_sync {
         properties |= Property::Synchronous;
@@ -161,7 +204,7 @@ fn show(
         properties |= Property::WriteCache;
     }
 
-    let unseen = Unseen::new(name, medium, limits, properties, node)?;
+    let unseen = Unseen::new(name, medium, limits, has_dax.then_some(properties), node)?;
     let kept = unseen.kept().clone();
     shared.users.add(range, kept.clone())?;
     let shown = unseen

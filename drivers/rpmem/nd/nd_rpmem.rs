@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `device` | a namespace's life, from probe to removal |
 //! | `namespace` | what a namespace adds to memory: flushes, poison that has to be taken away |
+//! | `params` | what the user says when the module is loaded |
 //! | `users` | who still has memory of a disk that has gone |
 //!
 //! What the disk does is in [`rpmem_core`]. There is no `unsafe` here: it is in `rust/`, behind
@@ -22,6 +23,7 @@ use rpmem_core::keeper::Keeper;
 
 mod device;
 mod namespace;
+mod params;
 mod users;
 
 module! {
@@ -53,6 +55,7 @@ struct NdRpmem {
 impl kernel::InPlaceModule for NdRpmem {
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         pin_init::pin_init_scope(move || {
+            params::check()?;
             let keeper = Keeper::new()?;
             let last = keeper.clone();
             let shared = Arc::pin_init(

@@ -170,7 +170,12 @@ impl<T: Operations> Device<T> {
             unsafe { *kaddr = window.as_ptr().cast() };
         }
         if !pfn.is_null() {
-            // SAFETY: As the caller promises. A window lies in the kernel's direct map.
+            // SAFETY: Takes any address.
+            if unsafe { bindings::is_vmalloc_addr(window.as_ptr().cast()) } {
+                // Mapped without struct pages, which nobody can use in this way.
+                return ENXIO.to_errno() as c_long;
+            }
+            // SAFETY: As the caller promises. The window lies in the kernel's direct map.
             unsafe { *pfn = bindings::virt_to_phys(window.as_ptr().cast()) as c_ulong / PAGE_SIZE };
         }
         (window.len() / PAGE_SIZE) as c_long
