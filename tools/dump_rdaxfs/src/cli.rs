@@ -61,7 +61,11 @@ impl Arguments {
     #[must_use]
     pub fn path(&self) -> &Path {
         match &self.command {
-            Some(Command::Cat { path, .. } | Command::Extract { path, .. }) => path,
+            Some(
+                Command::Cat { path, .. }
+                | Command::Extract { path, .. }
+                | Command::Image { path, .. },
+            ) => path,
             None => self.path.as_deref().unwrap_or(Path::new("")),
         }
     }
@@ -95,6 +99,18 @@ pub enum Command {
         /// What to copy: a file, or a directory with all below it [default: all]
         #[arg(value_name = "PATH|INODE", value_parser = OsStringValueParser::new().try_map(parse_what))]
         what: Option<What>,
+    },
+    /// Make a sparse file for a bug report: the metadata alone, with scrambled names
+    ///
+    /// What fsck.rdaxfs finds wrong with the volume, it finds in the file. There are no contents of files in it; names, targets
+    /// of symbolic links, extended attributes and the label are replaced.
+    Image {
+        /// The device or file
+        #[arg(value_name = "DEVICE|FILE", value_hint = ValueHint::AnyPath)]
+        path: PathBuf,
+        /// The file, which is made
+        #[arg(value_name = "IMAGE", value_hint = ValueHint::AnyPath)]
+        to: PathBuf,
     },
 }
 

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod export;
 pub mod extract;
 mod inode;
+pub mod metadata;
 mod open;
 pub mod show;
 mod text;

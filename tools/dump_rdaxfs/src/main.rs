@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The program: what was asked for is in [`dump_rdaxfs::cli`], what is done in
-//! [`dump_rdaxfs::show`] and [`dump_rdaxfs::extract`].
+//! [`dump_rdaxfs::show`], [`dump_rdaxfs::extract`] and [`dump_rdaxfs::metadata`].
 
 #![forbid(unsafe_code)]
 
@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use dump_rdaxfs::cli::{Arguments, Command};
-use dump_rdaxfs::{export, extract, show};
+use dump_rdaxfs::{export, extract, metadata, show};
 use terminal::{complain, output};
 
 fn main() -> ExitCode {
@@ -30,6 +30,7 @@ fn answer(arguments: &Arguments) -> Result<bool> {
         Some(Command::Extract { path, to, what }) => {
             return extract::extract(path, to, what.as_ref())
         }
+        Some(Command::Image { path, to }) => return metadata::image(path, to).map(|()| true),
         None if arguments.export => {
             // udev asks of every device: that it is something else is not worth a word.
             let Some(lines) = export::lines(arguments.path()) else {

@@ -35,7 +35,7 @@ mod xattrs;
 
 pub use finding::{Finding, Fix, Problem, Word};
 pub use heads::heads_agree;
-pub use image::Image;
+pub use image::{Block, Image};
 pub use mend::{Mended, Mending, Operator, Stuck};
 pub use names::{finish_all, reconnect, Reconnected};
 pub use records::discard_records;

@@ -4,15 +4,22 @@
 
 use siphasher::sip::SipHasher24;
 
+use crate::scrambled::{told_hash, SCRAMBLED};
+
 /// CRC-32C of `bytes`, continued from `crc`.
 #[must_use]
 pub fn crc32c(crc: u32, bytes: &[u8]) -> u32 {
     crc32c::crc32c_append(crc, bytes)
 }
 
-/// SipHash-2-4.
+/// SipHash-2-4; of a volume whose names are scrambled, what the name tells ([`SCRAMBLED`]).
 #[must_use]
 pub fn siphash(key: &[u64; 2], bytes: &[u8]) -> u64 {
+    if *key == SCRAMBLED {
+        if let Some(hash) = told_hash(bytes) {
+            return hash;
+        }
+    }
     let [first, second] = *key;
     SipHasher24::new_with_keys(first, second).hash(bytes)
 }

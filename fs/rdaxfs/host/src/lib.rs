@@ -32,6 +32,8 @@ mod in_use;
 mod mounted;
 mod resolve;
 #[cfg(feature = "media")]
+mod scrambled;
+#[cfg(feature = "media")]
 mod trouble;
 
 pub use clock::now;
@@ -46,5 +48,7 @@ pub use host::Host;
 pub use in_use::{loop_device_of, DeviceLock, Scope};
 pub use mounted::Mounted;
 pub use resolve::resolve;
+#[cfg(feature = "media")]
+pub use scrambled::{scrambled_name, SCRAMBLED, WHOLE_NAME};
 #[cfg(feature = "media")]
 pub use trouble::Trouble;
