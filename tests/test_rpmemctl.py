@@ -3,6 +3,7 @@
 
 import ctypes
 import errno
+import mmap
 import os
 import re
 import shutil
@@ -367,6 +368,50 @@ def damage_in_a_log_on_another_disk(t):
 
 
 @case()
+def damage_in_a_realtime_section(t):
+    """Data of some files of XFS is on another disk, at bytes at which the first one has something else."""
+    first, second = t.disks
+    other = second.node
+    shell.run("mkfs.xfs", "-q", "-f", "-r", f"rtdev={other}", first.node)
+    os.makedirs("/mnt/realtime", exist_ok=True)
+    shell.run("mount", "-o", f"rtdev={other}", first.node, "/mnt/realtime")
+    try:
+        there, here = "/mnt/realtime/there", "/mnt/realtime/here"
+        Path(here).write_bytes(bytes(MEGA))
+        shell.run("xfs_io", "-f", "-R", "-c", f"pwrite -q 0 {MEGA}", there)
+        shell.run("sync")
+        report = rpmemctl.answer("damage", "/mnt/realtime", status=0)
+        check.equal({disk["name"] for disk in report["disks"]}, {first.name, second.name}, "disks")
+        sector = first_sectors(there)[0]
+        second.badblocks.inject(sector + 8, 1)
+        report = rpmemctl.answer("damage", "/mnt/realtime", status=1)
+        check.equal([file["paths"] for file in report["files"]], [[there]], "who has the bad sector")
+        check.equal([(piece["disk"], piece["offset"], piece["sector"]) for piece in report["files"][0]["pieces"]],
+                    [(second.name, PAGE, sector + 8)], "where it is")
+        check.equal((report["metadata"], report["unknown"]), ([], []), "nothing else")
+        # The same bytes of the first disk are another's.
+        second.badblocks.clear(0, second.sectors)
+        first.badblocks.inject(first_sectors(here)[0] + 8, 1)
+        report = rpmemctl.answer("damage", "/mnt/realtime", status=1)
+        check.equal([file["paths"] for file in report["files"]], [[here]], "on the first disk")
+        check.equal(report["files"][0]["pieces"][0]["disk"], first.name, "its disk")
+        first.badblocks.clear(0, first.sectors)
+        # Behind all files.
+        second.badblocks.inject(second.sectors // 8 * 6, 8)
+        report = rpmemctl.answer("damage", "/mnt/realtime")
+        check.equal(report["files"], [], "no file has it")
+        found = [piece["disk"] for piece in report["free"] + report["unknown"]]
+        check.equal(set(found), {second.name}, "where it is free")
+    finally:
+        for disk in t.disks:
+            disk.badblocks.clear(0, disk.sectors)
+        shell.run("umount", "/mnt/realtime")
+    for disk in t.disks:
+        with disk.open() as io:
+            io.zero_out(0, 4 * MEGA)
+
+
+@case()
 def the_doctor_knows_that_encryption_has_no_dax(t):
     """It gives no advice that does not help: a mount option, on a device that has no DAX."""
     t.allow_log("device-mapper: .*")
@@ -396,6 +441,19 @@ def the_doctor_sees_how_huge_pages_can_map_a_file(t):
     shell.run("fallocate", "-l", "16M", f"{made.directory}/big")
     looked_at = " ".join(rpmemctl.answer("doctor", f"{made.directory}/big")["looked_at"])
     check.true(re.search(r"huge pages can map [78] of 8 ranges", looked_at), looked_at)
+    # How it is mapped: as the kernel chooses, and as a program may ask for.
+    with open(f"{made.directory}/big", "r+b") as file, mmap.mmap(file.fileno(), 16 * MEGA) as memory:
+        for chunk in range(8):
+            memory[chunk * 2 * MEGA] = 1
+        answer = rpmemctl.answer("doctor", f"{made.directory}/big")
+        mapped = re.search(rf"process {os.getpid()} .* maps (\d+) KiB of .*, (\d+) KiB of them by huge pages", " ".join(answer["looked_at"]))
+        check.true(mapped and int(mapped[2]) >= 7 * 2048, str(answer))
+    with open(f"{made.directory}/big", "r+b") as file, mmap.mmap(file.fileno(), 16 * MEGA) as memory:
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
+        memory[0] = 1
+        found = rpmemctl.answer("doctor", f"{made.directory}/big")["findings"]
+        check.equal([finding["id"] for finding in found], ["mapping-without-huge-pages"], "a mapping by pages of 4 KiB")
+        check.true("maps 4 KiB" in str(found), str(found))
     # A file whose blocks are one page off.
     place = f"{made.directory}/off"
     with open(place, "wb") as file:

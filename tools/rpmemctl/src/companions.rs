@@ -9,10 +9,13 @@ use crate::system::System;
 use anyhow::{Context, Result};
 use std::path::Path;
 
+/// The role of a device that has data of files.
+pub const REALTIME: &str = "realtime section";
+
 /// A device that a mounted file system uses besides its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Companion {
-    /// What is on it: `log`, `journal` or `realtime section`.
+    /// What is on it: `log`, `journal` or [`REALTIME`].
     pub role: &'static str,
     /// The device.
     pub device: BlockDevice,
@@ -26,7 +29,7 @@ pub struct Companion {
 pub fn of(system: &System, mount: &Mount) -> Result<Vec<Companion>> {
     match mount.file_system.as_str() {
         "xfs" => {
-            let named = [("log", "logdev"), ("realtime section", "rtdev")];
+            let named = [("log", "logdev"), (REALTIME, "rtdev")];
             let found = named.into_iter().filter_map(|(role, option)| {
                 let path = mount.option(option)?;
                 let device = BlockDevice::find(system, path).with_context(|| format!("its {role}"));

@@ -28,7 +28,7 @@ const SIGNED: &[u8] = b"~Module signature appended~\n";
 /// If it cannot be read or is no module.
 pub fn read(path: &Path) -> Result<ModuleFile> {
     let bytes = fs::read(path).with_context(|| safe_path(path))?;
-    parse(&bytes).with_context(|| format!("{}: is no kernel module", safe_path(path)))
+    parse(&bytes).with_context(|| format!("{}: is not a kernel module", safe_path(path)))
 }
 
 fn parse(bytes: &[u8]) -> Result<ModuleFile> {

@@ -21,11 +21,12 @@ use crate::stack::{self, Bad};
 use crate::superblock::f2fs_has_members;
 use crate::system::System;
 use anyhow::{bail, ensure, Context, Result};
-use overlap::BadBytes;
+use overlap::{BadBytes, What};
+use rangemap::RangeSet;
 use report::Report;
 use std::path::{Path, PathBuf};
 use terminal::safe_path;
-use walk::Tree;
+use walk::{BadPlaces, Found, Tree};
 
 /// The file systems on which both FIEMAP and GETFSMAP were tried.
 const KNOWN: [&str; 3] = ["ext2", "ext4", "xfs"];
@@ -48,9 +49,9 @@ pub fn run(system: &System, path: &Path, format: Format) -> Result<Outcome> {
         let bad = stack::bad_of(system, &companion.device)?;
         Ok((companion, bad))
     });
-    let beside = beside.collect::<Result<Vec<_>>>()?;
-    let mut all = beside.iter().map(|(_, bad)| bad).chain([&bad]);
-    if all.all(|bad| bad.disks.is_empty()) {
+    let mut beside = beside.collect::<Result<Vec<_>>>()?;
+    let is_ours = |bad: &Bad| !bad.disks.is_empty();
+    if !is_ours(&bad) && !beside.iter().any(|(_, bad)| is_ours(bad)) {
         bail!(
             "{}: is on {}, which is not on a disk of rpmem",
             safe_path(path),
@@ -58,10 +59,19 @@ pub fn run(system: &System, path: &Path, format: Format) -> Result<Outcome> {
         );
     }
     let mut report = Report::new(&place.mount, &bad, tree.block_size());
+    // The realtime section has data of files, like the file system's own device.
+    let realtime = beside
+        .iter()
+        .position(|(companion, _)| companion.role == companions::REALTIME)
+        .map(|at| beside.remove(at));
     for (companion, bad) in &beside {
         report.add_companion(companion, bad);
     }
-    look(&place, &tree, &bad, &mut report)?;
+    if let Some((_, bad)) = &realtime {
+        report.add_device(bad);
+    }
+    let realtime = realtime.map(|(companion, bad)| (&companion.device, bad));
+    look(&place, &tree, &bad, realtime, &mut report)?;
     Outcome::new(format, &report, report.is_problem(), report::text)
 }
 
@@ -70,7 +80,7 @@ struct Place {
     /// Where its files are looked for: if it can be, at a mount of all of it.
     mount: Mount,
     device: BlockDevice,
-    /// Its log or journal, on another device.
+    /// Its log, journal or realtime section, on another device.
     beside: Vec<Companion>,
 }
 
@@ -109,13 +119,6 @@ impl Place {
                 mount.file_system
             )
         })?;
-        if let Some(realtime) = mount.option("rtdev") {
-            bail!(
-                "{}: has a realtime device, {realtime}; this is not supported: files on it and files on {} look the same",
-                safe_path(path),
-                device.name()
-            );
-        }
         if mount.file_system == "f2fs" && f2fs_has_members(Path::new(&device.node()))? {
             bail!(
                 "{}: is an f2fs on several devices, which is not supported: where files are it says in blocks of all of them",
@@ -136,10 +139,19 @@ impl Place {
     }
 }
 
-fn look(place: &Place, tree: &Tree, bad: &Bad, report: &mut Report) -> Result<()> {
+fn look(
+    place: &Place,
+    tree: &Tree,
+    bad: &Bad,
+    realtime: Option<(&BlockDevice, Bad)>,
+    report: &mut Report,
+) -> Result<()> {
     let bytes = BadBytes::new(&bad.pieces);
+    let there = realtime
+        .as_ref()
+        .map(|(device, bad)| (device, BadBytes::new(&bad.pieces)));
     let mount_point = &place.mount.mount_point;
-    if bytes.is_empty() {
+    if bytes.is_empty() && there.as_ref().is_none_or(|(_, bytes)| bytes.is_empty()) {
         return Ok(());
     }
     if !KNOWN.contains(&place.mount.file_system.as_str()) {
@@ -160,28 +172,60 @@ fn look(place: &Place, tree: &Tree, bad: &Bad, report: &mut Report) -> Result<()
             safe_path(mount_point)
         ));
     }
+    let mut found = tree.visit(BadPlaces {
+        own: &bytes,
+        realtime: there.as_ref().map(|(_, bytes)| bytes),
+    });
     let mut left = bytes.ranges();
-    let found = tree.visit(&bytes);
-    for file in found.files {
+    let mut left_there = there
+        .as_ref()
+        .map(|(_, bytes)| bytes.ranges())
+        .unwrap_or_default();
+    for file in std::mem::take(&mut found.files) {
         for piece in &file.pieces {
-            left.remove(piece.device_bytes());
+            // Attributes are never in the realtime section.
+            if file.is_realtime && piece.what != What::Attributes {
+                left_there.remove(piece.device_bytes());
+            } else {
+                left.remove(piece.device_bytes());
+            }
         }
         report.files.push(file);
     }
-    report.unexamined(found.unexamined);
+    report.unexamined(std::mem::take(&mut found.unexamined));
     let wanted = block_device::numbers_of_path(mount_point)?;
-    let owned = owners::of(tree, &wanted, &left);
+    add_owners(tree, &wanted, (&bytes, &left), &found, report);
+    if let Some((device, bytes)) = &there {
+        add_owners(
+            tree,
+            &device.numbers(),
+            (bytes, &left_there),
+            &found,
+            report,
+        );
+    }
+    Ok(())
+}
+
+/// Adds whose the bytes are that no file has, of the device with these numbers.
+fn add_owners(
+    tree: &Tree,
+    numbers: &str,
+    (bytes, left): (&BadBytes<'_>, &RangeSet<u64>),
+    found: &Found,
+    report: &mut Report,
+) {
+    let owned = owners::of(tree, numbers, left);
     if let Some(error) = owned.error {
         report.incomplete(format!(
             "whose the rest is, the file system does not tell: {error}"
         ));
     }
     for (range, owner) in owned.pieces {
-        report.add_owned(&bytes, range, owner, |inode| {
+        report.add_owned(bytes, range, owner, |inode| {
             found.inodes.get(&inode).cloned()
         });
     }
-    Ok(())
 }
 
 /// The path as one would call it, for a file that was found below `tree`.

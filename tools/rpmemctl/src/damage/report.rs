@@ -80,8 +80,8 @@ impl Report {
         }
     }
 
-    /// Adds what is bad on another device that the file system uses.
-    pub(super) fn add_companion(&mut self, companion: &Companion, bad: &Bad) {
+    /// Adds another device that the file system uses.
+    pub(super) fn add_device(&mut self, bad: &Bad) {
         for disk in disks(bad) {
             if self.disks.iter().all(|known| known.name != disk.name) {
                 self.disks.push(disk);
@@ -89,6 +89,11 @@ impl Report {
         }
         self.complete &= bad.unfollowed.is_empty();
         self.notes.extend(bad.unfollowed.iter().cloned());
+    }
+
+    /// Adds what is bad on another device, all of which has one purpose.
+    pub(super) fn add_companion(&mut self, companion: &Companion, bad: &Bad) {
+        self.add_device(bad);
         let pieces = BadBytes::new(&bad.pieces).pieces_of_range(0..u64::MAX, What::Data);
         self.metadata.extend(pieces.into_iter().map(|piece| Owned {
             owner: format!("{} on {}", companion.role, companion.device.name()),
@@ -158,6 +163,7 @@ impl Report {
             kind: named.kind,
             size: named.size,
             pieces,
+            is_realtime: false,
         });
     }
 
@@ -286,7 +292,7 @@ fn write_file(file: &DamagedFile, out: &mut String) -> std::fmt::Result {
                 writeln!(out, "  also {}", safe_path(other))?;
             }
         }
-        None => writeln!(out, "\ninode {}, of which no name was found", file.inode)?,
+        None => writeln!(out, "\ninode {}, without a name that was found", file.inode)?,
     }
     for piece in &file.pieces {
         let disk = format!("{} sector {}, {}", piece.disk, piece.sector, piece.sectors);

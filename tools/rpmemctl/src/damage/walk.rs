@@ -5,6 +5,7 @@
 use super::called;
 use super::overlap::{BadBytes, Piece, What};
 use anyhow::Context;
+use fs_extents::attributes;
 use fs_extents::fiemap::{self, Of};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -36,6 +37,18 @@ pub(super) struct DamagedFile {
     pub(super) size: u64,
     /// What of it is bad, in the order of the file.
     pub(super) pieces: Vec<Piece>,
+    /// Whether its data is in a realtime section.
+    #[serde(skip)]
+    pub(super) is_realtime: bool,
+}
+
+/// What is bad, on each device that files are on.
+#[derive(Clone, Copy)]
+pub(super) struct BadPlaces<'a> {
+    /// The file system's own.
+    pub(super) own: &'a BadBytes<'a>,
+    /// That of XFS's realtime section, if it has one.
+    pub(super) realtime: Option<&'a BadBytes<'a>>,
 }
 
 /// Paths of one file. In JSON they are `paths`, as they are shown; if one is not UTF-8, `paths_bytes` has for each its
@@ -155,7 +168,7 @@ impl Tree {
     }
 
     /// Looks at every file.
-    pub(super) fn visit(&self, bad: &BadBytes<'_>) -> Found {
+    pub(super) fn visit(&self, bad: BadPlaces<'_>) -> Found {
         let root = self.path();
         let mut found = Found::default();
         let mut files = BTreeMap::<u64, DamagedFile>::new();
@@ -200,7 +213,7 @@ impl Tree {
         &self,
         root: &Path,
         entry: &DirEntry,
-        bad: &BadBytes<'_>,
+        bad: BadPlaces<'_>,
         files: &mut BTreeMap<u64, DamagedFile>,
         found: &mut Found,
     ) {
@@ -222,7 +235,7 @@ impl Tree {
             if named.paths.0.len() > 1 || kind == "other" {
                 return Ok(());
             }
-            let pieces = pieces(entry.path(), &data, bad)?;
+            let (pieces, is_realtime) = pieces(entry.path(), &data, bad)?;
             if !pieces.is_empty() {
                 let file = DamagedFile {
                     paths: Paths::default(),
@@ -230,6 +243,7 @@ impl Tree {
                     kind,
                     size: data.len(),
                     pieces,
+                    is_realtime,
                 };
                 files.insert(data.ino(), file);
             }
@@ -261,16 +275,25 @@ fn kind(data: &Metadata) -> &'static str {
     }
 }
 
-/// The bad bytes of a file or a folder.
-fn pieces(path: &Path, data: &Metadata, bad: &BadBytes<'_>) -> std::io::Result<Vec<Piece>> {
+/// The bad bytes of a file or a folder, and whether its data is in a realtime section.
+fn pieces(path: &Path, data: &Metadata, bad: BadPlaces<'_>) -> std::io::Result<(Vec<Piece>, bool)> {
     // Should it have become something else meanwhile, opening it must not block or do anything.
     let flags =
         OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let fd = rustix::fs::open(path, flags, Mode::empty())?;
     // The size of a folder says nothing about where its entries are.
     let size = if data.is_dir() { u64::MAX } else { data.len() };
+    // Without the section there is no need to ask.
+    let realtime = match bad.realtime {
+        Some(realtime) if attributes::is_realtime(&fd)? => Some(realtime),
+        _ => None,
+    };
     let mut pieces = Vec::new();
     for (of, what) in [(Of::Data, What::Data), (Of::Attributes, What::Attributes)] {
+        let bad = match (of, realtime) {
+            (Of::Data, Some(realtime)) => realtime,
+            _ => bad.own,
+        };
         for extent in fiemap::extents(&fd, of) {
             match extent {
                 Ok(extent) => pieces.extend(bad.pieces_of_extent(&extent, size, what)),
@@ -281,7 +304,7 @@ fn pieces(path: &Path, data: &Metadata, bad: &BadBytes<'_>) -> std::io::Result<V
             }
         }
     }
-    Ok(pieces)
+    Ok((pieces, realtime.is_some()))
 }
 
 #[cfg(test)]
@@ -297,13 +320,17 @@ mod tests {
         }
         let tree = Tree::open(folder.path()).unwrap();
         let root = tree.path();
-        let bad = BadBytes::new(&[]);
+        let none = BadBytes::new(&[]);
+        let bad = BadPlaces {
+            own: &none,
+            realtime: None,
+        };
         let entries: Vec<_> = WalkDir::new(&root).min_depth(1).into_iter().collect();
         assert_eq!(entries.len(), 2);
         std::fs::remove_file(folder.path().join("file")).unwrap();
         let (mut files, mut found) = (BTreeMap::new(), Found::default());
         for entry in entries {
-            tree.visit_one(&root, &entry.unwrap(), &bad, &mut files, &mut found);
+            tree.visit_one(&root, &entry.unwrap(), bad, &mut files, &mut found);
         }
         assert!(found.unexamined.is_empty(), "{:?}", found.unexamined);
         let names: Vec<_> = found.inodes.values().map(|named| &named.paths.0).collect();

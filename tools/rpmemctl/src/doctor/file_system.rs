@@ -4,7 +4,7 @@
 //!
 //! `Documentation/filesystems/dax.rst`.
 
-use super::{device, huge_pages, Diagnosis, Finding};
+use super::{device, huge_pages, mappings, Diagnosis, Finding};
 use crate::block_device::{self, BlockDevice};
 use crate::mounts::{self, Mount};
 use crate::system::System;
@@ -61,7 +61,7 @@ pub(super) fn examine(
     };
     if data.is_file() {
         if able(mount, diagnosis) {
-            file(&real, mount, &device, diagnosis);
+            file(system, &real, mount, &device, diagnosis);
         }
     } else {
         examine_mount(system, &mounts, mount, diagnosis);
@@ -174,7 +174,13 @@ fn never(system: &System, mounts: &[Mount], mount: &Mount) -> Finding {
 }
 
 /// A regular file on a file system that is able to have DAX.
-fn file(path: &Path, mount: &Mount, device: &BlockDevice, diagnosis: &mut Diagnosis) {
+fn file(
+    system: &System,
+    path: &Path,
+    mount: &Mount,
+    device: &BlockDevice,
+    diagnosis: &mut Diagnosis,
+) {
     let place = safe_path(path);
     let answer = rustix::fs::statx(
         rustix::fs::CWD,
@@ -188,7 +194,8 @@ fn file(path: &Path, mount: &Mount, device: &BlockDevice, diagnosis: &mut Diagno
     };
     if attributes.contains(StatxAttributes::DAX) {
         diagnosis.looked_at.push(format!("{place} has DAX"));
-        huge_pages::examine(path, device, diagnosis);
+        let fits = huge_pages::examine(path, device, diagnosis);
+        mappings::examine(system, path, fits, diagnosis);
         return;
     }
     let finding = Finding::problem("file-without-dax", format!("{place} has no DAX"))
@@ -200,7 +207,7 @@ fn file(path: &Path, mount: &Mount, device: &BlockDevice, diagnosis: &mut Diagno
         ));
     let finding = match (mode(mount), has_flag(path)) {
         ("inode", Some(true)) => finding
-            .seen("the file has the DAX flag: it takes effect once nobody has the file open and its inode has left the cache")
+            .seen("the file has the DAX flag: it takes effect once the file is closed and its inode has left the cache")
             .remedy(format!("close it, then umount {} and mount it again", safe_path(&mount.mount_point))),
         ("inode", _) => finding
             .seen("the file has not got the DAX flag")

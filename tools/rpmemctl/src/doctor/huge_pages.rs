@@ -14,8 +14,8 @@ use std::fs::File;
 use std::path::Path;
 use terminal::safe_path;
 
-/// Looks at a file with DAX.
-pub(super) fn examine(path: &Path, device: &BlockDevice, diagnosis: &mut Diagnosis) {
+/// Looks at a file with DAX. Returns whether huge pages can map a part of it.
+pub(super) fn examine(path: &Path, device: &BlockDevice, diagnosis: &mut Diagnosis) -> bool {
     let place = safe_path(path);
     let looked = File::open(path).and_then(|file| {
         let size = file.metadata()?.len();
@@ -25,15 +25,17 @@ pub(super) fn examine(path: &Path, device: &BlockDevice, diagnosis: &mut Diagnos
     let (size, extents) = match looked {
         Ok(looked) => looked,
         Err(error) => {
-            return diagnosis.skip(format!("how huge pages can map {place}: {error}"));
+            diagnosis.skip(format!("how huge pages can map {place}: {error}"));
+            return false;
         }
     };
     // How device mapper's devices are laid out is not looked at.
     if !device.slaves().is_empty() {
-        return diagnosis.skip(format!(
+        diagnosis.skip(format!(
             "how huge pages can map {place}: it is on {}, which is made of other devices",
             device.name()
         ));
+        return false;
     }
     let start = match device.whole_disk() {
         Ok(Some((_, start))) => start.saturating_mul(SECTOR),
@@ -41,7 +43,7 @@ pub(super) fn examine(path: &Path, device: &BlockDevice, diagnosis: &mut Diagnos
     };
     let all = size / HUGE;
     if all == 0 {
-        return;
+        return false;
     }
     let fit = fitting(&extents, start, all);
     let ranges = counted(all, "range");
@@ -49,7 +51,7 @@ pub(super) fn examine(path: &Path, device: &BlockDevice, diagnosis: &mut Diagnos
         diagnosis.looked_at.push(format!(
             "huge pages can map {fit} of {ranges} of 2 MiB of {place}"
         ));
-        return;
+        return true;
     }
     let finding = Finding::advice(
         "file-without-huge-pages",
@@ -68,6 +70,7 @@ pub(super) fn examine(path: &Path, device: &BlockDevice, diagnosis: &mut Diagnos
         "follow the advice on {} above, if there is some; then copy the file: cp {place} {place}.new && mv {place}.new {place}",
         device.name()
     )));
+    false
 }
 
 /// How many of the first `all` ranges of 2 MiB lie as huge pages want them, on a device that begins at byte `start` of

@@ -9,6 +9,7 @@ mod device;
 mod drivers;
 mod file_system;
 mod huge_pages;
+mod mappings;
 mod memory;
 mod module;
 mod parameters;

@@ -126,7 +126,7 @@ fn boot(memory: &Memory, want: &Want) -> Result<Boot> {
     let taken = want.size.saturating_add(struct_pages);
     ensure!(
         memory.ram.saturating_sub(taken) >= LEAST_LEFT,
-        "SIZE {}: the machine has {} of RAM in use as such, of which {} must be left, and the region's struct pages take {}; ask for {} or less",
+        "SIZE {}: the machine has {} of RAM in use as such; {} of it must be left, and the region's struct pages take {}; ask for {} or less",
         Bytes(want.size),
         Human(memory.ram),
         Human(LEAST_LEFT),
