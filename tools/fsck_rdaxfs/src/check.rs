@@ -56,7 +56,7 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     // By the first copy the journal is found.
     let is_left = match &wrong {
         None => false,
-        Some(wrong) => !mend_superblock(wrong, &medium, &mut consent, &mut mending)?,
+        Some(wrong) => !repair_superblock(wrong, &medium, &mut consent, &mut mending)?,
     };
     let (medium, records) = replay(medium, &device, &mut consent)?;
     let mut desk = Desk::new(consent, meter);
@@ -68,7 +68,7 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
             .with_context(|| format!("{shown} cannot be written"))?;
         say!("{shown}: errors remain{}", way_out(consent));
         return Ok(if is_changed {
-            Status::MENDED.and(Status::WRONG)
+            Status::REPAIRED.and(Status::WRONG)
         } else {
             Status::WRONG
         });
@@ -107,7 +107,7 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         say!("{shown}: errors repaired: {repaired}");
     }
     Ok(if is_changed || mending.mended() + outcome.named > 0 {
-        Status::MENDED
+        Status::REPAIRED
     } else {
         Status::CLEAN
     })
@@ -125,7 +125,7 @@ fn is_clean(medium: &FileMedium, superblock: &Superblock) -> bool {
 
 /// Repairs the first copy of the superblock. Returns whether it is repaired on the medium too: when nothing may be
 /// changed, it is in memory.
-fn mend_superblock(
+fn repair_superblock(
     wrong: &Finding,
     medium: &FileMedium,
     consent: &mut Consent,

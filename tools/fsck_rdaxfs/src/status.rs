@@ -12,7 +12,7 @@ impl Status {
     /// There are no errors.
     pub const CLEAN: Self = Self(0);
     /// All errors were repaired.
-    pub const MENDED: Self = Self(1);
+    pub const REPAIRED: Self = Self(1);
     /// Errors remain.
     pub const WRONG: Self = Self(4);
     /// The check could not be done.

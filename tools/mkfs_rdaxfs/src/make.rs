@@ -2,16 +2,16 @@
 
 //! Makes the volume that was asked for.
 
-use std::io;
 use std::path::Path;
 
-use anyhow::{anyhow, bail, Context, Result};
+use anyhow::{bail, Context, Result};
+use device::{lock, open, refuse_loop_file};
 use rdaxfs_core::format::{BLOCK_SIZE, MAX_BLOCKS, MIN_BLOCKS};
 use rdaxfs_core::make::{make, Options};
 use rdaxfs_core::platform::Medium;
 use rdaxfs_core::volume::Access;
 use rdaxfs_core::Error;
-use rdaxfs_host::{loop_device_of, siphash, DeviceLock, FileMedium, Mounted, Scope};
+use rdaxfs_host::{siphash, FileMedium, Mounted, Scope};
 use terminal::{safe, safe_path, say};
 use uuid::Uuid;
 
@@ -53,9 +53,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     };
     let mut made = target.begin(blocks)?;
     // From the look at what is there until the volume is made.
-    let lock = (!arguments.dry_run).then(|| lock(path)).transpose()?;
+    let lock = (!arguments.dry_run)
+        .then(|| lock(path, Scope::WholeDisk))
+        .transpose()?;
     if target.is_there() && !arguments.force {
-        let medium = open(path, !arguments.dry_run)?;
+        let medium = open(path, !arguments.dry_run, "")?;
         if blocks.is_none() {
             fitting(arguments, &medium, None)?;
         }
@@ -70,7 +72,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             break options(arguments, blocks, &clock)?;
         }
         made.resize(blocks)?;
-        let medium = open(path, !arguments.dry_run)?;
+        let medium = open(path, !arguments.dry_run, "")?;
         let options = options(arguments, fitting(arguments, &medium, blocks)?, &clock)?;
         if arguments.dry_run {
             break options;
@@ -114,7 +116,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 /// Writes the volume. Its superblocks are written last, and only if all else is on the medium.
 fn write(path: &Path, options: &Options) -> Result<()> {
     let shown = safe_path(path);
-    let medium = open(path, true)?.durable_fences();
+    let medium = open(path, true, "")?.durable_fences();
     let made = make(&medium, options);
     // What could not be written says more than what came of it.
     medium
@@ -134,7 +136,7 @@ fn write_filled(
 ) -> Result<u64> {
     let path = &arguments.path;
     let cannot = || format!("{} cannot be written", safe_path(path));
-    let medium = open(path, true)?
+    let medium = open(path, true, "")?
         .filling([0, options.blocks - 1])
         .with_context(cannot)?;
     let write_error = medium.write_error();
@@ -166,56 +168,6 @@ fn fill_medium(
 fn is_full(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Error>() == Some(&Error::NoSpace)
 }
-
-/// Refuses a file that a loop device uses.
-///
-/// # Errors
-///
-/// If it is one.
-pub fn refuse_loop_file(path: &Path) -> Result<()> {
-    let Some(user) = loop_device_of(path) else {
-        return Ok(());
-    };
-    let (shown, user) = (safe_path(path), safe_path(&user));
-    bail!("{shown} is in use by {user}; detach it first (losetup --detach {user})");
-}
-
-/// Keeps other programs away from a device or file until the lock is dropped.
-///
-/// # Errors
-///
-/// If another program has locked it, and those of open(2).
-pub fn lock(path: &Path) -> Result<DeviceLock> {
-    DeviceLock::take(path, Scope::WholeDisk).map_err(|error| {
-        let shown = safe_path(path);
-        if error.kind() == io::ErrorKind::WouldBlock {
-            return anyhow!("{shown} is locked by another program; try again when that is done");
-        }
-        anyhow!(error).context(format!("{shown} cannot be opened"))
-    })
-}
-
-/// Opens a device or file, exclusively if it is to be written.
-///
-/// # Errors
-///
-/// If it is in use or read-only, and those of open(2).
-pub fn open(path: &Path, write: bool) -> Result<FileMedium> {
-    let shown = safe_path(path);
-    FileMedium::open(path, write).map_err(|error| match error.kind() {
-        io::ErrorKind::ResourceBusy => {
-            anyhow!("{shown} is mounted or in use otherwise; unmount it first")
-        }
-        // What the kernel has for a device that is set read-only.
-        io::ErrorKind::PermissionDenied if error.raw_os_error() == Some(EPERM) => {
-            anyhow!("{shown} is read-only; a device can be made writable with blockdev --setrw")
-        }
-        _ => anyhow!(error).context(format!("{shown} cannot be opened")),
-    })
-}
-
-/// Operation not permitted.
-const EPERM: i32 = 1;
 
 /// How many blocks the volume gets.
 fn fitting(arguments: &Arguments, medium: &FileMedium, wanted: Option<u64>) -> Result<u64> {

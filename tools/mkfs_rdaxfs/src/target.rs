@@ -147,7 +147,7 @@ fn resize(path: &Path, wanted: u64, shrink: bool) -> io::Result<()> {
 impl Drop for Made {
     fn drop(&mut self) {
         if self.is_new {
-            // Should it not go, it is no volume.
+            // Should it not go, it is not a volume.
             let _ = fs::remove_file(&self.path);
         }
     }

@@ -508,7 +508,7 @@ fn hostile_archives_leave_no_volume() {
     refused("gzip -dc");
 }
 
-/// A volume that cannot be written says nothing of being clean, and a name that is no device stays unused.
+/// A volume that cannot be written says nothing of being clean, and a name that is not a device stays unused.
 #[test]
 fn what_cannot_be_done_is_named() {
     let folder = tempfile::tempdir().unwrap();

@@ -7,14 +7,14 @@
 //! is stopped then, no mount takes the volume for good, and fsck.rdaxfs makes the headers agree.
 
 use anyhow::{anyhow, bail, Context, Result};
-use mkfs_rdaxfs::make::{lock, open, refuse_loop_file};
+use device::{lock, open, refuse_loop_file};
 use rdaxfs_core::format::{
     block_offset, group_header, groups_of, GroupHeader, Superblock, GROUP_CRC, STATE_CLEAN,
     STATE_DAMAGED, SUPER_SHARED,
 };
 use rdaxfs_core::platform::{Digest, Medium, Stores};
 use rdaxfs_core::volume::{checksum, read_superblock};
-use rdaxfs_host::{FileMedium, Trouble};
+use rdaxfs_host::{FileMedium, Scope, Trouble};
 use terminal::safe_path;
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -29,8 +29,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let path = &arguments.path;
     let shown = safe_path(path);
     refuse_loop_file(path)?;
-    let lock = lock(path)?;
-    let medium = open(path, true)?.durable_fences();
+    let lock = lock(path, Scope::WholeDisk)?;
+    let medium = open(path, true, "")?.durable_fences();
     let old = read_superblock(&medium, 0).map_err(|error| match Trouble::of(&medium) {
         Some(trouble) => anyhow!("{shown} {trouble}"),
         None => anyhow!("{shown}: {error}"),

@@ -174,7 +174,7 @@ fn add<R: Read>(mut entry: Entry<'_, R>, path: &[u8], sink: &mut dyn Sink) -> Re
     let (uid, gid) = (header.uid(), header.gid());
     let seconds = header.mtime()?;
     node.mtime = Time::new(i64::try_from(seconds).unwrap_or(i64::MAX), 0);
-    // Of what is no device, the fields may be empty.
+    // Of what is not a device, the fields may be empty.
     let device = match kind {
         EntryType::Char | EntryType::Block => {
             let (major, minor) = (header.device_major()?, header.device_minor()?);

@@ -159,7 +159,7 @@ impl<'m> Filler<'m> {
         Ok(())
     }
 
-    /// Makes what is no link, in a directory.
+    /// Makes what is not a link, in a directory.
     fn make(
         &mut self,
         directory: &mut MapState,
