@@ -44,6 +44,10 @@ bench: ## instructions per call on rpmem, nd_pmem and brd; see bench/README.md
 bench-fs: ## what operations of rdaxfs cost, on the host and beside ext4, xfs and tmpfs in a guest, and their limits
 	@status=0; bench/run-fs || status=$$?; bench/fs/run || status=$$?; exit $$status
 
+.PHONY: bench-microvm
+bench-microvm: ## machines that boot from one shared root on persistent memory: faults, instructions, memory
+	@bench/microvm/run
+
 .PHONY: test
 test: ## all tests: the host's, KUnit's and those in guests; T=PATTERN: those with such a name
 	@env -u KDIR scripts/test -- "$(T)"

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Boots machines from images of a root file system, and counts. Inside the build root; called by bench/microvm/run.
+
+usage: vm.py GUEST RELEASE MODULES WORK RESULT [--kvm] [--together] [--only ROOT]
+
+GUEST is what scripts/make-guest has filled, MODULES the folder with the project's modules, WORK has the images.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+
+sys.path.insert(0, f"{os.path.dirname(os.path.abspath(__file__))}/../../scripts/vm")
+import cpio  # pylint: disable=wrong-import-position
+import machine  # pylint: disable=wrong-import-position
+
+MIB = 1 << 20
+MEMORY = 1024 * MIB
+ADDRESS = 4 << 30
+LIMIT_SECONDS, LOOK_SECONDS = 900, 2
+RPMEM = "/dev/rpmem0"
+
+# What the root is on, by name: image, type, options of mount, and the modules.
+ROOTS = {
+    "rdaxfs": ("rdaxfs", "rdaxfs", "ro,dax=always", ("nfit", "rpmem", "rdaxfs")),
+    "ext4 with DAX": ("ext4", "ext4", "ro,dax=always", ("nfit", "rpmem", "ext4")),
+    "erofs with DAX": ("erofs", "erofs", "ro,dax=always", ("nfit", "rpmem", "erofs")),
+    "ext4 on virtio-blk": ("ext4", "ext4", "ro", ("virtio_blk", "virtio_pci", "ext4")),
+}
+
+
+def order(guest, release, ours, names):
+    """The paths of the modules and of what they need, in the order in which they are loaded."""
+    stock = f"{guest}/modules/usr"
+    found = []
+
+    def add(path):
+        if path not in found:
+            found.append(path)
+
+    for name in names:
+        if os.path.exists(f"{ours}/{name}.ko"):
+            if os.path.exists(f"{ours}/kernel_ext.ko"):
+                need(add, stock, release, f"{ours}/kernel_ext.ko")
+                add(f"{ours}/kernel_ext.ko")
+            need(add, stock, release, f"{ours}/{name}.ko")
+            add(f"{ours}/{name}.ko")
+            continue
+        for path in depends(stock, release, name):
+            add(path)
+    return found
+
+
+def depends(stock, release, name):
+    said = subprocess.run(["modprobe", "--config", "/dev/null", "--dirname", stock, "--set-version", release,
+                           "--show-depends", name], check=True, stdout=subprocess.PIPE, text=True).stdout
+    return [line.split()[1] for line in said.splitlines() if line.startswith("insmod ")]
+
+
+def need(add, stock, release, path):
+    """What a module of ours needs of the kernel's own."""
+    said = subprocess.run(["modinfo", "-F", "depends", path], check=True, stdout=subprocess.PIPE, text=True).stdout
+    for name in filter(None, said.strip().split(",")):
+        if not os.path.exists(f"{os.path.dirname(path)}/{name}.ko"):
+            for found in depends(stock, release, name):
+                add(found)
+
+
+def initramfs(path, guest, ours, release, root, size):
+    """What the machine begins with."""
+    _, kind, options, names = ROOTS[root]
+    archive = cpio.Archive()
+    with open("/usr/bin/busybox", "rb") as file:
+        archive.file("bin/busybox", file.read(), 0o755)
+    with open(f"{os.path.dirname(os.path.abspath(__file__))}/initramfs-init", "rb") as file:
+        archive.file("init", file.read(), 0o755)
+    for folder in ("dev", "proc", "sys", "root"):
+        archive.folder(folder)
+    modules = order(guest, release, ours, names)
+    for module in modules:
+        with open(module, "rb") as file:
+            archive.file(f"modules/{os.path.basename(module)}", file.read())
+    archive.file("modules/order", "".join(f"{os.path.basename(module)}\n" for module in modules).encode())
+    on_rpmem = "rpmem" in names
+    words = [kind, options, RPMEM if on_rpmem else "/dev/vda"]
+    if on_rpmem:
+        words.append(f"{size // MIB}M@{ADDRESS // MIB}M:ro")
+    archive.file("root-is", (" ".join(words) + "\n").encode())
+    with open(path, "wb") as file:
+        file.write(archive.finish())
+
+
+def command(arguments, root, image, console, initrd, wait):
+    """QEMU's command line. The image is shared and read-only."""
+    size = os.path.getsize(image)
+    on_rpmem = "rpmem" in ROOTS[root][3]
+    kind = "pc,i8042=off" + (",nvdimm=on" if on_rpmem else "")
+    memory = f"{MEMORY // MIB}M" + (f",slots=1,maxmem={(ADDRESS + size) // MIB + 4096}M" if on_rpmem else "")
+    accel, cpu, smp = (["-accel", "kvm"], "host", 1) if arguments.kvm else (
+        ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"], "max", 1)
+    if wait and not arguments.kvm:
+        # The clock is the host's: both run side by side.
+        accel = ["-accel", "tcg,thread=multi"]
+    line = machine.base_command(arguments.guest, kind) + accel + [
+        "-cpu", cpu, "-smp", str(smp), "-m", memory, "-initrd", initrd,
+        "-chardev", f"file,id=console,path={console}", "-serial", "chardev:console"]
+    if on_rpmem:
+        line += ["-object", f"memory-backend-file,id=root,share=on,readonly=on,mem-path={image},size={size},align=2M",
+                 "-device", f"nvdimm,memdev=root,unarmed=on,addr={ADDRESS:#x}"]
+    else:
+        line += ["-blockdev", f"driver=raw,node-name=root,read-only=on,file.driver=file,file.filename={image}",
+                 "-device", "virtio-blk-pci,drive=root"]
+    words = ["console=ttyS0", "panic=-1", "mitigations=off", "nokaslr", "tsc=reliable", "no_timer_check",
+             "printk.devkmsg=on", "norandmaps"]
+    if wait:
+        words.append(f"microvm.wait={wait}")
+    return line + ["-append", " ".join(words)]
+
+
+def sum_of(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+LINE = re.compile(r"\[ *(\d+\.\d+)\] microvm: (.*?)\r?$", re.MULTILINE)
+
+
+def heard(console):
+    """What the machine said, and when, in instructions."""
+    with open(console, encoding="utf-8", errors="replace") as file:
+        text = file.read()
+    found = [(round(float(at) * 1e9), said) for at, said in LINE.findall(text)]
+    failed = [said for _, said in found if said.startswith("failed")]
+    if failed or not any(said == "done" for _, said in found):
+        tail = "\n".join(text.splitlines()[-25:])
+        sys.exit(f"microvm: {failed or 'no end'}; the last of the console:\n{tail}")
+    return found
+
+
+def counted(found):
+    """The row of a machine."""
+    at = {said: when for when, said in found}
+    row = {"elapsed": at["ready"] - at["mount"], "before": at["mount"]}
+    faults = {}
+    for _, said in found:
+        word, *rest = said.split()
+        if word == "before":
+            faults[rest[0]] = int(rest[1])
+        elif word == "count" and rest[0] in faults:
+            row[rest[0]] = int(rest[1]) - faults[rest[0]]
+        elif word == "count":
+            row[rest[0]] = int(rest[1])
+    return row
+
+
+def start(arguments, root, number, wait=None):
+    image = f"{arguments.work}/{ROOTS[root][0]}.image"
+    name = f"{arguments.work}/{root.replace(' ', '-')}{number}"
+    initramfs(f"{name}.cpio", arguments.guest, arguments.modules, arguments.release, root, os.path.getsize(image))
+    line = command(arguments, root, image, f"{name}.console", f"{name}.cpio", wait)
+    return subprocess.Popen(line, stdin=subprocess.DEVNULL, preexec_fn=machine.die_with_parent), f"{name}.console"
+
+
+def finish(started):
+    process, console = started
+    for _ in range(LIMIT_SECONDS // LOOK_SECONDS):
+        try:
+            process.wait(LOOK_SECONDS)
+            break
+        except subprocess.TimeoutExpired:
+            # A machine that has panicked may hang.
+            with open(console, "rb") as file:
+                if b"Kernel panic" in file.read():
+                    break
+    process.kill()
+    process.wait()
+    return heard(console)
+
+
+def main():
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    for name in ("guest", "release", "modules", "work", "result"):
+        parser.add_argument(name)
+    parser.add_argument("--kvm", action="store_true")
+    parser.add_argument("--together", action="store_true")
+    parser.add_argument("--only", action="append")
+    arguments = parser.parse_args()
+    result = {"release": arguments.release, "rows": {}}
+    for root, (image, *_) in ROOTS.items():
+        if arguments.only and root not in arguments.only:
+            continue
+        path = f"{arguments.work}/{image}.image"
+        before = sum_of(path)
+        print(f"microvm: {root}", file=sys.stderr, flush=True)
+        row = counted(finish(start(arguments, root, "")))
+        row["image"] = os.path.getsize(path)
+        row["unchanged"] = sum_of(path) == before
+        result["rows"][root] = row
+    if arguments.together:
+        path = f"{arguments.work}/rdaxfs.image"
+        before = sum_of(path)
+        print("microvm: two machines with one image", file=sys.stderr, flush=True)
+        both = [start(arguments, "rdaxfs", number, wait=5) for number in (1, 2)]
+        said = [finish(started) for started in both]
+        sums = [text.split()[1] for found in said for _, text in found if text.startswith("sum ")]
+        result["together"] = {"sums": sums, "unchanged": sum_of(path) == before,
+                              "page_cache": [counted(found)["page_cache"] for found in said]}
+    with open(arguments.result, "w", encoding="ascii") as file:
+        json.dump(result, file, indent=2)
+
+
+if __name__ == "__main__":
+    main()
