@@ -142,7 +142,7 @@ run | shell) mode=$1; shift ;;
 esac
 
 region=memmap pmem=() pmem_files=() mem=$DEFAULT_MEM smp=$DEFAULT_SMP timeout=$DEFAULT_TIMEOUT
-shares=("$PROJECT") packages=() programs_root='' console='' build=yes modules=yes kernel='' pass=()
+shares=("$PROJECT") packages=() programs_root='' console='' build=yes modules=yes tools=no kernel='' pass=()
 while (($#)); do
 	option=$1
 	# --option=VALUE is the same as --option VALUE.
@@ -233,7 +233,7 @@ shell)
 demo)
 	demo=$PROJECT/tests/demo.sh
 	[[ -f $demo ]] || die "the demonstration '$demo' is missing: is this a whole clone? (./$ME run -- CMD runs other commands)"
-	mode=run
+	mode=run tools=yes
 	cd -- "$PROJECT"
 	set -- /bin/bash "$demo" ;;
 esac
@@ -300,6 +300,11 @@ if [[ $modules == yes ]]; then
 	for path in "$PROJECT"/{drivers,fs}/*/udev/*.rules; do
 		pass+=(--udev-rules "$path")
 	done
+fi
+
+if [[ $tools == yes ]]; then
+	# The demonstration makes a volume of rdaxfs. The first time takes minutes, which the program says.
+	project_make tools >&2 </dev/null || cannot "the programs do not build (see above)"
 fi
 
 # More programs: an image for each choice, the last few of which are kept.

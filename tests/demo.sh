@@ -7,6 +7,8 @@ set -uo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." || exit
 
 DISK=rpmem0
+# The same memory with the kernel's driver.
+OTHER_DISK=pmem0
 DIR=/mnt
 BADBLOCKS=/sys/block/$DISK/badblocks
 PAGE=4096
@@ -59,6 +61,25 @@ device_block() {
 		}' <<<"$1"
 }
 
+# on_nd_pmem: the volume that rpmem leaves, on the kernel's own driver.
+on_nd_pmem() {
+	local file=$DIR/file
+
+	title "rdaxfs on the kernel's own driver, nd_pmem"
+	run 'modprobe nd_pmem; modprobe nd_e820'
+	# It comes a moment later.
+	timeout 30 sh -c "until [ -b /dev/$OTHER_DISK ]; do sleep 0.1; done"
+	run "mount -t rdaxfs -o dax /dev/$OTHER_DISK $DIR"
+	run "findmnt -n -o SOURCE,FSTYPE,OPTIONS $DIR"
+	claim 'nd_pmem: the same volume mounts with -o dax' shows dax=always
+	run "head -n 1 $file"
+	claim 'nd_pmem: with the file that is on it' prints 'some text'
+	run "tests/mapped store $file 0 '$TEXT'"
+	run "head -c ${#TEXT} $file"
+	claim 'nd_pmem: a program maps the file (MAP_SYNC) and stores to it' prints "$TEXT"
+	run "umount $DIR"
+}
+
 # on FS MKFS: the same steps on each file system.
 on() {
 	local fs=$1 mkfs=$2 file=$DIR/file block sector
@@ -102,13 +123,21 @@ on() {
 	run "cat $file > /dev/null"
 	claim "$fs: without that block, the file reads again" succeeded
 	run "cat $BADBLOCKS"
-	note "The block is free now, and still bad: it is zeroed before it is used again."
 	claim "$fs: punching frees the block, and does not clear it" prints "$sector 1"
+	if [[ $fs == rdaxfs ]]; then
+		note 'The block is free now, and still bad: it is not used again while the volume is mounted.'
+	else
+		note 'The block is free now, and still bad: it is zeroed before it is used again.'
+	fi
 	run "dd if=/dev/zero of=$file bs=$PAGE seek=$FILE_PAGE count=1 conv=notrunc status=none"
 	run "filefrag -v $file"
-	claim "$fs: a new write gets the same block" test "$(device_block "$output")" = "$block"
-	run "cat $BADBLOCKS"
-	claim "$fs: which clears the error" prints ''
+	if [[ $fs == rdaxfs ]]; then
+		claim "$fs: a new write gets another block" test "$(device_block "$output")" != "$block"
+	else
+		claim "$fs: a new write gets the same block" test "$(device_block "$output")" = "$block"
+		run "cat $BADBLOCKS"
+		claim "$fs: which clears the error" prints ''
+	fi
 	run "cat $file > /dev/null"
 	claim "$fs: and the file reads" succeeded
 	run "umount $DIR"
@@ -127,11 +156,15 @@ if [[ -b /dev/$DISK ]]; then
 	on ext4 'mkfs.ext4 -q'
 	# Older kernels refuse DAX on an xfs with reflink; this one takes it, as mkfs.xfs makes it.
 	on xfs 'mkfs.xfs -q -f'
+	run 'modprobe rdaxfs'
+	claim 'rdaxfs loads into the stock kernel' succeeded
+	on rdaxfs 'mkfs.rdaxfs -q -f'
 fi
 
 title 'The end'
 run 'modprobe -r rpmem'
 claim "the driver unloads, and /dev/$DISK is gone" unloaded
+! loaded && on_nd_pmem
 
 title 'What was shown'
 printf '%s\n' "${claims[@]}"
