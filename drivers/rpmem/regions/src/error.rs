@@ -19,9 +19,9 @@ pub enum Rule {
     EmptyElement(usize),
     /// An element has no `@`.
     NoAt,
-    /// SIZE is no number.
+    /// SIZE is not a number.
     Size,
-    /// ADDR is no number.
+    /// ADDR is not a number.
     Addr,
     /// The word behind the address is none that is known.
     Word,

@@ -7,7 +7,7 @@
 
 use core::fmt;
 
-/// Why a text is no number.
+/// Why a text is not a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NumberError {
     /// It is none, or something follows it.
@@ -40,7 +40,7 @@ pub fn parse(text: &[u8]) -> Result<u64, NumberError> {
     for byte in digits {
         let digit = char::from(*byte).to_digit(base);
         let digit = u64::from(digit.ok_or(NumberError::Syntax)?);
-        // Goes on after an overflow: what is no number at all is called that first.
+        // Goes on after an overflow: what is not a number at all is called that first.
         value = value
             .and_then(|value| value.checked_mul(u64::from(base)))
             .and_then(|value| value.checked_add(digit));
@@ -150,7 +150,7 @@ mod tests {
         ] {
             assert_eq!(parse(text.as_bytes()), Err(NumberError::TooLarge), "{text}");
         }
-        // What is no number is called that, however large its beginning.
+        // What is not a number is called that, however large its beginning.
         assert_eq!(parse(b"18446744073709551616x"), Err(NumberError::Syntax));
     }
 

@@ -69,7 +69,7 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// If that is no byte, or ends beyond [`END_OF_MEMORY`].
+    /// If that is not a byte, or ends beyond [`END_OF_MEMORY`].
     pub const fn new(start: PhysAddr, size: u64) -> Result<Self, RegionError> {
         if size == 0 {
             return Err(RegionError::Empty);

@@ -28,7 +28,7 @@ pub struct Span {
 impl Span {
     /// `len` bytes from byte `offset` on, of a region of `region_size` bytes.
     ///
-    /// `None` if that is no byte, or not all of them are in the region.
+    /// `None` if that is not a byte, or not all of them are in the region.
     #[inline]
     pub const fn new(offset: u64, len: u64, region_size: u64) -> Option<Self> {
         // Not `offset + len`, which may wrap.
@@ -40,7 +40,7 @@ impl Span {
 
     /// `len` bytes from the start of sector `first` on, of a region of `region_size` bytes.
     ///
-    /// `None` if that is no byte, or not all of them are in the region.
+    /// `None` if that is not a byte, or not all of them are in the region.
     #[inline]
     pub const fn from_sector(first: Sector, len: u64, region_size: u64) -> Option<Self> {
         match first.0.checked_mul(SECTOR_SIZE) {
@@ -51,7 +51,7 @@ impl Span {
 
     /// `pages` pages of `page_size` bytes from page `first` on, of a region of `region_size` bytes.
     ///
-    /// `None` if that is no byte, or not all of them are in the region.
+    /// `None` if that is not a byte, or not all of them are in the region.
     #[inline]
     pub const fn from_pages(
         first: Pgoff,

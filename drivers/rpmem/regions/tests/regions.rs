@@ -262,7 +262,7 @@ fn alignment() {
     assert_eq!(error.instead, Some(region(4098 * M, 2 * M)));
     let error = region(4096 * M, M).trim_end(2 * M).unwrap_err();
     assert_eq!(error.instead, None);
-    // An alignment that is no power of two, none, and one that no region can have.
+    // An alignment that is not a power of two, none, and one that no region can have.
     assert_eq!(region(3, 9).check_alignment(3), Ok(()));
     assert_eq!(region(3, 9).check_alignment(0), Ok(()));
     assert_eq!(region(3, 9).trim_end(0), Ok(region(3, 9)));
