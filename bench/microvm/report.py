@@ -18,7 +18,7 @@ ROWS = (
     ("million instructions", lambda row: f"{row['ran'] / 1e6:,.0f}"),
     ("of the server in huge pages, MiB", lambda row: f"{row['huge'] / MIB:.0f}"),
     ("files in the guest's page cache, MiB", lambda row: f"{max(row['page_cache'], 0) / MIB:.1f}"),
-    ("guest memory in use, MiB", lambda row: f"{row['used'] / MIB:.1f}"),
+    ("guest memory taken since the mount, MiB", lambda row: f"{-row['free'] / MIB:.1f}"),
     ("length of the image, MiB", lambda row: f"{row['image'] / MIB:.0f}"),
     ("image unchanged", lambda row: "yes" if row["unchanged"] else "NO"),
 )
@@ -52,10 +52,10 @@ def main():
     with open(source, encoding="ascii") as file:
         result = json.load(file)
     judged = list(criteria(result))
-    lines = [title, "", *table(result["rows"]), "",
+    lines = ["# SPDX-License-Identifier: GPL-2.0", title, "", *table(result["rows"]), "",
              *(f"{'ok  ' if met else 'FAIL'} {name}" for name, met in judged)]
     text = "\n".join(lines) + "\n"
-    print(text, end="")
+    print("\n".join(lines[1:]))
     with open(target, "w", encoding="utf-8") as file:
         file.write(text)
     return 0 if all(met for _, met in judged) else UNMET

@@ -24,7 +24,7 @@ function count() {
     say(`count ran ${/^cpu0 .*/m.exec(fs.readFileSync("/proc/schedstat", "latin1"))[0].split(" ")[7]}`);
     const memory = Object.fromEntries(
         [...fs.readFileSync("/proc/meminfo", "latin1").matchAll(/^(\w+): *(\d+) kB/gm)].map(([, name, kib]) => [name, 1024 * kib]));
-    say(`count used ${memory.MemTotal - memory.MemFree}`);
+    say(`count free ${memory.MemFree}`);
     say(`count page_cache ${memory.Cached - memory.Shmem}`);
     say(`count huge ${execFileSync("perl", ["/srv/huge.pl", process.pid], { encoding: "latin1" }).trim()}`);
 }

@@ -13,6 +13,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, f"{os.path.dirname(os.path.abspath(__file__))}/../../scripts/vm")
 import cpio  # pylint: disable=wrong-import-position
@@ -70,6 +71,13 @@ def need(add, stock, release, path):
                 add(found)
 
 
+def without_debugging(module):
+    """A module as a distribution ships it."""
+    with tempfile.NamedTemporaryFile(suffix=".ko") as copy:
+        subprocess.run(["strip", "--strip-debug", "-o", copy.name, module], check=True)
+        return copy.read()
+
+
 def initramfs(path, guest, ours, release, root, size):
     """What the machine begins with."""
     _, kind, options, names = ROOTS[root]
@@ -82,8 +90,7 @@ def initramfs(path, guest, ours, release, root, size):
         archive.folder(folder)
     modules = order(guest, release, ours, names)
     for module in modules:
-        with open(module, "rb") as file:
-            archive.file(f"modules/{os.path.basename(module)}", file.read())
+        archive.file(f"modules/{os.path.basename(module)}", without_debugging(module))
     archive.file("modules/order", "".join(f"{os.path.basename(module)}\n" for module in modules).encode())
     on_rpmem = "rpmem" in names
     words = [kind, options, RPMEM if on_rpmem else "/dev/vda"]
