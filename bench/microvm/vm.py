@@ -22,6 +22,8 @@ import machine  # pylint: disable=wrong-import-position
 MIB = 1 << 20
 MEMORY = 1024 * MIB
 ADDRESS = 4 << 30
+# How often each machine is booted.
+RUNS = 3
 LIMIT_SECONDS, LOOK_SECONDS = 900, 2
 RPMEM = "/dev/rpmem0"
 
@@ -203,7 +205,9 @@ def main():
         path = f"{arguments.work}/{image}.image"
         before = sum_of(path)
         print(f"microvm: {root}", file=sys.stderr, flush=True)
-        row = counted(finish(start(arguments, root, "")))
+        runs = [counted(finish(start(arguments, root, ""))) for _ in range(1 if arguments.only else RUNS)]
+        # The server has threads and timers: what is counted differs a little, and the least is what it takes.
+        row = min(runs, key=lambda run: run["ran"])
         row["image"] = os.path.getsize(path)
         row["unchanged"] = sum_of(path) == before
         result["rows"][root] = row
