@@ -2,7 +2,7 @@
 
 //! `kernel_ext.ko`: the abstractions of `kernel_ext`, exported for `rpmem.ko` and `rdaxfs.ko`.
 //!
-//! It holds nothing but code: loading it has no effect of its own.
+//! Loading it has no effect of its own: it only prepares a lock.
 
 use kernel::prelude::*;
 
@@ -18,6 +18,18 @@ struct KernelExt;
 
 impl kernel::Module for KernelExt {
     fn init(_module: &'static ThisModule) -> Result<Self> {
+        // SAFETY: This is the first that is called of this module, and is called once.
+        #[cfg(any(MODULE, CONFIG_RUST_KERNEL_EXT_FS))]
+        unsafe {
+            kernel_ext::fs::dax::holder::init();
+        }
         Ok(Self)
+    }
+}
+
+impl Drop for KernelExt {
+    fn drop(&mut self) {
+        #[cfg(any(MODULE, CONFIG_RUST_KERNEL_EXT_FS))]
+        kernel_ext::fs::dax::holder::exit();
     }
 }

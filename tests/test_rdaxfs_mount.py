@@ -157,6 +157,31 @@ def a_damaged_superblock_names_fsck(t):
 
 
 @case()
+def a_bad_superblock_is_not_used(t):
+    """The device knows that block 0 is bad, though it can be read still: the mount says so, and is read-only."""
+    with Volume(t.disk.node) as volume:
+        (volume.directory / "kept").mkdir()
+    for sector in (0, 7):
+        t.disk.badblocks.inject(sector, 1)
+        for options in ((), ("ro",)):
+            t.expect_log("mounted read-only from the copy of the superblock; run fsck.rdaxfs")
+            volume = Volume(t.disk.node, *options, make=False)
+            check.equal(os.listdir(volume.directory), ["kept"], "what is there")
+            with check.fails(errno.EROFS):
+                (volume.directory / "more").mkdir()
+            shown = shell.run("findmnt", "-n", "-o", "FS-OPTIONS", volume.directory).strip().split(",")
+            check.true({"ro", "superblock=copy"} <= set(shown), f"what shows: {shown}")
+            t.allow_log("mounted from the copy of the superblock: run fsck.rdaxfs")
+            check.true(shell.attempt("mount", "-o", "remount,rw", volume.directory).returncode != 0, "made read-write")
+            volume.unmount()
+        check.equal(t.disk.badblocks.list(), [(sector, 1)], "bad blocks")
+        t.disk.badblocks.clear(sector, 1)
+    with Volume(t.disk.node, make=False) as volume:
+        (volume.directory / "more").mkdir()
+    t.disk.wipe_ends()
+
+
+@case()
 def the_copy_of_another_time_is_not_taken(t):
     """Another file system has the device now; the copy at its end is still there."""
     rdaxfs.run("mkfs", "-f", "-q", t.disk.node)

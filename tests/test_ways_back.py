@@ -7,7 +7,7 @@ import os
 from contextlib import suppress
 
 from harness import check, memory, shell
-from harness.cases import DAX_FILE_SYSTEMS, EVERYWHERE, FILE_SYSTEMS, case
+from harness.cases import DAX_FILE_SYSTEMS, EVERYWHERE, case
 from harness.disk import SECTOR, extents, first_sectors
 
 PAGE = 4096
@@ -41,7 +41,7 @@ def reuse(t, sectors):
     os.unlink(path)
 
 
-@case(guests=EVERYWHERE, on=FILE_SYSTEMS)
+@case(guests=EVERYWHERE, on=DAX_FILE_SYSTEMS)
 def punching_frees_and_reuse_repairs(t):
     """Punching a hole does not clear the error: the block is zeroed when it is written again."""
     path = t.file_system.file("punched", b"\1" * (1 << 20))
@@ -65,7 +65,7 @@ def punching_frees_and_reuse_repairs(t):
         check.equal(file.read(PAGE), b"w" * 100 + bytes(PAGE - 100), "what was written into the hole")
 
 
-@case(on=FILE_SYSTEMS)
+@case(on=DAX_FILE_SYSTEMS)
 def deleting_and_writing_anew_repairs(t):
     path = t.file_system.file("deleted", b"\1" * (1 << 20))
     sectors = [first_sectors(path)[page] for page in (0, 100, 255)]
@@ -83,7 +83,7 @@ def deleting_and_writing_anew_repairs(t):
         check.true(file.read() == b"\2" * (1 << 20), "the new file")
 
 
-@case(on=FILE_SYSTEMS)
+@case(on=DAX_FILE_SYSTEMS)
 def stores_to_a_hole_repair(t):
     """A page fault that fills a hole zeroes the block that it gets."""
     path = t.file_system.file("mapped", b"\1" * (1 << 20))
@@ -99,7 +99,7 @@ def stores_to_a_hole_repair(t):
     check.equal(t.disk.badblocks.list(), [], "bad blocks")
 
 
-@case(on=FILE_SYSTEMS)
+@case(on=DAX_FILE_SYSTEMS)
 def truncating_frees_and_reuse_repairs(t):
     """What is behind the new end is given back, and the file can grow again."""
     path = t.file_system.file("truncated", b"\1" * (1 << 20))

@@ -3,8 +3,14 @@
 //! The core's errors as the kernel's.
 
 use kernel::prelude::*;
-use kernel_ext::fs::{Inode, SuperBlock};
-use rdaxfs_core::{format::ErrorKind, Error as CoreError};
+use kernel_ext::fs::{
+    fserror::{self, Access},
+    Inode, SuperBlock,
+};
+use rdaxfs_core::{
+    format::{ErrorKind, BLOCK_SIZE},
+    Error as CoreError,
+};
 
 use crate::super_block::Rdaxfs;
 
@@ -16,17 +22,53 @@ pub(crate) fn errno(error: CoreError) -> Error {
 /// The errno of an error that an operation on an inode has met. Where something is damaged, the user gets
 /// what `errors=` asks for. No lock of a group or a journal slot is held.
 pub(crate) fn met(inode: &Inode<Rdaxfs>, error: CoreError) -> Error {
-    met_at(inode.super_block(), inode.ino(), error)
+    let sb = inode.super_block();
+    if is_reported(sb, error) {
+        fserror::report_file_metadata(inode, errno(error));
+    }
+    count(sb, inode.ino(), error)
 }
 
-/// As [`met`], for an inode that is not in memory.
+/// As [`met`], for an inode that is not in memory, or leaves it.
 pub(crate) fn met_at(sb: &SuperBlock<Rdaxfs>, ino: u64, error: CoreError) -> Error {
+    if is_reported(sb, error) {
+        fserror::report_metadata(sb, errno(error));
+    }
+    count(sb, ino, error)
+}
+
+/// Whether an error is one of the volume. Everything fails on one that has been shut down, or whose device has
+/// gone.
+fn is_reported(sb: &SuperBlock<Rdaxfs>, error: CoreError) -> bool {
+    matches!(error, CoreError::Corrupt | CoreError::Io) && sb.data().mounted.volume().is_ok()
+}
+
+fn count(sb: &SuperBlock<Rdaxfs>, ino: u64, error: CoreError) -> Error {
     match error {
         CoreError::Corrupt => sb.data().found_damage(sb, ino),
         CoreError::Io => sb.data().count_error(ErrorKind::Unreadable),
         _ => {}
     }
     errno(error)
+}
+
+/// A read or a write of a file has failed at a byte.
+pub(crate) fn access_failed(inode: &Inode<Rdaxfs>, access: Access, at: u64, error: Error) {
+    if error == EIO {
+        data_failed(inode, access, at);
+    }
+}
+
+/// The page of a file that has a byte cannot be read or written as it is.
+pub(crate) fn data_failed(inode: &Inode<Rdaxfs>, access: Access, at: u64) {
+    let sb = inode.super_block();
+    if sb.data().mounted.volume().is_err() {
+        // Where the device has gone everything fails.
+        return;
+    }
+    let page = at - at % BLOCK_SIZE..at - at % BLOCK_SIZE + BLOCK_SIZE;
+    fserror::report_io(inode, access, &page, EIO);
+    sb.data().lost_data(sb, inode.ino(), access, &page);
 }
 
 /// The error of the core that a medium's access stands for.

@@ -15,6 +15,7 @@ use kernel_ext::{
     fs::{
         dax,
         file::{flags, File, OpeningFile, Operations, Whence},
+        fserror::Access,
         inode::Locked,
         iomap::report,
         vm::VmAreaDesc,
@@ -24,7 +25,9 @@ use kernel_ext::{
 };
 
 use crate::{
-    append, buffered, fallocate,
+    append, buffered,
+    error::access_failed,
+    fallocate,
     ioctl::Ioctl,
     iomap::{Read, Write},
     mmap,
@@ -66,7 +69,9 @@ impl Operations for Regular {
         }
         let read = {
             let locked = inode.lock_shared_unless(kiocb.is_nowait())?;
-            dax::io::read::<Read>(kiocb, to, &locked)?
+            let at = kiocb.position();
+            dax::io::read::<Read>(kiocb, to, &locked)
+                .inspect_err(|error| access_failed(inode, Access::Read, at, *error))?
         };
         kiocb.file().accessed();
         Ok(read)
@@ -134,7 +139,9 @@ fn write(
         return Ok(written);
     }
     kiocb.file().remove_privileges()?;
-    let written = dax::io::write::<Write>(kiocb, from, inode)?;
+    let at = kiocb.position();
+    let written = dax::io::write::<Write>(kiocb, from, inode)
+        .inspect_err(|error| access_failed(inode.inode(), Access::Write, at, *error))?;
     pmem::pmem_wmb();
     // Where pages have got blocks, the times are part of those transactions, and need none here.
     kiocb.file().update_time()?;

@@ -35,7 +35,7 @@ use crate::{
     attr::AttributeOperations,
     buffered,
     dir::Directory,
-    error::{errno, met, met_at, Reason},
+    error::{errno, met_at, Reason},
     file::Regular,
     flags::{dax_flag, vfs_flags},
     iomap,
@@ -306,7 +306,7 @@ pub(crate) fn evict(inode: &Evicted<'_, Rdaxfs>) {
         // A mount for writing does it.
         Ok(()) | Err(CoreError::ReadOnly) => {}
         Err(error) => {
-            let _ = met(inode, error);
+            let _ = met_at(sb, inode.ino(), error);
             pr_err!(
                 "{}: inode {} without a name cannot be freed ({}); the next mount tries again, or fsck.rdaxfs\n",
                 sb.id(),

@@ -10,6 +10,7 @@ use kernel::{
 use kernel_ext::{
     capability::Capability,
     fs::{
+        fserror,
         ioctl::{
             command::{FS_IOC32_GETVERSION, FS_IOC_GETVERSION, FS_IOC_SHUTDOWN},
             shutdown, Operations,
@@ -72,6 +73,7 @@ fn shut_down(sb: &SuperBlock<Rdaxfs>, how: u32) -> Result {
             sb.id(),
         );
         volume.shutdown();
+        fserror::report_shutdown(sb);
     }
     drop(frozen);
     Ok(())

@@ -9,11 +9,13 @@
 use kernel::prelude::*;
 use kernel_ext::fs::{
     dax,
+    fserror::Access,
     iomap::{buffered, Operations as _},
     vm::{self, FaultResult, Operations, VmAreaDesc, VmFault, VmOps},
 };
 
 use crate::{
+    error::data_failed,
     iomap::{Read, Write},
     super_block::Rdaxfs,
 };
@@ -76,7 +78,16 @@ fn map_medium(fault: &mut VmFault<'_, Rdaxfs>, order: u32) -> FaultResult {
         return make_writable(fault, order);
     }
     let pages = fault.inode().lock_pages_shared();
-    dax::io::fault::<Read>(fault, order, &pages)
+    let result = dax::io::fault::<Read>(fault, order, &pages);
+    judge(fault, result)
+}
+
+/// What becomes of a fault: poison is reported.
+fn judge(fault: &VmFault<'_, Rdaxfs>, result: FaultResult) -> FaultResult {
+    if result.is_poison() {
+        data_failed(fault.inode(), Access::Read, fault.offset());
+    }
+    result
 }
 
 /// A process stores to a page that it shares with the file.
@@ -90,5 +101,6 @@ fn make_writable(fault: &mut VmFault<'_, Rdaxfs>, order: u32) -> FaultResult {
     if !inode.is_dax() {
         return buffered::page_mkwrite::<Write>(fault, &pages);
     }
-    dax::io::fault::<Write>(fault, order, &pages)
+    let result = dax::io::fault::<Write>(fault, order, &pages);
+    judge(fault, result)
 }

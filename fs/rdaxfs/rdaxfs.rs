@@ -10,6 +10,7 @@
 //! | `options` | the mount options |
 //! | `super_block` (`super.rs`) | mounting, unmounting, and what concerns the volume as a whole |
 //! | `volume` | how an operation is begun: a workspace, no reclaim into file systems |
+//! | `holder` | what becomes of a volume whose device fails |
 //! | `inode` | the VFS's inode of one on the medium, and its eviction |
 //! | `maps` | the map locks, and their order |
 //! | `namei` | names: look-up, creation, links, renames |
@@ -49,6 +50,7 @@ mod export;
 mod fallocate;
 mod file;
 mod flags;
+mod holder;
 mod inode;
 mod ioctl;
 mod iomap;

@@ -2,7 +2,10 @@
 
 //! Mounting, unmounting, and what concerns the volume as a whole.
 
-use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use core::{
+    ops::Range,
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+};
 
 use kernel::{
     prelude::*,
@@ -15,6 +18,7 @@ use kernel_ext::{
         dax::{DaxDevice, Mapping},
         file_system::flags,
         fs_parser::{Parameters, Value},
+        fserror,
         inode::Evicted,
         statfs::Statfs,
         super_block::{NewSuperBlock, Operations},
@@ -36,6 +40,7 @@ use rdaxfs_core::{
 use crate::{
     error::{errno, Reason},
     export::Export,
+    holder::Holder,
     inode::{self, InodeData},
     options::{self, Dax, Errors, Options},
     platform::{Medium, Platform},
@@ -62,9 +67,14 @@ pub(crate) struct SuperData {
     options: Mutex<Options>,
     /// How often something damaged was found.
     damages: AtomicU32,
+    /// How often data could not be read or written.
+    failures: AtomicU32,
     // Other volumes of the UUID cannot be mounted until this goes.
     _uuid: Option<UuidClaim>,
 }
+
+/// What a loop over damaged files says in the log.
+const SAID: u32 = 10;
 
 impl SuperData {
     /// The options of the mount.
@@ -80,11 +90,32 @@ impl SuperData {
         }
     }
 
+    /// Bytes of a file cannot be read or written.
+    pub(crate) fn lost_data(
+        &self,
+        sb: &SuperBlock<Rdaxfs>,
+        ino: u64,
+        access: fserror::Access,
+        bytes: &Range<u64>,
+    ) {
+        self.count_error(ErrorKind::Unreadable);
+        if self.failures.fetch_add(1, Relaxed) < SAID {
+            pr_err!(
+                "{}: inode {}: bytes {} to {} cannot be {}: the memory is bad; write whole pages over it, punch a hole or delete the file\n",
+                sb.id(),
+                ino,
+                bytes.start,
+                bytes.end - 1,
+                match access {
+                    fserror::Access::Read => "read",
+                    fserror::Access::Write => "written",
+                },
+            );
+        }
+    }
+
     /// Something of an inode, or the inode itself, is damaged: does what `errors=` says.
     pub(crate) fn found_damage(&self, sb: &SuperBlock<Rdaxfs>, ino: u64) {
-        /// What a loop over a damaged tree says in the log.
-        const SAID: u32 = 10;
-
         self.count_error(ErrorKind::Corrupt);
         if self.damages.fetch_add(1, Relaxed) < SAID {
             pr_err!(
@@ -143,6 +174,7 @@ impl FileSystem for Rdaxfs {
         let uuid = Uuid(superblock.uuid);
         let claim = claim_uuid(sb, context, options, uuid)?;
         let volume = mount(sb, context, medium, &superblock, options)?;
+        hold_device(sb, context, volume.device())?;
 
         sb.set_magic(MAGIC);
         sb.set_limits(MAX_FILE_SIZE as i64, MAX_LINKS as u32);
@@ -159,6 +191,7 @@ impl FileSystem for Rdaxfs {
                 dax: options.dax,
                 options <- new_mutex!(*options),
                 damages: AtomicU32::new(0),
+                failures: AtomicU32::new(0),
                 _uuid: claim,
             }? Error),
             GFP_KERNEL,
@@ -286,25 +319,30 @@ fn check_order(
 
 /// Reads the superblock, or says why the volume cannot be mounted.
 ///
-/// The copy in the last block stands in, for a read-only mount, when the first one is damaged. Where the
-/// first block is something else, the copy may be that of a volume that is no more: it is taken only when
-/// it is asked for.
+/// The copy in the last block stands in, for a read-only mount, when the first one is damaged or the device knows
+/// its memory to be bad. Where the first block is something else, the copy may be that of a volume that is no more:
+/// it is taken only when it is asked for.
 fn probe(
     sb: &mut NewSuperBlock<'_, Rdaxfs>,
     context: &FsContext<Rdaxfs>,
     medium: &Medium,
-    options: &Options,
+    options: &mut Options,
 ) -> Result<Superblock> {
     let copy = (medium.len() / BLOCK_SIZE).saturating_sub(1);
-    let first = read_superblock(medium, 0);
+    let first = medium
+        .check_poison(0, BLOCK_SIZE)
+        .and_then(|()| read_superblock(medium, 0));
+    // Poison that was found without a load, or in another line.
+    let has_magic = medium.load_u64(0) == Ok(SUPER_MAGIC);
     let is_damaged = matches!(first, Err(CoreError::Corrupt | CoreError::Io));
-    if is_damaged || options.superblock_copy {
+    if is_damaged && has_magic || options.superblock_copy {
         if let Ok(copy) = read_superblock(medium, copy) {
             context.warn(fmt!(
                 "{}: mounted read-only from the copy of the superblock; run fsck.rdaxfs",
                 sb.id(),
             ));
             sb.set_read_only();
+            options.superblock_copy = true;
             return Ok(copy);
         }
     }
@@ -329,6 +367,24 @@ fn probe(
         }
         errno(error)
     })
+}
+
+/// Has the volume told when memory of its device fails. It can do without.
+fn hold_device(
+    sb: &mut NewSuperBlock<'_, Rdaxfs>,
+    context: &FsContext<Rdaxfs>,
+    device: Arc<DaxDevice>,
+) -> Result {
+    match sb.hold_dax_device::<Holder>(device) {
+        Err(EBUSY) => {
+            context.warn(fmt!(
+                "{}: another file system or a device-mapper device holds the disk: this volume is not told when memory fails",
+                sb.id(),
+            ));
+            Ok(())
+        }
+        held => held,
+    }
 }
 
 /// Makes sure that no other volume of the UUID is mounted.
@@ -444,7 +500,7 @@ fn mount(
             said,
         ));
     }
-    MountedVolume::new(volume, workspaces, device)
+    MountedVolume::new(volume, workspaces, device, sb.id())
 }
 
 /// A mount for writing becomes read-only: the volume is clean then. The VFS has seen to it that nobody has a
@@ -578,18 +634,25 @@ impl Operations for Rdaxfs {
 
     fn put_super(sb: &SuperBlock<Self>) {
         end(sb.data());
+        // What was stored may be in a host's page cache. Where that fails the next mount replays the journal.
+        let _ = sb.block_device().flush();
         // Who reads the device through its page cache must not find there what it read while the volume was
         // mounted. What cannot be written back is not the volume's.
         let _ = sb.block_device().sync_and_invalidate();
     }
 
     fn shutdown(sb: &SuperBlock<Self>) {
-        pr_err!(
-            "{}: the device has gone: everything fails from now on\n",
-            sb.id()
-        );
-        // The driver waits for this before it unmaps the memory.
-        sb.data().mounted.revoke();
+        // The driver waits for this before it unmaps the memory. A holder has been told before.
+        sb.data().mounted.remove_device(sb.id());
+    }
+
+    fn sync_fs(sb: &SuperBlock<Self>, wait: bool) -> Result {
+        if !wait || sb.is_read_only() {
+            return Ok(());
+        }
+        // All is in the medium already, or in a host's page cache.
+        sb.data().mounted.volume()?;
+        sb.block_device().flush()
     }
 
     fn freeze_fs(sb: &SuperBlock<Self>) -> Result {

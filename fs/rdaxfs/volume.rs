@@ -2,20 +2,27 @@
 
 //! How an operation on a volume is begun.
 
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
 use kernel::{
     prelude::*,
     str::{CStr, CString},
-    sync::Arc,
+    sync::{new_mutex, Arc, Mutex},
 };
 use kernel_ext::{
-    fs::dax::DaxDevice,
+    fs::{dax::DaxDevice, Timespec},
     memalloc::NofsScope,
     mempool::{MemPool, PoolBox},
     sync::{revocable::Guard, Revocable},
 };
-use rdaxfs_core::{volume::Volume, workspace::Workspace};
+use rdaxfs_core::{
+    bad_blocks::{BadBlocks, Repaired},
+    volume::Volume,
+    workspace::Workspace,
+    Error as CoreError,
+};
 
-use crate::platform::Platform;
+use crate::{error::Reason, platform::Platform, time::to_medium};
 
 /// Workspaces that are kept for when there is no memory: eviction and faults must not fail for want
 /// of one. An operation has one, and waits for nothing but locks of the core while it has it.
@@ -26,6 +33,12 @@ pub(crate) struct MountedVolume {
     volume: Pin<KBox<Revocable<Volume<Platform>>>>,
     workspaces: MemPool<Workspace>,
     device: Arc<DaxDevice>,
+    /// For messages.
+    name: CString,
+    /// The owner of blocks that stay bad. Taken above the core's locks.
+    bad_blocks: Pin<KBox<Mutex<BadBlocks>>>,
+    /// A repair has failed, and that was said.
+    cannot_repair: AtomicBool,
 }
 
 impl MountedVolume {
@@ -38,11 +51,18 @@ impl MountedVolume {
         volume: Volume<Platform>,
         workspaces: MemPool<Workspace>,
         device: Arc<DaxDevice>,
+        name: &CStr,
     ) -> Result<Self> {
         Ok(Self {
             volume: KBox::pin_init(Revocable::new(volume), GFP_KERNEL)?,
             workspaces,
             device,
+            name: name.try_into()?,
+            bad_blocks: KBox::pin_init(
+                new_mutex!(BadBlocks::new(), "rdaxfs_bad_blocks"),
+                GFP_KERNEL,
+            )?,
+            cannot_repair: AtomicBool::new(false),
         })
     }
 
@@ -86,21 +106,64 @@ impl MountedVolume {
     /// `EIO` if the device has gone, or the volume has been shut down.
     pub(crate) fn begin(&self) -> Result<Operation<'_>> {
         let scope = NofsScope::new();
+        let volume = self.volume()?;
+        let mut workspace = self.workspaces.alloc();
+        if volume.has_bad_blocks() {
+            self.repair_bad_blocks(&volume, &mut workspace);
+        }
         Ok(Operation {
-            volume: self.volume()?,
-            workspace: self.workspaces.alloc(),
+            volume,
+            workspace,
             _scope: scope,
         })
     }
 
-    /// The device goes: waits for operations that have begun, and lets go of its memory. Others fail.
-    pub(crate) fn revoke(&self) {
-        self.volume.revoke();
+    /// Has the driver repair free blocks that an operation has met and found bad, so that they can be used again.
+    #[cold]
+    fn repair_bad_blocks(&self, volume: &Volume<Platform>, workspace: &mut Workspace) {
+        // One task is enough. Nobody waits for it: there are other blocks.
+        let Some(mut owner) = self.bad_blocks.try_lock() else {
+            return;
+        };
+        let now = to_medium(Timespec::now());
+        match volume.repair_bad_blocks(workspace, &mut owner, now) {
+            Ok(Repaired { quarantined: 0, .. }) => {}
+            Ok(Repaired { quarantined, .. }) => pr_warn!(
+                "{}: {} bad blocks cannot be repaired, and are not used any more\n",
+                &*self.name,
+                quarantined,
+            ),
+            Err(CoreError::ReadOnly) => {}
+            Err(error) => {
+                if !self.cannot_repair.swap(true, Relaxed) {
+                    pr_err!(
+                        "{}: free blocks are bad, and cannot be put aside ({})\n",
+                        &*self.name,
+                        Reason(error),
+                    );
+                }
+            }
+        }
+    }
+
+    /// The device of that name is going to be removed: waits for operations that have begun, and lets go of its
+    /// memory. Others fail. Does not wait for processes that have it mapped, nor for I/O to their pages.
+    ///
+    /// The caller has begun no operation. Does nothing but the first time.
+    pub(crate) fn remove_device(&self, id: &CStr) {
+        if self.volume.revoke() {
+            pr_err!("{id}: the device has gone: everything fails from now on\n");
+        }
     }
 
     /// The device, for what maps its pages.
     pub(crate) fn dax_device(&self) -> &DaxDevice {
         &self.device
+    }
+
+    /// The device, for what lives as long as the volume.
+    pub(crate) fn device(&self) -> Arc<DaxDevice> {
+        self.device.clone()
     }
 
     /// A workspace for an operation that lets go of all locks and then waits for others with what it has

@@ -21,6 +21,7 @@
 #include <linux/fs.h>
 #include <linux/fs_context.h>
 #include <linux/fs_parser.h>
+#include <linux/fserror.h>
 #include <linux/io.h>
 #include <linux/iomap.h>
 #include <linux/ioport.h>
@@ -104,6 +105,7 @@ const u32 RUST_CONST_HELPER_REQ_FUA = (__force u32)REQ_FUA;
 const u32 RUST_CONST_HELPER_REQ_NOWAIT = (__force u32)REQ_NOWAIT;
 const u32 RUST_CONST_HELPER_REQ_OP_MASK = (__force u32)REQ_OP_MASK;
 const u32 RUST_CONST_HELPER_REQ_PREFLUSH = (__force u32)REQ_PREFLUSH;
+const u32 RUST_CONST_HELPER_SB_BORN = SB_BORN;
 const u32 RUST_CONST_HELPER_SB_LAZYTIME = SB_LAZYTIME;
 const u32 RUST_CONST_HELPER_SB_NOSEC = SB_NOSEC;
 const u32 RUST_CONST_HELPER_SB_POSIXACL = SB_POSIXACL;

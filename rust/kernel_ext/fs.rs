@@ -30,6 +30,7 @@ pub mod file_system;
 pub mod fileattr;
 pub mod fs_context;
 pub mod fs_parser;
+pub mod fserror;
 pub mod inode;
 pub mod inode_lock;
 pub mod invalidate_lock;

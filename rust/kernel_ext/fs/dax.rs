@@ -5,6 +5,7 @@
 //! C headers: [`include/linux/dax.h`](srctree/include/linux/dax.h),
 //! [`include/linux/memremap.h`](srctree/include/linux/memremap.h)
 
+pub mod holder;
 pub mod io;
 pub mod layout;
 
@@ -38,7 +39,7 @@ impl DaxDevice {
     /// The DAX device of a block device; `None` if it has none, it is not alive, or the block device is a
     /// partition that does not begin and end with a page.
     ///
-    /// It is used without being told of failures of the medium.
+    /// Who is to be told of failures of the medium becomes its [holder].
     pub fn of(device: &BlockDevice) -> Option<Self> {
         let mut start = 0;
         // SAFETY: The block device is open.

@@ -6,6 +6,7 @@
 //! [`include/linux/fs/super.h`](srctree/include/linux/fs/super.h)
 
 use super::{
+    dax::{holder, DaxDevice},
     export,
     file_system::{FileSystem, Registration},
     fs_context::FsContext,
@@ -23,6 +24,7 @@ use kernel::{
     prelude::*,
     seq_file::SeqFile,
     str::CStr,
+    sync::Arc,
     types::{ForeignOwnable, NotThreadSafe, Opaque},
 };
 use kernel_bindings as bindings;
@@ -259,6 +261,22 @@ impl<T: FileSystem> NewSuperBlock<'_, T> {
         UuidClaim::new(unsafe { Registration::<T>::uuids(self.sb) }, uuid)
     }
 
+    /// Has the file system told when memory of the device fails or is going to be removed, from when the volume
+    /// is mounted until [`put_super`](Operations::put_super). `device` is that of the block device.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if the device has another holder: volumes of other file systems, or devices on top of it;
+    /// `ENOMEM`.
+    pub fn hold_dax_device<O: holder::Operations<FileSystem = T>>(
+        &mut self,
+        device: Arc<DaxDevice>,
+    ) -> Result {
+        // SAFETY: By the type invariant it is a super block of the type, and its device open; `kill_super`
+        // releases the device before it drops the data.
+        unsafe { holder::hold::<O>(self.sb, device) }
+    }
+
     /// Sets who has extended attributes.
     pub fn set_xattr_handlers<const N: usize>(&mut self, handlers: &'static xattr::Handlers<T, N>) {
         self.sb.s_xattr = handlers.as_ptr();
@@ -346,6 +364,8 @@ pub(super) unsafe extern "C" fn kill_super<T: FileSystem>(sb: *mut bindings::sup
     // SAFETY: As the caller promises.
     let data = unsafe {
         bindings::kill_block_super(sb);
+        // Where the mount has failed nothing else did.
+        holder::release(sb);
         ptr::replace(&raw mut (*sb).s_fs_info, ptr::null_mut())
     };
     if !data.is_null() {
@@ -397,6 +417,7 @@ impl<O: Operations> Ops<O> {
     ///
     /// For the VFS, with a super block that is mounted and has no inodes any more.
     unsafe extern "C" fn put_super(sb: *mut bindings::super_block) {
+        holder::release(sb);
         // SAFETY: As the caller promises.
         O::put_super(unsafe { SuperBlock::from_raw(sb) });
     }

@@ -9,6 +9,7 @@ use super::{
     dax::DaxDevice, file::File, file_system::FileSystem, inode::Inode, no_operations,
     super_block::SuperBlock,
 };
+use crate::PAGE_SIZE;
 use core::marker::PhantomData;
 use kernel::{ffi::c_uint, prelude::*, types::NotThreadSafe};
 use kernel_bindings as bindings;
@@ -115,6 +116,12 @@ impl<'a, T: FileSystem> VmFault<'a, T> {
         self.file().inode()
     }
 
+    /// Where the page is in the file, in bytes.
+    #[inline]
+    pub fn offset(&self) -> u64 {
+        self.raw.__bindgen_anon_1.pgoff as u64 * PAGE_SIZE as u64
+    }
+
     /// Whether the process stores to a page that it shares with the file.
     #[inline]
     pub fn is_shared_write(&self) -> bool {
@@ -152,6 +159,11 @@ impl FaultResult {
     pub fn from_error(error: Error) -> Self {
         // SAFETY: May be called with any number.
         Self(unsafe { bindings::vmf_fs_error(error.to_errno()) })
+    }
+
+    /// Whether the page is poisoned: the process gets a SIGBUS that says so.
+    pub fn is_poison(self) -> bool {
+        self.has(bindings::vm_fault_reason_VM_FAULT_HWPOISON)
     }
 
     pub(crate) fn has(self, reason: bindings::vm_fault_reason) -> bool {
