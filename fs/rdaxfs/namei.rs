@@ -155,11 +155,12 @@ fn unhash_if_unused<'a>(
     dentry.unhash_if_unused(inode, references)
 }
 
-/// The references that unlink(2) and rmdir(2) have to the name that is removed.
-const REMOVED_REFERENCES: u32 = 1;
+/// The references that the VFS has to the name of a file that is removed: its caller's.
+const FILE_REFERENCES: u32 = 1;
 
-/// Those that rename(2) has to the new name: the VFS takes one more.
-const REPLACED_REFERENCES: u32 = 2;
+/// Those to the name of a directory that is removed, and to a name that a rename replaces: `vfs_rmdir()` and
+/// `vfs_rename()` take one more.
+const HELD_REFERENCES: u32 = 2;
 
 /// What a rename leaves under the old name: a device of number 0, which overlayfs takes for no file.
 fn whiteout(
@@ -382,7 +383,7 @@ impl Operations for DirectoryOperations {
         dentry: Child<'_, Rdaxfs>,
         inode: Locked<'_, Rdaxfs>,
     ) -> Result {
-        match unhash_if_unused(dentry, inode, REMOVED_REFERENCES) {
+        match unhash_if_unused(dentry, inode, FILE_REFERENCES) {
             Some(unused) => {
                 change_name(directory, dentry, inode, Volume::unlink_last)?;
                 unused.forget();
@@ -397,7 +398,7 @@ impl Operations for DirectoryOperations {
         dentry: Child<'_, Rdaxfs>,
         inode: Locked<'_, Rdaxfs>,
     ) -> Result {
-        match unhash_if_unused(dentry, inode, REMOVED_REFERENCES) {
+        match unhash_if_unused(dentry, inode, HELD_REFERENCES) {
             Some(unused) => {
                 change_name(directory, dentry, inode, Volume::rmdir_last)?;
                 unused.forget();
@@ -425,7 +426,7 @@ impl Operations for DirectoryOperations {
         let whiteout = template.as_ref().map(|template| template.to_core(&xattrs));
         let unused = match &rename.target {
             RenameTarget::Replace(replaced) => {
-                unhash_if_unused(rename.new, *replaced, REPLACED_REFERENCES)
+                unhash_if_unused(rename.new, *replaced, HELD_REFERENCES)
             }
             RenameTarget::Nothing | RenameTarget::Exchange(_) => None,
         };
