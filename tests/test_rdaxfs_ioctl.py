@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""rdaxfs: ioctl(2): generation, UUID, path in sysfs, shutdown."""
+"""rdaxfs: ioctl(2): generation, label, UUID, path in sysfs, shutdown."""
 
 import errno
 import fcntl
@@ -14,6 +14,7 @@ from harness.rdaxfs import Volume, dump
 
 GETVERSION = 0x80087601
 GETVERSION32 = 0x80047601
+GETFSLABEL, SETFSLABEL = 0x81009431, 0x41009432
 GETFSUUID = 0x80111500
 GETFSSYSFSPATH = 0x80811501
 SHUTDOWN = 0x8004587D
@@ -52,6 +53,31 @@ def what_it_tells(t):
         with check.fails(errno.EINVAL):
             fcntl.ioctl(fd, SHUTDOWN, struct.pack("I", 3))
         os.close(fd)
+
+
+@case()
+def the_label_changes_while_it_is_mounted(t):
+    with Volume(t.disk.node, make_options=("-L", "before")) as volume:
+        fd = os.open(volume.directory, os.O_RDONLY)
+
+        def label():
+            return fcntl.ioctl(fd, GETFSLABEL, bytes(256)).split(b"\0", 1)[0].decode()
+
+        check.equal(label(), "before", "the label of mkfs")
+        for text in ("after", "", "ä" * 16):
+            fcntl.ioctl(fd, SETFSLABEL, text.encode().ljust(256, b"\0"))
+            check.equal(label(), text, "the label")
+        for text in (b"x" * 33, b"\xff", b"\x1b[31m"):
+            with check.fails(errno.EINVAL):
+                fcntl.ioctl(fd, SETFSLABEL, text.ljust(256, b"\0"))
+        shell.run("mount", "-o", "remount,ro", volume.directory)
+        with check.fails(errno.EROFS):
+            fcntl.ioctl(fd, SETFSLABEL, b"more".ljust(256, b"\0"))
+        os.close(fd)
+        volume.again()
+        check.equal(dump(t.disk.node)["label"], "ä" * 16, "the label on the medium")
+        shell.run("xfs_io", "-c", "label -s of-xfs_io", volume.directory)
+        check.true("of-xfs_io" in shell.run("xfs_io", "-c", "label", volume.directory), "what xfs_io sees")
 
 
 @case()

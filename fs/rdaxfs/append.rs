@@ -185,6 +185,7 @@ pub(crate) fn write(
 
 /// Moves the first pages of a file that is going to fill a huge page to where it can: for speed only, and only
 /// if no task has pages of the file.
+#[inline(never)]
 fn realign(inode: Locked<'_, Rdaxfs>, start: u64, len: u64) -> Result {
     let page = start / BLOCK_SIZE;
     let count = (start + len).div_ceil(BLOCK_SIZE) - page;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! ioctl(2): the generation of an inode, the shutdown of a volume.
+//! ioctl(2): the generation of an inode; label and shutdown of the volume.
 
 use kernel::{
     ffi::c_int,
@@ -12,14 +12,19 @@ use kernel_ext::{
     fs::{
         fserror,
         ioctl::{
-            command::{FS_IOC32_GETVERSION, FS_IOC_GETVERSION, FS_IOC_SHUTDOWN},
+            command::{
+                FSLABEL_MAX, FS_IOC32_GETVERSION, FS_IOC_GETFSLABEL, FS_IOC_GETVERSION,
+                FS_IOC_SETFSLABEL, FS_IOC_SHUTDOWN,
+            },
             shutdown, Operations,
         },
         File, SuperBlock,
     },
 };
 
-use crate::super_block::Rdaxfs;
+use rdaxfs_core::label::LABEL_BYTES;
+
+use crate::{error::met_at, super_block::Rdaxfs};
 
 /// What open files and directories do for ioctl(2).
 pub(crate) struct Ioctl;
@@ -33,6 +38,11 @@ impl Operations for Ioctl {
                 let generation = file.inode().generation() as c_int;
                 let mut user = UserSlice::new(argument, size_of::<c_int>()).writer();
                 user.write(&generation)
+            }
+            FS_IOC_GETFSLABEL => get_label(file.inode().super_block(), argument),
+            FS_IOC_SETFSLABEL => {
+                require_administrator()?;
+                set_label(file, argument)
             }
             FS_IOC_SHUTDOWN => {
                 require_administrator()?;
@@ -51,6 +61,42 @@ fn require_administrator() -> Result {
     } else {
         Err(EPERM)
     }
+}
+
+/// Copies the label to the caller, with a NUL behind it.
+fn get_label(sb: &SuperBlock<Rdaxfs>, argument: UserPtr) -> Result {
+    let mut label = [0; LABEL_BYTES + 1];
+    let volume = sb.data().mounted.volume()?;
+    let found = volume.label().map_err(|error| met_at(sb, 0, error))?;
+    drop(volume);
+    for (place, byte) in label.iter_mut().zip(found) {
+        *place = byte;
+    }
+    UserSlice::new(argument, label.len())
+        .writer()
+        .write_slice(&label)
+}
+
+/// Changes the label to what the caller has, up to a NUL.
+///
+/// # Errors
+///
+/// `EINVAL` if it is too long, no UTF-8, or has control characters; `EROFS`.
+fn set_label(file: &File<Rdaxfs>, argument: UserPtr) -> Result {
+    const { assert!(LABEL_BYTES < FSLABEL_MAX) };
+    let mut label = [0; LABEL_BYTES + 1];
+    UserSlice::new(argument, label.len())
+        .reader()
+        .read_slice(&mut label)?;
+    let end = label.iter().position(|&byte| byte == 0).ok_or(EINVAL)?;
+    let label = label.get(..end).ok_or(EINVAL)?;
+    let _write = file.want_write()?;
+    let sb = file.inode().super_block();
+    let mut operation = sb.data().mounted.begin()?;
+    operation
+        .volume
+        .set_label(&mut operation.workspace, label)
+        .map_err(|error| met_at(sb, 0, error))
 }
 
 /// Stops the volume. What has been acknowledged is on the medium, and the next mount finds it.

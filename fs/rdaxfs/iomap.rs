@@ -172,6 +172,7 @@ fn make_writable(inode: &Inode<Rdaxfs>, pages: Pages, times: Times) -> Result<Io
 }
 
 /// As [`make_writable`], with a change of the inode in the transaction; says whether there was one.
+#[inline(never)]
 fn make_blocks(inode: &Inode<Rdaxfs>, pages: Pages, change: &Change) -> Result<(Iomap, bool)> {
     let Pages { first, count } = pages;
     let data = inode.data();

@@ -252,6 +252,7 @@ impl FileSystem for Rdaxfs {
 }
 
 /// Maps the device's memory, or says why it cannot be used.
+#[inline(never)]
 fn map_device(
     sb: &NewSuperBlock<'_, Rdaxfs>,
     context: &FsContext<Rdaxfs>,
@@ -322,6 +323,7 @@ fn check_order(
 /// The copy in the last block stands in, for a read-only mount, when the first one is damaged or the device knows
 /// its memory to be bad. Where the first block is something else, the copy may be that of a volume that is no more:
 /// it is taken only when it is asked for.
+#[inline(never)]
 fn probe(
     sb: &mut NewSuperBlock<'_, Rdaxfs>,
     context: &FsContext<Rdaxfs>,
@@ -388,6 +390,7 @@ fn hold_device(
 }
 
 /// Makes sure that no other volume of the UUID is mounted.
+#[inline(never)]
 fn claim_uuid(
     sb: &mut NewSuperBlock<'_, Rdaxfs>,
     context: &FsContext<Rdaxfs>,
@@ -453,6 +456,7 @@ fn access_for(
 }
 
 /// Mounts the volume.
+#[inline(never)]
 fn mount(
     sb: &mut NewSuperBlock<'_, Rdaxfs>,
     context: &FsContext<Rdaxfs>,

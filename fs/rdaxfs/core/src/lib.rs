@@ -42,6 +42,7 @@ pub mod format;
 pub mod inode;
 pub mod journal;
 pub mod judged;
+pub mod label;
 pub mod make;
 pub mod name;
 pub mod owner;

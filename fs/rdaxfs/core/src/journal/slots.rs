@@ -211,12 +211,17 @@ impl<P: Platform> Volume<P> {
                 superblock.retired_slots.get(),
             ),
         ];
-        let last = block_offset(self.blocks() - 1);
-        // A copy that cannot be read is fsck's.
-        let copy = self.platform().check_poison(last, SUPER_SHARED as u64);
-        let copies = [Some(0), copy.is_ok().then_some(last)];
         let words = move |start| fields.map(|(field, value)| (start + field as u64, value));
-        copies.into_iter().flatten().flat_map(words)
+        self.superblocks().flat_map(words)
+    }
+
+    /// The offsets of both copies of the superblock, as far as they can be read: the rest is fsck's.
+    pub(crate) fn superblocks(&self) -> impl Iterator<Item = u64> {
+        let last = block_offset(self.blocks() - 1);
+        let copy = self.platform().check_poison(last, SUPER_SHARED as u64);
+        [Some(0), copy.is_ok().then_some(last)]
+            .into_iter()
+            .flatten()
     }
 
     /// Starts the marks in some slots on their way to the medium.
