@@ -13,7 +13,7 @@ BLOCK = 4096
 DIRECTORY = "/mnt/rdaxfs"
 # Of the superblock, in bytes: see Documentation/filesystems/rdaxfs/format.rst.
 SUPERBLOCK = 256
-CRC, COVERED, INCOMPAT, RO_COMPAT = 8, slice(12, 192), 20, 16
+CRC, COVERED, INCOMPAT, RO_COMPAT = 8, slice(12, 144), 20, 16
 
 
 def crc32c(data):

@@ -24,7 +24,7 @@ struct rdaxfs_super_block {
 	uint32_t	ro_compat;
 	uint32_t	incompat;
 	uint8_t		uuid[16];
-	uint8_t		label[32];
+	uint8_t		reserved_early[32];
 	uint64_t	blocks;
 	uint64_t	root;
 	uint64_t	hash_key[2];
@@ -34,8 +34,9 @@ struct rdaxfs_super_block {
 	uint64_t	created;
 	uint32_t	inode_size;
 	uint32_t	reserved_size;
-	uint64_t	reserved[5];
+	uint64_t	reserved;
 	/* What follows is not covered by the checksum. */
+	uint8_t		label[32];
 	uint64_t	bad_blocks;
 	uint64_t	retired_slots;
 	uint64_t	state;
@@ -44,7 +45,7 @@ struct rdaxfs_super_block {
 static int probe_rdaxfs(blkid_probe pr, const struct blkid_idmag *mag)
 {
 	const size_t from = offsetof(struct rdaxfs_super_block, compat);
-	const size_t to = offsetof(struct rdaxfs_super_block, bad_blocks);
+	const size_t to = offsetof(struct rdaxfs_super_block, label);
 	struct rdaxfs_super_block *sb;
 	uint64_t blocks;
 	uint32_t crc;

@@ -27,7 +27,7 @@ impl<P: Platform> Volume<P> {
         Ok(superblock.label)
     }
 
-    /// Changes the label, in both copies of the superblock.
+    /// Changes the label, in both copies of the superblock. After a crash it is the old one or the new one.
     ///
     /// # Errors
     ///
@@ -47,11 +47,6 @@ impl<P: Platform> Volume<P> {
         let mut tx = held.open();
         tx.attempt(|tx| {
             tx.lock_superblock();
-            let mut superblock: Superblock = tx.get(0)?;
-            superblock.label = padded;
-            for (offset, value) in self.superblock_words(&superblock) {
-                tx.set(offset, value)?;
-            }
             for start in self.superblocks() {
                 for (at, word) in padded.chunks_exact(8).enumerate() {
                     let value = word.try_into().map_or(0, u64::from_le_bytes);

@@ -58,8 +58,8 @@ macro_rules! fields {
 #[test]
 fn the_documentation_has_the_fields() {
     let structures = [
-        fields!(Superblock: magic crc compat ro_compat incompat uuid label blocks root hash_key
-            align_offset slots slots_at created inode_size reserved_size reserved
+        fields!(Superblock: magic crc compat ro_compat incompat uuid reserved_early blocks root hash_key
+            align_offset slots slots_at created inode_size reserved_size reserved label
             bad_blocks retired_slots state free_blocks inodes mounted mounts errors error_kind first_error
             last_error),
         fields!(GroupHeader: magic crc group uuid reserved free free_chunks inode_chunks orphans
@@ -91,7 +91,7 @@ fn the_documentation_has_the_constants() {
     use rdaxfs_core::format::*;
 
     assert_eq!(SUPER_MAGIC.to_le_bytes(), *b"rdaxfs\0\x01");
-    assert_eq!((SUPER_CRC, SUPER_SHARED), (12..176, 192));
+    assert_eq!((SUPER_CRC, SUPER_SHARED), (12..144, 192));
     assert_eq!(GROUP_CRC, 8..64);
     assert_eq!(INODE_CRC, 8..56);
     assert_eq!(NODE_CRC, 8..40);

@@ -19,15 +19,15 @@ pub const STATE_DAMAGED: u64 = 3;
 /// The most journal slots of a volume.
 pub const MAX_SLOTS: u32 = 64;
 
-/// The superblock. What is before `bad_blocks` is covered by `crc`, and is what the volume was made with. `bad_blocks` and
-/// `retired_slots` change in transactions, in both copies. Each is a word of its own and no checksum covers it: a
-/// crash between two stores would leave a checksum that is wrong, and a volume that cannot be mounted.
+/// The superblock. What is before `label` is covered by `crc`, and is what the volume was made with. `label`, `bad_blocks`
+/// and `retired_slots` change in transactions, in both copies. No checksum covers them: a crash between two
+/// stores would leave a checksum that is wrong, and a volume that cannot be mounted.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Superblock {
     /// [`SUPER_MAGIC`].
     pub magic: U64,
-    /// CRC-32C of the bytes from `compat` to before `bad_blocks`.
+    /// CRC-32C of the bytes from `compat` to before `label`.
     pub crc: U32,
     /// Features that whoever does not know them may ignore.
     pub compat: U32,
@@ -37,8 +37,8 @@ pub struct Superblock {
     pub incompat: U32,
     /// The volume's UUID, as RFC 9562 orders its bytes.
     pub uuid: [u8; 16],
-    /// The volume's name, UTF-8, padded with zeros.
-    pub label: [u8; 32],
+    /// Zero.
+    pub reserved_early: [u8; 32],
     /// The length of the volume in blocks.
     pub blocks: U64,
     /// The root directory's inode number.
@@ -59,7 +59,9 @@ pub struct Superblock {
     /// Zero.
     pub reserved_size: U32,
     /// Zero.
-    pub reserved: [U64; 5],
+    pub reserved: U64,
+    /// The volume's name, UTF-8, padded with zeros.
+    pub label: [u8; 32],
     /// The inode that owns the blocks which must not be used; 0: there is none.
     pub bad_blocks: U64,
     /// Bit `n`: journal slot `n` cannot be written any more and is not used. What it holds is no record.
@@ -114,7 +116,7 @@ impl ErrorKind {
 
 /// The bytes that [`Superblock::crc`] covers.
 pub const SUPER_CRC: core::ops::Range<usize> =
-    core::mem::offset_of!(Superblock, compat)..core::mem::offset_of!(Superblock, bad_blocks);
+    core::mem::offset_of!(Superblock, compat)..core::mem::offset_of!(Superblock, label);
 
 /// How many bytes both copies share, from the start on.
 pub const SUPER_SHARED: usize = core::mem::offset_of!(Superblock, state);
