@@ -97,6 +97,7 @@ impl<O: Operations> Table<O> {
         read: Some(bindings::generic_read_dir),
         iterate_shared: Some(Self::iterate),
         unlocked_ioctl: Some(ioctl::Table::<O::Ioctl>::ioctl),
+        #[cfg(CONFIG_COMPAT)]
         compat_ioctl: Some(bindings::compat_ptr_ioctl),
         fsync: Some(Self::fsync),
         setlease: Some(bindings::generic_setlease),

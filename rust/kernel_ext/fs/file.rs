@@ -331,6 +331,7 @@ impl<O: Operations> Table<O> {
         open: Some(Self::open),
         release: optional!(O::HAS_RELEASE, release),
         unlocked_ioctl: Some(ioctl::Table::<O::Ioctl>::ioctl),
+        #[cfg(CONFIG_COMPAT)]
         compat_ioctl: Some(bindings::compat_ptr_ioctl),
         fsync: Some(Self::fsync),
         fallocate: optional!(O::HAS_FALLOCATE, fallocate),
