@@ -57,7 +57,7 @@ def sweep_of_loading(t, within, stride):
     device, or a disk, that cannot be added then is left out."""
     faults.allow_complaints(t)
     # What the driver uses; the system call loads the driver alone.
-    shell.run("modprobe", "kernel_ext")
+    shell.run("modprobe", "rpmem_core")
     # x86's add_pages() takes any failure of __add_pages() for a mistake of its caller's.
     t.allow_log(r"WARNING: .* at add_pages\+")
     before = driver.traces()

@@ -33,7 +33,7 @@ def mounting_rdaxfs(t):
         if error == 0:
             shell.run("umount", place.decode())
 
-    for within, step in ((faults.MODULES, 1), (faults.EVERYWHERE, stride(5))):
+    for within, step in ((faults.MODULES, stride(7)), (faults.EVERYWHERE, stride(40))):
         check.true(sweep(mount, mounted, within, step=step) > 0, "no allocation failed")
     rdaxfs.run("fsck", "-f", "-n", t.disk.node)
     shell.run("modprobe", "-r", "rdaxfs")
@@ -126,8 +126,8 @@ def calls_on(t, mode):
                     call()
 
                 operation.__name__ = f"call {number}"
-                sweep(operation, verify, faults.MODULES)
-                sweep(operation, verify, faults.EVERYWHERE, step=stride(2))
+                sweep(operation, verify, faults.MODULES, step=stride(2))
+                sweep(operation, verify, faults.EVERYWHERE, step=stride(5))
         finally:
             os.close(tree.fd)
         volume.again()
