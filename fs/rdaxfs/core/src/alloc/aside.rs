@@ -137,6 +137,15 @@ impl Aside {
         }
     }
 
+    /// Whether a claim has a block.
+    pub(super) fn is_claimed(&self, block: u64) -> bool {
+        let mut claims = self.claims().iter();
+        claims.any(|claim| {
+            let first = u64::from(claim.first);
+            (first..first + u64::from(claim.count)).contains(&block)
+        })
+    }
+
     /// Sets a bad block aside, or its chunk when there is no room.
     pub(super) fn set_bad(&mut self, chunks: Chunks, block: u64) {
         let known = self.bad_blocks().any(|bad| bad == block);
@@ -227,6 +236,8 @@ mod tests {
         let claim = Claimed::new(7, 3, false);
         assert!(aside.claim(claim));
         assert_eq!(aside.unavailable(), 3);
+        assert!(aside.is_claimed(7) && aside.is_claimed(9));
+        assert!(!aside.is_claimed(6) && !aside.is_claimed(10));
         // A transaction that fails leaves the claim.
         assert!(aside.settle(claim));
         assert_eq!(aside.unavailable(), 0);

@@ -77,26 +77,32 @@ pub(super) const fn class_for(len: u64) -> usize {
 }
 
 impl ChunkBits {
+    /// For [`read`](Self::read).
+    pub(super) const fn new() -> Self {
+        Self([0; CHUNK_WORDS])
+    }
+
+    /// Reads those of a chunk.
     pub(super) fn read(
+        &mut self,
         source: &impl Source,
         group: u32,
         chunks: Chunks,
         chunk: u32,
-    ) -> Result<Self> {
+    ) -> Result {
         let start = chunks.block(chunk, 0);
         let bitmap = block_offset(group_bitmap(group));
         let first = start / 64;
-        let mut bits = Self([0; CHUNK_WORDS]);
-        for (word, at) in bits.0.iter_mut().zip(first..) {
+        for (word, at) in self.0.iter_mut().zip(first..) {
             // What is behind the bitmap's end goes on at its start.
             *word = source.word(bitmap + at % GROUP_WORDS * 8)?;
         }
         let shift = (start % 64) as u32;
         if shift != 0 {
             let last = source.word(bitmap + (first + CHUNK_WORDS as u64) % GROUP_WORDS * 8)?;
-            bits.shift(shift, last);
+            self.shift(shift, last);
         }
-        Ok(bits)
+        Ok(())
     }
 
     /// Takes bits from the next words in, of which the one behind the last is `next`.
@@ -194,6 +200,7 @@ impl ChunkBits {
     }
 
     /// The first place from which on so many blocks are free, and follow each other.
+    #[inline(never)]
     pub(super) fn find(&self, chunks: Chunks, chunk: u32, len: u64) -> Option<u64> {
         chunks.parts(chunk).find_map(|part| {
             let mut starts = Starts::of(&self.only(part));

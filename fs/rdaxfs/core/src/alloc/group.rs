@@ -145,20 +145,26 @@ impl<P: Platform> Volume<P> {
         Ok(state.aside.claim(Claimed::new(first, count, true)))
     }
 
-    /// A block is bad, as the device has said or a write has shown. If it is free it is set aside, until
-    /// [`repair_bad_blocks`](Self::repair_bad_blocks) has looked at it; returns whether it is.
+    /// A block is bad, as the device has said. If it is free it is set aside, until
+    /// [`repair_bad_blocks`](Self::repair_bad_blocks) has looked at it; returns whether it is. A block that somebody
+    /// has claimed is not free.
     ///
     /// # Errors
     ///
     /// [`Error::ReadOnly`]; [`Error::Corrupt`] if no file could have the block; [`Error::Io`].
     pub fn set_bad_block(&self, block: u64) -> Result<bool> {
+        self.set_aside_bad(block, false)
+    }
+
+    /// As [`set_bad_block`](Self::set_bad_block); with `own` also a block that the caller has claimed, and gives up.
+    pub(crate) fn set_aside_bad(&self, block: u64, own: bool) -> Result<bool> {
         self.check_writable()?;
         self.check_block(block)?;
         let group = group_of(block);
         let mut state = self.platform().lock_group(group, 0);
         let at = block - group_start(group);
         let used = self.word(block_offset(group_bitmap(group)) + at / 64 * 8)?;
-        if used >> (at % 64) & 1 == 1 {
+        if used >> (at % 64) & 1 == 1 || (state.aside.is_claimed(at) && !own) {
             return Ok(false);
         }
         state.aside.set_bad(Chunks::new(self.align()), at);
@@ -270,12 +276,13 @@ pub(super) fn chunk_bits<P: Platform>(
     group: u32,
     chunks: Chunks,
     chunk: u32,
-) -> Result<ChunkBits> {
-    let mut bits = ChunkBits::read(tx, group, chunks, chunk)?;
+    bits: &mut ChunkBits,
+) -> Result {
+    bits.read(tx, group, chunks, chunk)?;
     if let Some(state) = tx.held_group(group) {
-        state.aside.occupy(chunks, chunk, &mut bits);
+        state.aside.occupy(chunks, chunk, bits);
     }
-    Ok(bits)
+    Ok(())
 }
 
 /// Sets a run of free blocks aside for a claim. Returns whether there is room for another.
@@ -373,7 +380,9 @@ fn judge_run<P: Platform>(
 /// Finds out again what a chunk is.
 fn judge_chunk<P: Platform>(tx: &mut Transaction<'_, P>, group: u32, chunk: u32) -> Result {
     let chunks = Chunks::new(tx.volume().align());
-    let classes = chunk_bits(tx, group, chunks, chunk)?.classes(chunks, chunk);
+    let mut bits = ChunkBits::new();
+    chunk_bits(tx, group, chunks, chunk, &mut bits)?;
+    let classes = bits.classes(chunks, chunk);
     tx.group(group)?.masks.put(chunk, classes);
     Ok(())
 }

@@ -4,7 +4,7 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
-use super::bits::{class_for, Chunks, CLASSES};
+use super::bits::{class_for, ChunkBits, Chunks, CLASSES};
 use super::group::{chunk_bits, load_masks, mark_used, set_aside, set_bad, Masks};
 use crate::format::{
     block_offset, group_of, group_start, CHUNK_BLOCKS, GROUP_CHUNKS, GROUP_RESERVE,
@@ -342,7 +342,8 @@ pub(crate) fn rest_is_free<P: Platform>(tx: &mut Transaction<'_, P>, block: u64)
     tx.group(group)?;
     let chunks = Chunks::new(tx.volume().align());
     let (chunk, place) = chunks.locate(block - group_start(group));
-    let bits = chunk_bits(tx, group, chunks, chunk)?;
+    let mut bits = ChunkBits::new();
+    chunk_bits(tx, group, chunks, chunk, &mut bits)?;
     Ok(place != 0 && bits.free_from(place) == CHUNK_BLOCKS - place)
 }
 
@@ -417,18 +418,21 @@ impl Search {
     }
 
     /// The blocks from a place of a chunk on.
+    #[inline(never)]
     fn at<P: Platform>(
         &self,
         tx: &Transaction<'_, P>,
         chunk: u32,
         place: u64,
     ) -> Result<Option<Run>> {
-        let bits = chunk_bits(tx, self.group, self.chunks, chunk)?;
+        let mut bits = ChunkBits::new();
+        chunk_bits(tx, self.group, self.chunks, chunk, &mut bits)?;
         Ok(self.run(chunk, place, bits.free_from(place)))
     }
 
     /// A run that is long enough, or nearly so, from one of those chunks of a mask whose longest runs are
     /// not much longer: so long ones stay. What it costs does not depend on how the chunks are.
+    #[inline(never)]
     fn tightest<P: Platform>(
         &self,
         tx: &Transaction<'_, P>,
@@ -457,6 +461,7 @@ impl Search {
     }
 
     /// A run of the chunks of a mask that is long enough, or else at least half as long as the longest.
+    #[inline(never)]
     fn longest<P: Platform>(
         &self,
         tx: &Transaction<'_, P>,
@@ -483,13 +488,15 @@ impl Search {
     }
 
     /// As many blocks as are wanted from where at least `len` are free.
+    #[inline(never)]
     fn find<P: Platform>(
         &self,
         tx: &Transaction<'_, P>,
         chunk: u32,
         len: u64,
     ) -> Result<Option<Run>> {
-        let bits = chunk_bits(tx, self.group, self.chunks, chunk)?;
+        let mut bits = ChunkBits::new();
+        chunk_bits(tx, self.group, self.chunks, chunk, &mut bits)?;
         let place = bits.find(self.chunks, chunk, len);
         Ok(place.and_then(|place| self.run(chunk, place, bits.free_from(place))))
     }

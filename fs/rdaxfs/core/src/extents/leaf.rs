@@ -67,7 +67,6 @@ pub(super) fn change<P: Platform>(
     edit: &Edit,
 ) -> Result {
     let mut order = Order::read(tx, leaf, cursor.count)?;
-    let before = order.bytes;
     let first = edit.at + 1;
     let len = edit.incoming().len();
     let mut places = [0; 4];
@@ -95,12 +94,13 @@ pub(super) fn change<P: Platform>(
     if let Some(count) = bytes.first_mut() {
         *count = edit.total(cursor.count) as u8;
     }
-    let words = |bytes| <[U64]>::ref_from_bytes(bytes).unwrap_or(&[]);
+    // What is behind the longer of both means nothing.
+    let used = (cursor.count.max(edit.total(cursor.count)) + 1).div_ceil(8);
+    let words = <[U64]>::ref_from_bytes(&order.bytes).unwrap_or(&[]);
     let offsets = (block_offset(leaf) + EXTENT_ORDER as u64..).step_by(8);
-    for (offset, (old, new)) in offsets.zip(words(&before).iter().zip(words(&*bytes))) {
-        if old != new {
-            tx.set(offset, new.get())?;
-        }
+    for (offset, word) in offsets.zip(words.iter().take(used)) {
+        let old = tx.word(offset)?;
+        tx.change(offset, old, word.get())?;
     }
     Ok(())
 }

@@ -296,7 +296,7 @@ impl<P: Platform> Volume<P> {
                 || self.zero_at(map, offset, BLOCK_SIZE).is_err();
             if is_bad {
                 // If that fails another attempt will find it bad again.
-                let _ = self.set_bad_block(block);
+                let _ = self.set_aside_bad(block, true);
             }
         }
         self.release_claim(block, count, false);

@@ -97,42 +97,67 @@ pub(super) fn free_step<P: Platform>(
     if piece.removed == 0 {
         return Ok(piece.next);
     }
-    let Piece {
-        removed,
-        pages,
-        left,
-        right,
-        next,
-    } = piece;
-    let in_piece = |extent: &Extent| Parts::of(extent, pages.start, pages.end - pages.start);
-    if effort == Effort::Least && left.count > 0 && right.count > 0 {
+    if effort == Effort::Least && piece.left.count > 0 && piece.right.count > 0 {
         // What is left would need another place among the extents. Zeros will do.
-        let extent = extent_at(volume, tree, &cursor, cursor.at)?;
-        if !extent.unwritten {
-            zero_blocks(tx, &in_piece(&extent).middle)?;
-        }
-        return Ok(next);
+        zero_first(tx, tree, &cursor, &piece)?;
+        return Ok(piece.next);
     }
 
     let mut blocks = NodeBlocks::new(tree.ino, true);
+    let kept = [piece.left, piece.right];
     edit(
         tx,
         scratch,
         &mut blocks,
         (tree, &cursor),
-        removed,
-        &[left, right],
+        piece.removed,
+        &kept,
     )?;
     let (made, retired) = blocks.settle(tx)?;
+    let freed = free_blocks(tx, tree, &cursor, &piece)?;
+    count_blocks(tx, tree.ino, (made, retired + freed))?;
+    Ok(piece.next)
+}
+
+impl Piece {
+    /// What of an extent is in it.
+    fn part_of(&self, extent: &Extent) -> Extent {
+        let count = self.pages.end - self.pages.start;
+        Parts::of(extent, self.pages.start, count).middle
+    }
+}
+
+/// Zeroes the part of a piece of one extent.
+#[inline(never)]
+fn zero_first<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    tree: &Tree,
+    cursor: &Cursor,
+    piece: &Piece,
+) -> Result {
+    let extent = extent_at(tx.volume(), tree, cursor, cursor.at)?;
+    if extent.unwritten {
+        return Ok(());
+    }
+    zero_blocks(tx, &piece.part_of(&extent))
+}
+
+/// Frees the blocks of a piece, as the volume says; returns how many.
+#[inline(never)]
+fn free_blocks<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    tree: &Tree,
+    cursor: &Cursor,
+    piece: &Piece,
+) -> Result<u64> {
     let mut freed = 0;
-    for position in cursor.at..cursor.at + removed {
-        let extent = extent_at(volume, tree, &cursor, position)?;
-        let middle = in_piece(&extent).middle;
+    for position in cursor.at..cursor.at + piece.removed {
+        let extent = extent_at(tx.volume(), tree, cursor, position)?;
+        let middle = piece.part_of(&extent);
         free_run(tx, middle.block, middle.count, false)?;
         freed += middle.count;
     }
-    count_blocks(tx, tree.ino, (made, retired + freed))?;
-    Ok(next)
+    Ok(freed)
 }
 
 #[inline(never)]

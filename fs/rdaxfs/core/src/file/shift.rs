@@ -104,10 +104,21 @@ impl<P: Platform> Volume<P> {
         map: &mut MapState,
         view: View,
     ) -> Result<Changed> {
-        let mut view = view;
         if let View::Collapse { from, by } = view {
             self.free_gap(workspace, map, from - by..from)?;
         }
+        self.shift_all(workspace, map, view)
+    }
+
+    /// Moves the extents that are still to move.
+    #[inline(never)]
+    fn shift_all(
+        &self,
+        workspace: &mut Workspace,
+        map: &mut MapState,
+        view: View,
+    ) -> Result<Changed> {
+        let mut view = view;
         loop {
             let mut step = Step {
                 cursor: Cursor::new(),

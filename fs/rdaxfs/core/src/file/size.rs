@@ -43,6 +43,18 @@ impl<P: Platform> Volume<P> {
             return Err(Error::Invalid);
         }
         self.complete(workspace, map)?;
+        self.commit_size(workspace, map, (from, size), change)
+    }
+
+    /// Commits the size of a file of which nothing is left to do.
+    #[inline(never)]
+    fn commit_size(
+        &self,
+        workspace: &mut Workspace,
+        map: &mut MapState,
+        (from, size): (u64, u64),
+        change: &Change,
+    ) -> Result<Changed> {
         let old = self.size(map)?;
         let longer = size > old;
         if longer {

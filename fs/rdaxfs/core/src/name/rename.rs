@@ -170,6 +170,7 @@ impl<P: Platform> Volume<P> {
     }
 
     /// Does a rename that has been judged.
+    #[inline(never)]
     fn rename_once(
         &self,
         workspace: &mut Workspace,
@@ -244,6 +245,7 @@ impl Rename<'_> {
         }
     }
 
+    #[inline(never)]
     fn apply<P: Platform>(
         &self,
         tx: &mut Transaction<'_, P>,
@@ -277,6 +279,7 @@ impl Rename<'_> {
     }
 
     /// The blocks that the new name's directory takes and leaves behind are `made`'s.
+    #[inline(never)]
     fn change_entries<P: Platform>(
         &self,
         tx: &mut Transaction<'_, P>,
@@ -314,9 +317,18 @@ impl Rename<'_> {
 
     /// The old name goes, or becomes that of a whiteout.
     fn leave<P: Platform>(&self, tx: &mut Transaction<'_, P>) -> Result {
-        let Some(new) = self.whiteout else {
-            return remove(tx, &self.from, &self.old);
-        };
+        match &self.whiteout {
+            Some(new) => self.leave_whiteout(tx, new),
+            None => remove(tx, &self.from, &self.old),
+        }
+    }
+
+    #[inline(never)]
+    fn leave_whiteout<P: Platform>(
+        &self,
+        tx: &mut Transaction<'_, P>,
+        new: &NewInode<'_>,
+    ) -> Result {
         let group = group_for(tx.volume(), self.from.ino, new.kind());
         let mut inode = Inode::new_zeroed();
         new.start(tx, group, self.now, &mut inode)?;

@@ -167,6 +167,7 @@ pub(crate) fn rekey<P: Platform>(
 }
 
 /// A root above the old one.
+#[inline(never)]
 fn grow<P: Platform>(
     tx: &mut Transaction<'_, P>,
     blocks: &mut NodeBlocks,
@@ -202,6 +203,7 @@ fn set_root<P: Platform>(tx: &mut Transaction<'_, P>, tree: &Tree, root: Root) -
 }
 
 /// Reads the children of a node.
+#[inline(never)]
 fn load<P: Platform>(tx: &Transaction<'_, P>, node: &mut [u8; BLOCK_BYTES], step: &Step) -> Result {
     if step.count() > MAX_CHILDREN || step.index() >= step.count() {
         return Err(Error::Corrupt);
@@ -212,6 +214,7 @@ fn load<P: Platform>(tx: &Transaction<'_, P>, node: &mut [u8; BLOCK_BYTES], step
 }
 
 /// Writes a node with so many children to a block of its own.
+#[inline(never)]
 fn write<P: Platform>(
     tx: &mut Transaction<'_, P>,
     blocks: &mut NodeBlocks,
