@@ -203,7 +203,7 @@ impl ChunkBits {
     #[inline(never)]
     pub(super) fn find(&self, chunks: Chunks, chunk: u32, len: u64) -> Option<u64> {
         chunks.parts(chunk).find_map(|part| {
-            let mut starts = Starts::of(&self.only(part));
+            let mut starts = Starts::of(self, part);
             let mut done = 1;
             while done < len {
                 let more = done.min(len - done);
@@ -225,9 +225,14 @@ fn ones(below: u64, at: u64) -> u64 {
 struct Starts([u64; CHUNK_WORDS]);
 
 impl Starts {
-    /// Of runs of one block.
-    fn of(bits: &ChunkBits) -> Self {
-        Self(bits.0.map(|word| !word))
+    /// Of runs of one block, at places of a range.
+    fn of(bits: &ChunkBits, places: Range<u64>) -> Self {
+        let mut starts = Self([0; CHUNK_WORDS]);
+        let words = starts.0.iter_mut().zip(&bits.0);
+        for (at, (start, used)) in (0..CHUNK_BLOCKS).step_by(64).zip(words) {
+            *start = !used & ones(places.end, at) & !ones(places.start, at);
+        }
+        starts
     }
 
     /// Goes on to runs that are longer by `more`, which is not more than they are now.

@@ -156,6 +156,14 @@ pub(super) struct Order {
 }
 
 impl Order {
+    /// None, for [`sort`].
+    pub(super) const fn new() -> Self {
+        Self {
+            lines: [0; LINES],
+            count: 0,
+        }
+    }
+
     pub(super) fn as_slice(&self) -> &[u8] {
         self.lines.get(..self.count).unwrap_or(&[])
     }
@@ -234,7 +242,8 @@ pub(super) fn sort(
     lines: Lines,
     keys: (u64, u64),
     from: u64,
-) -> Result<Order> {
+    order: &mut Order,
+) -> Result {
     let mut sorted = Sorted {
         words: [0; LINES],
         count: 0,
@@ -249,14 +258,11 @@ pub(super) fn sort(
             sorted.insert(bytes, line, head.key.get())?;
         }
     }
-    let mut order = Order {
-        lines: [0; LINES],
-        count: sorted.count,
-    };
+    order.count = sorted.count;
     for (line, word) in order.lines.iter_mut().zip(sorted.words()) {
         *line = (word & LINE_MASK) as u8;
     }
-    Ok(order)
+    Ok(())
 }
 
 const _: () = assert!(LINES.is_power_of_two());

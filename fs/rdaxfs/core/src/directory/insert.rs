@@ -5,7 +5,7 @@
 use core::mem::offset_of;
 
 use super::entry::Name;
-use super::image::{copy_leaf, entry_at, sort, Entry, Image};
+use super::image::{copy_leaf, entry_at, sort, Entry, Image, Order};
 use super::leaf::{line_offset, lines_of, set_lines, Leaf, Lines};
 use super::lookup::Search;
 use super::rewrite::{rewrite, write_leaf};
@@ -206,7 +206,9 @@ fn free_key<P: Platform>(
         descend(tx, tx.volume(), directory, root, key, &mut path)?;
         let leaf = Leaf::read(tx, tx.volume(), directory, &path)?;
         let lines = copy_leaf(tx, &leaf, copy)?;
-        for &line in sort(copy, lines, leaf.keys, name.key)?.as_slice() {
+        let mut order = Order::new();
+        sort(copy, lines, leaf.keys, name.key, &mut order)?;
+        for &line in order.as_slice() {
             let at = (entry_at(copy, line)?.key - name.key) as usize;
             if let Some(byte) = taken.get_mut(at / 8) {
                 *byte |= 1 << (at % 8);

@@ -102,9 +102,11 @@ impl<P: Platform> Volume<P> {
         if end <= from && end <= MAX_KEY {
             return Err(Error::Corrupt);
         }
+        let mut order = Order::new();
+        sort(bytes, lines, keys, from, &mut order)?;
         Ok(Entries {
-            order: sort(bytes, lines, keys, from)?,
             bytes,
+            order,
             at: 0,
             next: (end <= MAX_KEY).then_some(end),
         })

@@ -33,7 +33,8 @@ pub(super) fn rewrite<P: Platform>(
     new: &Entry<'_>,
 ) -> Result {
     let lines = copy_leaf(tx, leaf, scratch.node)?;
-    let mut order = sort(scratch.node, lines, leaf.keys, 0)?;
+    let mut order = Order::new();
+    sort(scratch.node, lines, leaf.keys, 0, &mut order)?;
     let entries = Entries {
         old: scratch.node,
         new,
@@ -110,6 +111,7 @@ impl<'e> Entries<'e> {
     }
 
     /// Writes a leaf with entries.
+    #[inline(never)]
     fn write<P: Platform>(
         &self,
         tx: &mut Transaction<'_, P>,

@@ -27,18 +27,21 @@ struct Order {
 }
 
 impl Order {
-    fn read<P: Platform>(tx: &Transaction<'_, P>, leaf: u64, count: usize) -> Result<Self> {
-        let mut order = Self {
+    const fn new() -> Self {
+        Self {
             bytes: [0; EXTENT_ORDER_BYTES],
             taken: [0; EXTENT_ORDER_BYTES / 64],
-        };
-        tx.read(block_offset(leaf) + EXTENT_ORDER as u64, &mut order.bytes)?;
-        let Self { bytes, taken } = &mut order;
+        }
+    }
+
+    fn read<P: Platform>(&mut self, tx: &Transaction<'_, P>, leaf: u64, count: usize) -> Result {
+        let Self { bytes, taken } = self;
+        tx.read(block_offset(leaf) + EXTENT_ORDER as u64, bytes)?;
         for &place in bytes.iter().skip(1).take(count) {
             let word = taken.get_mut(usize::from(place / 64));
             *word.ok_or(Error::Corrupt)? |= 1 << (place % 64);
         }
-        Ok(order)
+        Ok(())
     }
 
     fn place(&self, position: usize) -> Result<u8> {
@@ -66,7 +69,8 @@ pub(super) fn change<P: Platform>(
     cursor: &Cursor,
     edit: &Edit,
 ) -> Result {
-    let mut order = Order::read(tx, leaf, cursor.count)?;
+    let mut order = Order::new();
+    order.read(tx, leaf, cursor.count)?;
     let first = edit.at + 1;
     let len = edit.incoming().len();
     let mut places = [0; 4];

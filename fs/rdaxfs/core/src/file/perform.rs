@@ -112,6 +112,7 @@ struct Stage<'j> {
     head: Head<'j>,
 }
 
+#[inline(never)]
 fn set_intent<P: Platform>(tx: &mut Transaction<'_, P>, ino: u64, job: &Job) -> Result {
     let last = job.pages.end.saturating_sub(1);
     let intent = IntentWords {
@@ -131,6 +132,7 @@ pub(super) fn list_intent<P: Platform>(tx: &mut Transaction<'_, P>, ino: u64) ->
 }
 
 /// Nothing is left to do.
+#[inline(never)]
 pub(super) fn clear_intent<P: Platform>(tx: &mut Transaction<'_, P>, ino: u64) -> Result {
     store_intent(tx, ino, IntentWords::default())?;
     let links = tx.word(inode_word(ino, offset_of!(Inode, links)))?;

@@ -142,28 +142,29 @@ impl<P: Platform> Volume<P> {
                 self.close(map);
             }
         }
+        let mut changes = RenameChanges::default();
         if rename.last.is_some() {
             let done = self.rename_once(
                 workspace,
                 &mut directories,
                 moved,
                 other.as_deref_mut(),
-                &rename,
-                &new_name,
+                (&rename, &new_name),
+                &mut changes,
             );
             match done {
-                Ok(changes) => return Ok(changes),
+                Ok(()) => return Ok(changes),
                 // It becomes an orphan: see `unlink_last`.
                 Err(_) => rename.last = None,
             }
         }
-        let mut changes = self.rename_once(
+        self.rename_once(
             workspace,
             &mut directories,
             moved,
             other,
-            &rename,
-            &new_name,
+            (&rename, &new_name),
+            &mut changes,
         )?;
         (changes.other.size, changes.other.blocks) = (emptied.size, emptied.blocks);
         Ok(changes)
@@ -177,9 +178,9 @@ impl<P: Platform> Volume<P> {
         directories: &mut Directories<'_>,
         moved: &mut MapState,
         other: Option<&mut MapState>,
-        rename: &Rename<'_>,
-        new_name: &Name<'_>,
-    ) -> Result<RenameChanges> {
+        (rename, new_name): (&Rename<'_>, &Name<'_>),
+        changes: &mut RenameChanges,
+    ) -> Result {
         let mut scratch = Scratch {
             node: &mut workspace.node,
             other: &mut workspace.other,
@@ -197,9 +198,8 @@ impl<P: Platform> Volume<P> {
         if let Some(other) = other {
             tx.join(&mut other.stamp)?;
         }
-        let changes = tx.attempt(|tx| rename.apply(tx, &mut scratch, new_name))?;
-        tx.commit()?;
-        Ok(changes)
+        tx.attempt(|tx| rename.apply(tx, &mut scratch, new_name, changes))?;
+        tx.commit()
     }
 }
 
@@ -251,14 +251,15 @@ impl Rename<'_> {
         tx: &mut Transaction<'_, P>,
         scratch: &mut Scratch<'_>,
         name: &Name<'_>,
-    ) -> Result<RenameChanges> {
-        let mut changes = RenameChanges {
+        changes: &mut RenameChanges,
+    ) -> Result {
+        *changes = RenameChanges {
             renamed: true,
             ..RenameChanges::default()
         };
         let mut made = NodeBlocks::new(self.to.ino, false);
-        self.change_entries(tx, scratch, &mut made, name, &mut changes)?;
-        self.change_links(tx, &mut changes)?;
+        self.change_entries(tx, scratch, &mut made, name, changes)?;
+        self.change_links(tx, changes)?;
         if let Some(replaced) = self.replaced()?.filter(|_| self.last.is_none()) {
             let left = drop_name(tx, replaced.ino, replaced.directory, self.now)?;
             changes.other.links = Some(left);
@@ -275,7 +276,7 @@ impl Rename<'_> {
             changes.other.links = Some(0);
             changes.freed = true;
         }
-        Ok(changes)
+        Ok(())
     }
 
     /// The blocks that the new name's directory takes and leaves behind are `made`'s.

@@ -41,10 +41,8 @@ impl NodeBlocks {
     ///
     /// Those of [`allocate`].
     pub(crate) fn make<P: Platform>(&mut self, tx: &mut Transaction<'_, P>) -> Result<u64> {
-        let request = Request {
-            reserve: self.reserve,
-            ..Request::structure(self.group, 1, true)
-        };
+        let mut request = Request::structure(self.group, 1, true);
+        request.reserve = self.reserve;
         let (run, _) = allocate(tx, &request)?;
         self.made = self.made.saturating_add(1);
         Ok(run.block)
