@@ -116,6 +116,11 @@ impl ChunkBits {
         }
     }
 
+    /// Whether all places are free.
+    pub(super) fn is_free(&self) -> bool {
+        self.0.iter().all(|&word| word == 0)
+    }
+
     /// Takes the places of a range for used.
     pub(super) fn occupy(&mut self, places: Range<u64>) {
         let first = places.start / 64;

@@ -36,6 +36,8 @@ pub struct GroupState {
 pub(super) struct Masks {
     /// For each class the chunks that have a run of it, or a longer one.
     pub(super) runs: [u64; CLASSES],
+    /// Chunks of which every block is free as the bitmap says, whatever is set aside.
+    unused: u64,
     /// Free blocks.
     pub(super) free: u32,
 }
@@ -45,13 +47,15 @@ impl Masks {
     const fn new() -> Self {
         Self {
             runs: [0; CLASSES],
+            unused: 0,
             free: 0,
         }
     }
 
-    /// Notes the classes of a chunk.
-    fn put(&mut self, chunk: u32, classes: u32) {
+    /// Notes the classes of a chunk, and whether the bitmap says that all of it is free.
+    fn put(&mut self, chunk: u32, classes: u32, unused: bool) {
         let bit = 1_u64.checked_shl(chunk).unwrap_or(0);
+        self.unused = self.unused & !bit | u64::from(unused).wrapping_neg() & bit;
         for (class, mask) in self.runs.iter_mut().enumerate() {
             let has = u64::from(classes >> class & 1);
             *mask = *mask & !bit | has.wrapping_neg() & bit;
@@ -346,14 +350,31 @@ pub(crate) fn settle_claim<P: Platform>(
     let group = group_of(block);
     let first = block - group_start(group);
     let claim = Claimed::new(first, count, false);
+    let chunks = Chunks::new(tx.volume().align());
     if !tx.group(group)?.aside.settle(claim) {
         return Err(Error::Corrupt);
     }
-    mark_used(tx, block, used.min(count), false)?;
+    load_masks(tx, group)?;
+    // What was set aside is in use now: no search finds another chunk than before.
+    change_run(tx, block, used.min(count), false, true)?;
+    let masks = &mut tx.group(group)?.masks;
+    each_chunk(chunks, (first, used.min(count)), |chunk| {
+        masks.unused &= !1_u64.checked_shl(chunk).unwrap_or(0);
+    });
     if used < count {
         judge_chunks(tx, group, (first, count))?;
     }
-    Ok(())
+    count_run(tx, group, used.min(count), true)
+}
+
+/// Calls `each` with the chunks of a run.
+fn each_chunk(chunks: Chunks, (first, count): (u64, u64), mut each: impl FnMut(u32)) {
+    let mut at = first;
+    while at < first + count {
+        let (chunk, place) = chunks.locate(at);
+        each(chunk);
+        at += chunks.adjacent(chunk, place);
+    }
 }
 
 /// Finds out again what the chunks of a run are, in a group that the transaction has.
@@ -381,9 +402,12 @@ fn judge_run<P: Platform>(
 fn judge_chunk<P: Platform>(tx: &mut Transaction<'_, P>, group: u32, chunk: u32) -> Result {
     let chunks = Chunks::new(tx.volume().align());
     let mut bits = ChunkBits::new();
-    chunk_bits(tx, group, chunks, chunk, &mut bits)?;
+    bits.read(tx, group, chunks, chunk)?;
+    let unused = chunks.is_whole(chunk) && bits.is_free();
+    let state = tx.group(group)?;
+    state.aside.occupy(chunks, chunk, &mut bits);
     let classes = bits.classes(chunks, chunk);
-    tx.group(group)?.masks.put(chunk, classes);
+    state.masks.put(chunk, classes, unused);
     Ok(())
 }
 
@@ -433,16 +457,37 @@ fn change<P: Platform>(
     tx.volume().check_run(block, count)?;
     let group = group_of(block);
     load_masks(tx, group)?;
-    let first = block - group_start(group);
+    change_run(tx, block, count, metadata, used)?;
+    judge_run(tx, group, (block - group_start(group), count))?;
+    count_run(tx, group, count, used)
+}
 
+/// Changes the bits of a run.
+fn change_run<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    block: u64,
+    count: u64,
+    metadata: bool,
+    used: bool,
+) -> Result {
+    let group = group_of(block);
+    let first = block - group_start(group);
     change_bits(tx, group_bitmap(group), (first, count), used)?;
     if metadata {
         change_bits(tx, group_metadata(group), (first, count), used)?;
     } else if !used {
         expect_bits(tx, group_metadata(group), (first, count), false)?;
     }
+    Ok(())
+}
 
-    judge_run(tx, group, (first, count))?;
+/// Changes the counters of a group of which the chunks are known.
+fn count_run<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    group: u32,
+    count: u64,
+    used: bool,
+) -> Result {
     let state = tx.group(group)?;
     let masks = &mut state.masks;
     let count = count as u32;
@@ -455,7 +500,7 @@ fn change<P: Platform>(
         .filter(|&free| u64::from(free) <= GROUP_BLOCKS)
         .ok_or(Error::Corrupt)?;
     state.changes.0 += more;
-    let counters = u64::from(masks.free) | u64::from(masks.whole().count_ones()) << 32;
+    let counters = u64::from(masks.free) | u64::from(masks.unused.count_ones()) << 32;
     tx.set(
         header_word(group, core::mem::offset_of!(GroupHeader, free)),
         counters,

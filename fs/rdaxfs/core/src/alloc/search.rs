@@ -488,7 +488,6 @@ impl Search {
     }
 
     /// As many blocks as are wanted from where at least `len` are free.
-    #[inline(never)]
     fn find<P: Platform>(
         &self,
         tx: &Transaction<'_, P>,

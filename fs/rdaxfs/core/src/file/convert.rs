@@ -139,6 +139,20 @@ impl Parts {
     }
 }
 
+impl Parts {
+    /// What takes an extent's place when its part in a range of pages becomes written or unwritten.
+    #[inline]
+    pub(super) fn replaced(
+        extent: &Extent,
+        (page, count): (u64, u64),
+        unwritten: bool,
+    ) -> [Extent; 3] {
+        let mut parts = Self::of(extent, page, count);
+        parts.middle.unwritten = unwritten;
+        [parts.left, parts.middle, parts.right]
+    }
+}
+
 /// Zeroes the blocks of an extent, except those of the pages that are to be kept.
 fn zero_unless<P: Platform>(
     tx: &mut Transaction<'_, P>,

@@ -232,26 +232,19 @@ pub(super) fn unwrite_step<P: Platform>(
             continue;
         }
         let count = pages.end.saturating_sub(pages.start);
-        let Parts {
-            left,
-            middle,
-            right,
-        } = Parts::of(&extent, pages.start, count);
+        let new = Parts::replaced(&extent, (pages.start, count), true);
+        let [_, middle, _] = &new;
+        let end = middle.end();
         if effort == Effort::Least {
-            zero_blocks(tx, &middle)?;
-            return Ok(more(middle.end()));
+            zero_blocks(tx, middle)?;
+            return Ok(more(end));
         }
         // Nothing is given back: the reserve is for what does, and zeros in place do as well.
         let mut blocks = NodeBlocks::new(tree.ino, false);
-        let unwritten = Extent {
-            unwritten: true,
-            ..middle
-        };
-        let new = [left, unwritten, right];
         edit(tx, scratch, &mut blocks, (tree, &cursor), 1, &new)?;
         let counts = blocks.settle(tx)?;
         count_blocks(tx, tree.ino, counts)?;
-        return Ok(more(middle.end()));
+        return Ok(more(end));
     }
     Ok(match cursor.here {
         Some(_) => None,

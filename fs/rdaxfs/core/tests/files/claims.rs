@@ -421,3 +421,23 @@ fn the_number_of_claims_is_bounded() {
     assert_eq!(free_blocks(&setup.volume), setup.free - 3);
     assert_eq!(findings(&setup.volume), []);
 }
+
+/// A chunk of which blocks are set aside is free as a whole on the medium, so that a crash leaves nothing to repair.
+#[test]
+fn what_is_set_aside_is_free_on_the_medium() {
+    let mut setup = Setup::new(10);
+    let claim = setup.claim(16 * BLOCK_SIZE, 2 << 20);
+    let block = Setup::block(&claim);
+    let mut other = file(&setup.volume, &mut setup.workspace);
+    for page in 0..3 {
+        setup
+            .volume
+            .map_for_write(&mut setup.workspace, &mut other, (page, 1), &Change::none())
+            .unwrap();
+    }
+    assert_eq!(findings(&setup.volume), []);
+    setup.volume.forget_claim(claim);
+    assert_eq!(setup.volume.set_bad_block(block), Ok(true));
+    setup.write(5 * BLOCK_SIZE, 3 * PAGE, 3);
+    assert_eq!(findings(&setup.volume), []);
+}
