@@ -205,18 +205,24 @@ impl ChunkBits {
     }
 
     /// The first place from which on so many blocks are free, and follow each other.
-    #[inline(never)]
     pub(super) fn find(&self, chunks: Chunks, chunk: u32, len: u64) -> Option<u64> {
-        chunks.parts(chunk).find_map(|part| {
-            let mut starts = Starts::of(self, part);
-            let mut done = 1;
-            while done < len {
-                let more = done.min(len - done);
-                starts.lengthen(more);
-                done += more;
-            }
-            starts.first()
-        })
+        if chunks.is_whole(chunk) {
+            return self.find_in(0..CHUNK_BLOCKS, len);
+        }
+        chunks.parts(chunk).find_map(|part| self.find_in(part, len))
+    }
+
+    /// The same, among places whose blocks follow each other.
+    #[inline(never)]
+    fn find_in(&self, places: Range<u64>, len: u64) -> Option<u64> {
+        let mut starts = Starts::of(self, places);
+        let mut done = 1;
+        while done < len {
+            let more = done.min(len - done);
+            starts.lengthen(more);
+            done += more;
+        }
+        starts.first()
     }
 }
 
