@@ -41,20 +41,19 @@ def order(guest, release, ours, names):
     stock = f"{guest}/modules/usr"
     found = []
 
-    def add(path):
-        if path not in found:
-            found.append(path)
+    def add(name):
+        path = f"{ours}/{name}.ko"
+        if os.path.exists(path):
+            said = subprocess.run(["modinfo", "-F", "depends", path], check=True, stdout=subprocess.PIPE, text=True).stdout
+            for needed in filter(None, said.strip().split(",")):
+                add(needed)
+            paths = [path]
+        else:
+            paths = depends(stock, release, name)
+        found.extend(path for path in paths if path not in found)
 
     for name in names:
-        if os.path.exists(f"{ours}/{name}.ko"):
-            if os.path.exists(f"{ours}/kernel_ext.ko"):
-                need(add, stock, release, f"{ours}/kernel_ext.ko")
-                add(f"{ours}/kernel_ext.ko")
-            need(add, stock, release, f"{ours}/{name}.ko")
-            add(f"{ours}/{name}.ko")
-            continue
-        for path in depends(stock, release, name):
-            add(path)
+        add(name)
     return found
 
 
@@ -62,15 +61,6 @@ def depends(stock, release, name):
     said = subprocess.run(["modprobe", "--config", "/dev/null", "--dirname", stock, "--set-version", release,
                            "--show-depends", name], check=True, stdout=subprocess.PIPE, text=True).stdout
     return [line.split()[1] for line in said.splitlines() if line.startswith("insmod ")]
-
-
-def need(add, stock, release, path):
-    """What a module of ours needs of the kernel's own."""
-    said = subprocess.run(["modinfo", "-F", "depends", path], check=True, stdout=subprocess.PIPE, text=True).stdout
-    for name in filter(None, said.strip().split(",")):
-        if not os.path.exists(f"{os.path.dirname(path)}/{name}.ko"):
-            for found in depends(stock, release, name):
-                add(found)
 
 
 def without_debugging(module):
