@@ -11,7 +11,7 @@ import threading
 import time
 
 from harness import check, memory, shell
-from harness.cases import BOTH_BLOCK_SIZES, EVERYWHERE, case
+from harness.cases import BOTH_BLOCK_SIZES, WITH_NAMESPACES, case
 from harness.kernel_log import KernelLog
 
 PAGE = 4096
@@ -25,7 +25,7 @@ def clear_all(t):
     t.disk.badblocks.write(f"-0 {t.disk.sectors}\n")
 
 
-@case(guests=EVERYWHERE, blocks=BOTH_BLOCK_SIZES)
+@case(guests=WITH_NAMESPACES, blocks=BOTH_BLOCK_SIZES)
 def what_was_injected_is_shown(t):
     """The unit is 512 bytes with any block size."""
     bad = t.disk.badblocks

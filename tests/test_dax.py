@@ -10,7 +10,7 @@ import random
 import struct
 
 from harness import check, driver, memory, partition_table, shell
-from harness.cases import BOTH_BLOCK_SIZES, DAX_FILE_SYSTEMS, EVERYWHERE, case
+from harness.cases import BOTH_BLOCK_SIZES, DAX_FILE_SYSTEMS, WITH_NAMESPACES, case
 from harness.disk import SECTOR, Io, first_sectors
 from harness.target import HUGE_ALIGNED, FileSystem
 
@@ -36,7 +36,7 @@ def raw_page(t, path, page):
         return io.read(first_sectors(path)[page] * SECTOR, PAGE)
 
 
-@case(guests=EVERYWHERE, blocks=BOTH_BLOCK_SIZES, on=DAX_FILE_SYSTEMS)
+@case(guests=WITH_NAMESPACES, blocks=BOTH_BLOCK_SIZES, on=DAX_FILE_SYSTEMS)
 def stores_reach_the_medium(t):
     """A store through a mapping is seen by read(2) and on the disk, and the other way round."""
     attributes, mask = statx_attributes(t.target.path)
@@ -152,7 +152,7 @@ class RamDisk:
         shell.run("modprobe", "-r", "brd")
 
 
-@case(guests=EVERYWHERE, blocks=BOTH_BLOCK_SIZES, on=DAX_FILE_SYSTEMS)
+@case(guests=WITH_NAMESPACES, blocks=BOTH_BLOCK_SIZES, on=DAX_FILE_SYSTEMS)
 def direct_io_with_the_mapping_as_buffer(t):
     """O_DIRECT pins the pages of its buffer, which takes struct pages: to another disk and from it."""
     data = random.Random(4).randbytes(16 * PAGE)
@@ -233,7 +233,7 @@ def vmsplice_from_the_mapping(t):
 HUGE = memory.HUGE
 
 
-@case(guests=EVERYWHERE, on=DAX_FILE_SYSTEMS)
+@case(guests=WITH_NAMESPACES, on=DAX_FILE_SYSTEMS)
 def huge_pages(t):
     """A 2 MiB-aligned file is mapped by one entry: touching all its pages takes one fault, not 512."""
     t.file_system.unmount()

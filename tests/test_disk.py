@@ -10,7 +10,7 @@ import random
 import struct
 
 from harness import check, driver, partition_table, shell
-from harness.cases import BOTH_BLOCK_SIZES, EVERYWHERE, FILE_SYSTEMS, case
+from harness.cases import BOTH_BLOCK_SIZES, EVERYWHERE, FILE_SYSTEMS, WITH_NAMESPACES, case
 from harness.disk import SECTOR, Disk, first_sectors
 from harness.target import FileSystem
 
@@ -78,7 +78,7 @@ def regions_are_claimed_by_name(t):
         check.true(line in iomem, f"/proc/iomem lacks {line!r}")
 
 
-@case(guests=EVERYWHERE, blocks=BOTH_BLOCK_SIZES)
+@case(guests=WITH_NAMESPACES, blocks=BOTH_BLOCK_SIZES)
 def data_in_and_out(t):
     """Any number of blocks at any block, in pieces of any size, also across the regions' huge pages."""
     chooser = random.Random(1)
@@ -140,7 +140,7 @@ def memory_at_odd_sector(size):
     return memoryview(mmap.mmap(-1, size + 4096))[512:512 + size]
 
 
-@case(guests=EVERYWHERE)
+@case(guests=WITH_NAMESPACES)
 def zero_out(t):
     """BLKZEROOUT zeroes what it names, to the sector, over more than the driver zeroes at a time."""
     start, length = (3 << 20) + 512, (5 << 20) + 1024
@@ -319,7 +319,7 @@ def read_only_partition_refuses_writes(t):
     partition_table.remove(t.disk)
 
 
-@case(guests=EVERYWHERE)
+@case(guests=WITH_NAMESPACES)
 def regions_are_apart(t):
     """Two regions at once: data and bad blocks of one are nothing to the other."""
     first, second = t.disks
@@ -341,7 +341,7 @@ def regions_are_apart(t):
         check.equal(io.read(1 << 20, 4096), b"1" * 4096, "the first region")
 
 
-@case(guests=EVERYWHERE)
+@case(guests=WITH_NAMESPACES)
 def file_systems_on_two_regions(t):
     first, second = t.disks
     with FileSystem("ext4", first.node, directory="/mnt/one") as one:

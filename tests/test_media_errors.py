@@ -9,14 +9,14 @@ import mmap
 import os
 
 from harness import check, memory, shell
-from harness.cases import BOTH_BLOCK_SIZES, DAX_FILE_SYSTEMS, EVERYWHERE, TARGETS, case
+from harness.cases import BOTH_BLOCK_SIZES, DAX_FILE_SYSTEMS, TARGETS, WITH_NAMESPACES, case
 from harness.disk import SECTOR
 
 PAGE = 4096
 KILLED = "MCE: Killing .* due to hardware memory corruption fault"
 
 
-@case(guests=EVERYWHERE, blocks=BOTH_BLOCK_SIZES, on=TARGETS)
+@case(guests=WITH_NAMESPACES, blocks=BOTH_BLOCK_SIZES, on=TARGETS)
 def reads_fail_with_eio(t):
     """Those that touch the bad sector, and no others; what is around stays as it was."""
     data = t.target.fill()
@@ -71,7 +71,7 @@ def reads_through_the_page_cache(t):
     check.equal(t.disk.badblocks.list(), [], "bad blocks after fsync")
 
 
-@case(guests=EVERYWHERE, blocks=BOTH_BLOCK_SIZES, on=DAX_FILE_SYSTEMS)
+@case(guests=WITH_NAMESPACES, blocks=BOTH_BLOCK_SIZES, on=DAX_FILE_SYSTEMS)
 def mappings_raise_sigbus(t):
     """With the code for a memory error and the address of the access; other pages are mapped as ever."""
     t.expect_log(KILLED)
@@ -134,7 +134,7 @@ def bits_of_a_block_are_cleared_one_by_one(t):
     check.equal(t.disk.badblocks.list(), [], "after the block")
 
 
-@case(guests=EVERYWHERE, blocks=BOTH_BLOCK_SIZES)
+@case(guests=WITH_NAMESPACES, blocks=BOTH_BLOCK_SIZES)
 def zeroing_clears(t):
     """BLKZEROOUT, fallocate and blkdiscard, each of them without a page of zeroes being written."""
     at, sectors = (1 << 20) // SECTOR, 8192
@@ -162,7 +162,7 @@ def failed_reads_leave_the_buffer_alone(t):
         io.write(1 << 20, bytes(2 * PAGE))
 
 
-@case(guests=EVERYWHERE, on=DAX_FILE_SYSTEMS)
+@case(guests=WITH_NAMESPACES, on=DAX_FILE_SYSTEMS)
 def overwriting_repairs(t):
     """A whole page, or many with bad ones among them, at once."""
     t.target.fill()

@@ -8,7 +8,7 @@ import os
 import random
 import time
 
-from harness import check, driver, memory, nd, shell
+from harness import check, driver, machine_check, memory, nd, shell
 from harness.cases import FILE_SYSTEMS, case
 from harness.disk import Disk
 from harness.target import FileSystem
@@ -435,3 +435,36 @@ def namespaces_of_ramdax(_):
         file_system.file("kept", DATA)
     nd.ndctl("destroy-namespace", "-f", "all")
     check.equal(nd.nodes(), [], "nodes in the end")
+
+@nd_case(guests=("nd-machine-checks",))
+def what_the_bus_lists_stays(t):
+    """ACPI's driver keeps a list too. QEMU has no command that clears errors: so what is on that list stays on
+    ours, writes to it fail, and it is there again when the driver is."""
+    for pattern in (r"mce: \[Hardware Error\]: ", r"^((TSC|ADDR|MISC) [0-9a-f]+ *)+$",
+                    r"^Disabling lock debugging due to kernel taint$", r"^Memory failure: 0x",
+                    r"^rpmem: rpmem0\.0: (machine check|memory failure): \d+ sectors from \d+ on are bad now$",
+                    r"^rpmem: rpmem0\.0: the platform reports \d+ more bad sectors$"):
+        t.allow_log(pattern)
+    found = nd.disk()
+    page = 40
+    first = page * 8
+    machine_check.inject(found.address + page * 4096 + 1024, machine_check.ACTION_OPTIONAL)
+    check.wait_until(lambda: found.badblocks.list(), "an error is in the list")
+    before = found.badblocks.list()
+    found.badblocks.inject(8, 8)
+    with found.open() as io:
+        for length in (512, 4096):
+            with check.fails(errno.EIO):
+                io.read(page * 4096 + 1024, length)
+        with check.fails(errno.EIO):
+            io.write(page * 4096, bytes(4096))
+        check.equal(found.badblocks.list(), [(8, 8), *before], "the list after writing")
+        # One that only we know of goes.
+        io.write(4096, bytes(4096))
+        check.equal(found.badblocks.list(), before, "the list after writing elsewhere")
+    found.badblocks.clear(first, 8)
+    left = found.badblocks.list()
+    check.true(left and all(start >= first and start + length <= first + 8 for start, length in left), f"{left}")
+    nd.unload()
+    nd.load()
+    check.equal(nd.disk().badblocks.list(), left, "the list when the driver is there again")

@@ -5,7 +5,7 @@ import os
 import random
 
 from harness import check, driver, memory, shell
-from harness.cases import BOTH_BLOCK_SIZES, EVERYWHERE, FILE_SYSTEMS, case
+from harness.cases import BOTH_BLOCK_SIZES, FILE_SYSTEMS, WITH_NAMESPACES, case
 from harness.disk import Disk
 from harness.target import FileSystem
 
@@ -14,7 +14,7 @@ DATA = random.Random(8).randbytes(300_000)
 RAW_AT = 64 << 20
 
 
-@case(guests=EVERYWHERE, blocks=BOTH_BLOCK_SIZES, on=FILE_SYSTEMS)
+@case(guests=WITH_NAMESPACES, blocks=BOTH_BLOCK_SIZES, on=FILE_SYSTEMS)
 def data_outlives_the_driver(t):
     """Data stays, and the list of bad blocks does not: nothing but the driver holds it."""
     t.file_system.file("kept", DATA)

@@ -15,7 +15,7 @@ import time
 from contextlib import suppress
 
 from harness import check, files, memory, rdaxfs, shell
-from harness.cases import EVERYWHERE, case
+from harness.cases import WITH_NAMESPACES, case
 from harness.disk import SECTOR, first_sectors
 from harness.files import KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE
 
@@ -179,7 +179,7 @@ def model_test(t, mode, rounds, seeds=range(3)):
             os.close(fd)
 
 
-@case(guests=EVERYWHERE)
+@case(guests=WITH_NAMESPACES)
 def contents_are_what_a_model_has(t):
     model_test(t, "dax=always", 400)
 
@@ -201,7 +201,7 @@ def touch(fd, size):
         return found
 
 
-@case(guests=EVERYWHERE)
+@case(guests=WITH_NAMESPACES)
 def a_fresh_file_has_huge_pages(t):
     """On a volume from plain mkfs: 32 for 64 MiB, and one that the counting may add."""
     size = 64 << 20

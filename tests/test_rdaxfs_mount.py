@@ -6,7 +6,7 @@ import os
 import subprocess
 
 from harness import check, driver, partition_table, rdaxfs, shell
-from harness.cases import EVERYWHERE, case
+from harness.cases import WITH_NAMESPACES, case
 from harness.rdaxfs import Volume
 
 BLOCK = 4096
@@ -45,7 +45,7 @@ def change_superblocks(disk, change):
             io.write(block * BLOCK, bytes(data))
 
 
-@case(guests=EVERYWHERE)
+@case(guests=WITH_NAMESPACES)
 def a_volume_is_mounted_and_clean_after(t):
     with Volume(t.disk.node) as volume:
         check.equal(rdaxfs.dump(t.disk.node)["state"], "mounted", "the state while it is mounted")

@@ -4,7 +4,7 @@
 import os
 
 from harness import check, driver, partition_table, rdaxfs, shell, tools
-from harness.cases import BOTH_BLOCK_SIZES, EVERYWHERE, FILE_SYSTEMS, case
+from harness.cases import BOTH_BLOCK_SIZES, EVERYWHERE, FILE_SYSTEMS, WITH_NAMESPACES, case
 from harness.disk import SECTOR
 from harness.target import MAKE, FileSystem
 
@@ -108,7 +108,7 @@ def a_disk_that_cannot_be_written_is_named(t):
     shell.run("blockdev", "--setrw", t.disk.node)
 
 
-@case(guests=EVERYWHERE)
+@case(guests=WITH_NAMESPACES)
 def poison_is_found_and_mended(t):
     """In each kind of block: fsck says what it is, mends it, and the disk has no bad sector afterwards."""
     rdaxfs.run("mkfs", "-f", "-q", t.disk.node)

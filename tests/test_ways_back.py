@@ -7,7 +7,7 @@ import os
 from contextlib import suppress
 
 from harness import check, memory, shell
-from harness.cases import DAX_FILE_SYSTEMS, EVERYWHERE, case
+from harness.cases import DAX_FILE_SYSTEMS, WITH_NAMESPACES, case
 from harness.disk import SECTOR, extents, first_sectors
 
 PAGE = 4096
@@ -41,7 +41,7 @@ def reuse(t, sectors):
     os.unlink(path)
 
 
-@case(guests=EVERYWHERE, on=DAX_FILE_SYSTEMS)
+@case(guests=WITH_NAMESPACES, on=DAX_FILE_SYSTEMS)
 def punching_frees_and_reuse_repairs(t):
     """Punching a hole does not clear the error: the block is zeroed when it is written again."""
     path = t.file_system.file("punched", b"\1" * (1 << 20))

@@ -20,6 +20,10 @@ pub trait Backing: Send + Sync + Sized + 'static {
     /// Whether it has its own [`Backing::clear_poison`], which may sleep.
     const HAS_CLEAR_POISON: bool = false;
 
+    /// Whether the driver listens to machine checks itself, and tells the medium: then no listener is made for
+    /// each disk.
+    const HEARS_MACHINE_CHECKS: bool = false;
+
     /// Makes durable what has left the CPU's caches, or been written back from them. May sleep.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ use kernel_ext::{
 pub struct Unseen<B: Backing> {
     // Dropped in this order.
     #[cfg(CONFIG_X86_MCE)]
-    machine_checks: mce::Registration<Medium<B>>,
+    machine_checks: Option<mce::Registration<Medium<B>>>,
     disk: NewDisk<Medium<B>>,
     kept: Arc<Kept<B>>,
     name: Name,
@@ -49,7 +49,11 @@ impl<B: Backing> Unseen<B> {
             medium.poison().set_dax(dax.handle());
         }
         #[cfg(CONFIG_X86_MCE)]
-        let machine_checks = mce::Registration::new(medium.clone())?;
+        let machine_checks = if B::HEARS_MACHINE_CHECKS {
+            None
+        } else {
+            Some(mce::Registration::new(medium.clone())?)
+        };
         Ok(Self {
             #[cfg(CONFIG_X86_MCE)]
             machine_checks,
@@ -91,7 +95,7 @@ impl<B: Backing> Unseen<B> {
 /// A region with a disk that everyone sees.
 pub struct Shown<B: Backing> {
     #[cfg(CONFIG_X86_MCE)]
-    machine_checks: mce::Registration<Medium<B>>,
+    machine_checks: Option<mce::Registration<Medium<B>>>,
     disk: GenDisk<Medium<B>>,
     kept: Arc<Kept<B>>,
 }

@@ -76,9 +76,10 @@ pub struct NoModule;
 impl kernel::ModuleMetadata for NoModule {
     const NAME: &'static kernel::str::CStr = c"kernel_ext";
 
-    // SAFETY: `try_module_get()` and `module_put()` do nothing for a null pointer.
-    const THIS_MODULE: kernel::ThisModule =
-        unsafe { kernel::ThisModule::from_ptr(core::ptr::null_mut()) };
+    const THIS_MODULE: kernel::ThisModule = {
+        // SAFETY: `try_module_get()` and `module_put()` do nothing for a null pointer.
+        unsafe { kernel::ThisModule::from_ptr(core::ptr::null_mut()) }
+    };
 }
 
 /// Size of a page in bytes.

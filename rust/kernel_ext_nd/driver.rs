@@ -18,6 +18,10 @@ use kernel::{
 };
 use kernel_ext::block::gen_disk::{Disk, Operations};
 
+/// What drivers here are for, as bits: namespaces, with and without labels, and what claims them.
+const TYPES: kernel::ffi::c_ulong =
+    (bindings::ND_DRIVER_NAMESPACE_IO | bindings::ND_DRIVER_NAMESPACE_PMEM) as kernel::ffi::c_ulong;
+
 /// What a device is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -231,9 +235,7 @@ impl<T: Driver> Registration<T> {
                     &mut *slot
                 };
                 raw.drv.name = name.as_char_ptr();
-                raw.type_ = u64::from(
-                    bindings::ND_DRIVER_NAMESPACE_IO | bindings::ND_DRIVER_NAMESPACE_PMEM,
-                ) as _;
+                raw.type_ = TYPES;
                 raw.probe = Some(Self::probe);
                 raw.remove = Some(Self::remove);
                 raw.shutdown = Some(Self::shutdown);

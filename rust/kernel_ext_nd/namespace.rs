@@ -36,8 +36,8 @@ impl<'a> Namespace<'a> {
     pub(crate) fn of(device: &'a Device<'a>) -> Result<Self> {
         // SAFETY: The device is on the nd bus, of a type that drivers of namespaces are for, and locked
         // as it is being probed.
-        let ndns =
-            from_err_ptr(unsafe { bindings::nvdimm_namespace_common_probe(device.as_raw()) })?;
+        let ndns = unsafe { bindings::nvdimm_namespace_common_probe(device.as_raw()) };
+        let ndns = from_err_ptr(ndns)?;
         // INVARIANT: As the C side says. Regions of memory have no other namespaces.
         Ok(Self {
             ndns: NonNull::new(ndns).ok_or(ENODEV)?,
@@ -99,7 +99,7 @@ impl<'a> Namespace<'a> {
     ///
     /// `EBUSY` if somebody else has claimed the memory; `ENOMEM`.
     pub fn enable(self) -> Result<Enabled<'a>> {
-        let size = bindings::ND_INFO_BLOCK_RESERVE as u64;
+        let size = u64::from(bindings::ND_INFO_BLOCK_RESERVE);
         // SAFETY: By the type invariant; the device is being probed, so that what is allocated for it goes
         // when that fails.
         to_result(unsafe {
@@ -157,14 +157,12 @@ impl<'a> Enabled<'a> {
     /// used, `ENXIO` if it cannot be read or the region is read-only.
     pub fn set_up_pfn(self) -> Result<(Namespace<'a>, Layout)> {
         let dev = self.namespace.device.as_raw();
-        // SAFETY: All zeroes is a valid `struct dev_pagemap`.
         let mut pgmap = KBox::<bindings::dev_pagemap>::new_uninit(GFP_KERNEL)?;
-        // SAFETY: As above.
-        let pgmap = unsafe {
+        // SAFETY: All zeroes is a valid `struct dev_pagemap`.
+        let mut pgmap = unsafe {
             pgmap.as_mut_ptr().write_bytes(0, 1);
             pgmap.assume_init()
         };
-        let mut pgmap = pgmap;
         // SAFETY: A device of a kind that is asked first; the map is only filled.
         let set_up = unsafe {
             if bindings::is_nd_pfn(dev) {

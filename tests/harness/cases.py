@@ -7,6 +7,8 @@ from typing import Callable
 
 # What runs the same checks wherever there is a region.
 EVERYWHERE = ("memmap", "reserved", "nvdimm")
+# And where the disks are namespaces' instead, with blocks of 512 bytes.
+WITH_NAMESPACES = (*EVERYWHERE, "namespaces")
 FILE_SYSTEMS = ("ext4", "xfs")
 # With ours: what is asked of any file system on the driver.
 DAX_FILE_SYSTEMS = (*FILE_SYSTEMS, "rdaxfs")
@@ -47,6 +49,8 @@ def case(
     def register(function):
         for guest in guests:
             for block_size in blocks if loaded else (None,):
+                if guest == "namespaces" and block_size not in (None, 512):
+                    continue
                 for target in on:
                     parts = [guest, function.__module__.removeprefix("test_"), function.__name__]
                     if target is not None:

@@ -25,7 +25,7 @@ class Context:
         driver.ensure(case.block_size)
         if case.block_size is None:
             return
-        self.disks = [Disk(number) for number in range(len(driver.given_regions()))]
+        self.disks = [Disk(node.removeprefix("/dev/rpmem")) for node in driver.nodes()]
         # The second region gets its share of the checks in the guest of reserved ones.
         self.disk = self.disks[-1 if driver.kind() == "reserved" else 0]
         if case.target in target.MAKE:
@@ -81,4 +81,4 @@ def restore():
         shell.attempt("wipefs", "--all", "--force", node)  # partition tables
         shell.attempt("blockdev", "--rereadpt", node)
     if driver.is_loaded():
-        shell.attempt("modprobe", "-r", "rpmem")
+        shell.attempt("modprobe", "-r", driver.module())

@@ -46,8 +46,19 @@ def text_of(regions):
     return ",".join(f"{notation(size)}@{notation(address)}" for size, address in regions)
 
 
+def is_nd():
+    """Whether the guest's disks are those of namespaces, which nd_rpmem drives."""
+    return os.environ.get("RPMEM_DRIVER") == "nd_rpmem"
+
+
+def module():
+    return "nd_rpmem" if is_nd() else "rpmem"
+
+
 def usual_arguments():
     """How the regions of this guest are taken."""
+    if is_nd():
+        return []
     match kind():
         case "memmap":
             return []
@@ -58,15 +69,22 @@ def usual_arguments():
 
 
 def is_loaded():
-    return os.path.isdir("/sys/module/rpmem")
+    return os.path.isdir(f"/sys/module/{module()}")
 
 
 def load(*arguments):
-    shell.run("modprobe", "rpmem", *arguments)
+    if is_nd():
+        from . import nd  # which builds on this
+
+        nd.find()
+    shell.run("modprobe", module(), *arguments)
+    if is_nd():
+        # A pfn device is probed in the background.
+        check.wait_until(lambda: len(nodes()) >= len(given_regions()), "the namespaces' disks")
 
 
 def unload():
-    shell.run("modprobe", "-r", "rpmem")
+    shell.run("modprobe", "-r", module())
 
 
 def ensure(block_size):
@@ -76,10 +94,13 @@ def ensure(block_size):
             return
         unload()
     if block_size is not None:
-        load(*usual_arguments(), f"logical_block_size={block_size}")
+        # A namespace's blocks are what its label says.
+        load(*usual_arguments(), *([] if is_nd() else [f"logical_block_size={block_size}"]))
 
 
 def _is_as_usual(block_size):
+    if is_nd():
+        return len(nodes()) >= len(given_regions())
     usual = dict(argument.split("=", 1) for argument in usual_arguments())
     wanted = {
         "logical_block_size": str(block_size), "regions": usual.get("regions", "(null)"), "auto": "-1", "force": "N"
@@ -93,7 +114,7 @@ def parameters():
 
 def nodes():
     """The disks' nodes, without partitions."""
-    return sorted(path for path in glob.glob("/dev/rpmem*") if re.fullmatch(r"/dev/rpmem\d+", path))
+    return sorted(path for path in glob.glob("/dev/rpmem*") if re.fullmatch(r"/dev/rpmem\d+(\.\d+)?", path))
 
 
 def traces():

@@ -92,6 +92,7 @@ impl Driver for Bound {
 
     fn unbind(self, shared: &Arc<Shared>, device: &Device<'_>) {
         if let Bound::Disk(shown) = self {
+            shared.forget(shown.disk().data());
             shown.take_away(&shared.keeper);
         }
         flush(device);
@@ -204,12 +205,22 @@ fn show(
         properties |= Property::WriteCache;
     }
 
-    let unseen = Unseen::new(name, medium, limits, has_dax.then_some(properties), node)?;
+    let unseen = Unseen::new(
+        name,
+        medium.clone(),
+        limits,
+        has_dax.then_some(properties),
+        node,
+    )?;
     let kept = unseen.kept().clone();
     shared.users.add(range, kept.clone())?;
-    let shown = unseen
-        .show(dev)
-        .inspect_err(|_| shared.users.remove(&kept))?;
+    let shown = shared
+        .know(medium.clone())
+        .and_then(|()| unseen.show(dev))
+        .inspect_err(|_| {
+            shared.forget(&medium);
+            shared.users.remove(&kept);
+        })?;
     dev_info!(
         dev,
         "{name}: {} MiB at {data}{}\n",

@@ -33,6 +33,7 @@ impl Backing for Namespace {
 
     const HAS_FINISH_FUA: bool = true;
     const HAS_CLEAR_POISON: bool = true;
+    const HEARS_MACHINE_CHECKS: bool = true;
 
     fn flush(&self) -> Result {
         self.region.flush()

@@ -5,6 +5,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `device` | a namespace's life, from probe to removal |
+//! | `machine_check` | machine checks in any namespace |
 //! | `namespace` | what a namespace adds to memory: flushes, poison that has to be taken away |
 //! | `params` | what the user says when the module is loaded |
 //! | `users` | who still has memory of a disk that has gone |
@@ -19,9 +20,12 @@
 
 use kernel::{prelude::*, sync::Arc, ModuleMetadata};
 use kernel_ext_nd::driver::Registration;
-use rpmem_core::keeper::Keeper;
+use namespace::Namespace;
+use rpmem_core::{keeper::Keeper, medium::Medium};
 
 mod device;
+#[cfg(CONFIG_X86_MCE)]
+mod machine_check;
 mod namespace;
 mod params;
 mod users;
@@ -41,6 +45,26 @@ pub(crate) struct Shared {
     keeper: Arc<Keeper>,
     #[pin]
     users: users::Users,
+    #[cfg(CONFIG_X86_MCE)]
+    media: Arc<machine_check::Media>,
+}
+
+impl Shared {
+    /// Has machine checks that concern a medium recorded, until [`Shared::forget`].
+    fn know(&self, medium: Arc<Medium<Namespace>>) -> Result {
+        #[cfg(CONFIG_X86_MCE)]
+        self.media.add(medium)?;
+        #[cfg(not(CONFIG_X86_MCE))]
+        drop(medium);
+        Ok(())
+    }
+
+    fn forget(&self, medium: &Medium<Namespace>) {
+        #[cfg(CONFIG_X86_MCE)]
+        self.media.remove(medium);
+        #[cfg(not(CONFIG_X86_MCE))]
+        let _ = medium;
+    }
 }
 
 /// The module.
@@ -49,6 +73,8 @@ struct NdRpmem {
     // Dropped in this order: the queue is destroyed, with all items done, when nothing is bound any more.
     #[pin]
     driver: Registration<device::Bound>,
+    #[cfg(CONFIG_X86_MCE)]
+    _machine_checks: kernel_ext::mce::Registration<machine_check::Media>,
     _keeper: Arc<Keeper>,
 }
 
@@ -58,15 +84,23 @@ impl kernel::InPlaceModule for NdRpmem {
             params::check()?;
             let keeper = Keeper::new()?;
             let last = keeper.clone();
+            #[cfg(CONFIG_X86_MCE)]
+            let media = Arc::pin_init(machine_check::Media::new(), GFP_KERNEL)?;
+            #[cfg(CONFIG_X86_MCE)]
+            let machine_checks = kernel_ext::mce::Registration::new(media.clone())?;
             let shared = Arc::pin_init(
                 pin_init!(Shared {
                     keeper,
                     users <- users::Users::new(),
+                    #[cfg(CONFIG_X86_MCE)]
+                    media,
                 }),
                 GFP_KERNEL,
             )?;
             Ok(try_pin_init!(Self {
                 driver <- Registration::new(<Self as ModuleMetadata>::NAME, module, shared),
+                #[cfg(CONFIG_X86_MCE)]
+                _machine_checks: machine_checks,
                 _keeper: last,
             }))
         })
