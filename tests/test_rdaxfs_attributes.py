@@ -274,9 +274,9 @@ class Handle(ctypes.Structure):
     _fields_ = [("bytes", ctypes.c_uint), ("kind", ctypes.c_int), ("data", ctypes.c_ubyte * 128)]
 
 
-def handle_of(path):
+def handle_of(path, follow=False):
     handle, mount = Handle(bytes=128), ctypes.c_int()
-    if LIBC.name_to_handle_at(-100, os.fsencode(path), ctypes.byref(handle), ctypes.byref(mount), 0):
+    if LIBC.name_to_handle_at(-100, os.fsencode(path), ctypes.byref(handle), ctypes.byref(mount), 0x400 if follow else 0):
         raise OSError(ctypes.get_errno(), "name_to_handle_at")
     return handle
 
@@ -316,6 +316,28 @@ def handles(t):
         check.equal(os.stat(deep / "another").st_ino, ino, "the number is not used again: the test shows nothing")
         with check.fails(errno.ESTALE):
             open_handle(volume.directory, handle)
+        # While a task has a file open, its handle is good without a name too.
+        unnamed = [os.open(volume.directory, os.O_TMPFILE | os.O_RDWR, 0o600)]
+        unnamed.append(os.open(deep / "another", os.O_RDWR))
+        handles_of = [handle_of(f"/proc/self/fd/{fd}", follow=True) for fd in unnamed]
+        os.unlink(deep / "another")
+        for fd, handle in zip(unnamed, handles_of):
+            again = open_handle(volume.directory, handle)
+            found = os.fstat(again)
+            check.equal((found.st_ino, found.st_nlink), (os.fstat(fd).st_ino, 0), "what a handle without a name is for")
+            os.close(fd)
+            os.close(open_handle(volume.directory, handle))
+            os.close(again)
+            with check.fails(errno.ESTALE):
+                open_handle(volume.directory, handle)
+        # A directory that has gone stays so.
+        os.mkdir(volume.directory / "gone")
+        fd = os.open(volume.directory / "gone", os.O_RDONLY)
+        handle = handle_of(volume.directory / "gone")
+        os.rmdir(volume.directory / "gone")
+        with check.fails(errno.ESTALE):
+            open_handle(volume.directory, handle)
+        os.close(fd)
         # Anything may come from outside.
         for number in (0, 1, 16, 17, ino ^ 1, 1 << 51, (1 << 64) - 1):
             struct.pack_into("<QI", handle.data, 0, number, 1)

@@ -29,4 +29,9 @@ impl Operations for Export {
         };
         inode::get(sb, parent)
     }
+
+    fn has_gone(inode: &Inode<Rdaxfs>) -> bool {
+        // A removed directory has no parent to be found in.
+        inode.is_directory() || inode.data().is_freed()
+    }
 }

@@ -176,20 +176,17 @@ pub(crate) fn get(sb: &SuperBlock<Rdaxfs>, ino: u64) -> Result<ARef<Inode<Rdaxfs
 ///
 /// # Errors
 ///
-/// `ESTALE` if there is none, or it has been removed; `EUCLEAN`, `EIO`, `ENOMEM`.
+/// `ESTALE` if there is none, or it has no name and no task has it; `EUCLEAN`, `EIO`, `ENOMEM`.
 pub(crate) fn get_by_handle(
     sb: &SuperBlock<Rdaxfs>,
     ino: u64,
     generation: u32,
 ) -> Result<ARef<Inode<Rdaxfs>>> {
     let volume = sb.data().mounted.volume()?;
-    let (_, attributes) = volume.open(ino, Some(generation)).map_err(errno)?;
-    // One without a name is found only while somebody has it.
-    if attributes.links == 0 {
-        return Err(ESTALE);
-    }
+    // Before a number from outside comes into the cache.
+    volume.open(ino, Some(generation)).map_err(errno)?;
     match sb.inode(ino, generation)? {
-        Found::Cached(inode) if inode.links() == 0 => Err(ESTALE),
+        // Also one without a name, which a task has open.
         Found::Cached(inode) => Ok(inode),
         Found::New(new) => {
             let (map, attributes) = volume.open(ino, Some(generation)).map_err(errno)?;

@@ -47,6 +47,10 @@ pub trait Operations: 'static {
     ///
     /// `ESTALE` if it has been removed.
     fn parent(directory: &Inode<Self::FileSystem>) -> Result<ARef<Inode<Self::FileSystem>>>;
+
+    /// Whether an inode without links has gone, although it is in memory. One that a task has open has not. The
+    /// inode's lock is held, shared.
+    fn has_gone(inode: &Inode<Self::FileSystem>) -> bool;
 }
 
 /// The operations as C has them.
@@ -180,14 +184,14 @@ impl<E: Operations> Table<E> {
         }
     }
 
-    /// As [`obtain`](Self::obtain), unless the inode has lost its last name.
+    /// As [`obtain`](Self::obtain), unless the inode has gone with its last name.
     ///
     /// A file system may free an inode with its last name if the dentry that is removed is the only one
     /// ([`Child::unhash_if_unused`](super::dentry::Child::unhash_if_unused)). It holds the inode's lock then: there
     /// is another dentry before it looks, or the name has gone here.
     fn obtain_linked(inode: ARef<Inode<E::FileSystem>>) -> *mut bindings::dentry {
         let locked = inode.lock_shared();
-        if locked.links() == 0 {
+        if locked.links() == 0 && E::has_gone(&inode) {
             return ESTALE.to_ptr();
         }
         Self::obtain(inode.clone())
