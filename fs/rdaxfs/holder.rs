@@ -69,7 +69,9 @@ fn memory_failed(sb: &SuperBlock<Rdaxfs>, range: &Range<u64>) -> Result {
     let blocks = range.start / BLOCK_SIZE..range.end.div_ceil(BLOCK_SIZE);
     let mut is_data = false;
     for block in blocks {
-        let found = Found::of(&*data.mounted.volume()?, block);
+        // After a shutdown processes still have files mapped.
+        let volume = data.mounted.volume_to_end().map_err(|_| EOPNOTSUPP)?;
+        let found = Found::of(&volume, block);
         let bytes = block * BLOCK_SIZE..(block + 1) * BLOCK_SIZE;
         match found {
             Found::Nothing => pr_warn!(
@@ -97,7 +99,7 @@ fn memory_failed(sb: &SuperBlock<Rdaxfs>, range: &Range<u64>) -> Result {
                 );
                 fserror::report_metadata(sb, EIO);
                 data.count_error(ErrorKind::Unreadable);
-                data.mounted.volume_to_end()?.shutdown();
+                volume.shutdown();
                 fserror::report_shutdown(sb);
                 return Err(errno(CoreError::Corrupt));
             }
