@@ -21,6 +21,9 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::names::{hidden, Names, Scrambler, HIDDEN};
 
+/// What stands for a byte that is not what it should be.
+const OTHER: u8 = b'y';
+
 /// What a block is, as far as its bytes say it.
 pub(super) enum Kind {
     Chunk,
@@ -64,18 +67,25 @@ fn starting_with(bytes: &[u8]) -> Vec<u8> {
     block
 }
 
-/// A superblock: the label is hidden, and the hash key says that names are scrambled.
-pub(super) fn superblock(block: &Block) -> Vec<u8> {
+/// A superblock: the label is hidden, and the hash key says that names are scrambled. Where it differs from the good one, it
+/// does so in the image.
+pub(super) fn superblock(block: &Block, good: &Superblock) -> Vec<u8> {
     let mut superblock: Superblock = block.get(0);
     if superblock.magic.get() != SUPER_MAGIC {
         return vec![0; BLOCK_BYTES];
     }
     let crc = |superblock: &Superblock| crc32c(0, &superblock.as_bytes()[SUPER_CRC]);
     let wrong = superblock.crc.get() ^ crc(&superblock);
-    for byte in superblock.label.iter_mut().filter(|byte| **byte != 0) {
-        *byte = HIDDEN;
+    for (byte, good) in superblock.label.iter_mut().zip(good.label) {
+        *byte = match *byte {
+            0 => 0,
+            same if same == good => HIDDEN,
+            _ => OTHER,
+        };
     }
-    superblock.hash_key = SCRAMBLED.map(Into::into);
+    let is_same = superblock.hash_key == good.hash_key;
+    let [first, second] = SCRAMBLED;
+    superblock.hash_key = [first.into(), (second ^ u64::from(!is_same)).into()];
     superblock.crc.set(crc(&superblock) ^ wrong);
     starting_with(superblock.as_bytes())
 }

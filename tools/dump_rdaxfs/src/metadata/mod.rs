@@ -168,7 +168,7 @@ impl<'p> Source<'p> {
         };
         for (block, found) in [(0, first), (last, self.block(last))] {
             if let Some(found) = found {
-                put(block, &block::superblock(&found))?;
+                put(block, &block::superblock(&found, &self.superblock))?;
             }
         }
         let mut targets = Vec::new();
