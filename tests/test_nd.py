@@ -151,7 +151,7 @@ def what_was_injected_is_repaired(_):
 
 
 @nd_case()
-def a_million_bad_sectors_do_not_end_at_512_ranges(_):
+def the_list_does_not_end_at_512_ranges(_):
     found = nd.disk(1)
     found.badblocks.inject_all((4 * number, 1) for number in range(10_000))
     check.equal(len(found.badblocks.list()), 10_000, "ranges")
