@@ -436,6 +436,30 @@ def namespaces_of_ramdax(_):
     nd.ndctl("destroy-namespace", "-f", "all")
     check.equal(nd.nodes(), [], "nodes in the end")
 
+@nd_case(guests=("ramdax",))
+def a_raw_namespace_of_an_odd_size(t):
+    """Its end is not where the memory map could end: it keeps its size, and comes without DAX, with the reason."""
+    shell.attempt("ndctl", "destroy-namespace", "-f", "all")
+    align = f"{nd.DEVICES}/region0/align"
+    before = shell.read_text(align)
+    shell.write_text(align, "0x1000")
+    try:
+        t.expect_log(r"rpmem0\.\d: no DAX: .* does not begin and end at multiples of 2048 KiB")
+        size = (64 << 20) + 4096
+        made = nd.ndctl("create-namespace", "-m", "raw", "-s", str(size))
+        found = nd.disk(*numbers(made))
+        check.equal((found.bytes, found.queue("dax")), (size, "0"), "bytes, dax")
+        found.badblocks.inject(found.sectors - 8, 8)
+        with found.open() as io:
+            with check.fails(errno.EIO):
+                io.read(size - 4096, 4096)
+            io.write(size - 4096, b"last" * 1024)
+            check.equal(io.read(size - 4096, 4096), b"last" * 1024, "the last page")
+        nd.ndctl("destroy-namespace", "-f", "all")
+    finally:
+        shell.write_text(align, before)
+
+
 @nd_case(guests=("nd-machine-checks",))
 def what_the_bus_lists_stays(t):
     """ACPI's driver keeps a list too. QEMU has no command that clears errors: so what is on that list stays on
