@@ -104,7 +104,7 @@ pub unsafe fn init() {
     unsafe { TABLE.init() };
 }
 
-/// Waits until the DAX core does not call [`notify_failure`] any more: for the module that has
+/// Waits until the DAX core does not call `notify_failure` any more: for the module that has
 /// this crate, when there is no volume. May sleep.
 pub fn exit() {
     let last = TABLE.lock().last.take();

@@ -270,7 +270,7 @@ pub(super) fn xattrs(run: &[u8], scrambler: Scrambler) -> Vec<u8> {
         if space == Some(XattrSpace::System) {
             made.extend(value);
         } else {
-            made.extend(std::iter::repeat(HIDDEN).take(value_len));
+            made.extend(std::iter::repeat_n(HIDDEN, value_len));
         }
         let end = made.len().next_multiple_of(8);
         made.resize(end, 0);
