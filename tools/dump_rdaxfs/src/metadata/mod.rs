@@ -2,8 +2,8 @@
 
 //! An image of a volume's metadata, for bug reports.
 //!
-//! It has the blocks that a check and a repair read, each as far as it means something ([`block`]), and holes in place of
-//! all others. The journal's records are carried out before. Names are replaced by others of the same hash ([`names`]),
+//! It has the blocks that a check and a repair read, each as far as it means something (`block`), and holes in place of
+//! all others. The journal's records are carried out before. Names are replaced by others of the same hash (`names`),
 //! so that the trees of directories stay as they are, with what is wrong with them.
 
 mod block;
