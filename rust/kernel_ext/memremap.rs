@@ -197,7 +197,7 @@ impl Memory {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if these are not whole pages, or nothing is left.
+    /// `EINVAL` if these are not whole pages, or nothing is left, for struct pages or for data.
     pub fn with_pages_inside(self, bytes: u64, reserved: u64) -> Result<Self> {
         if reserved % PAGE_SIZE as u64 != 0 || reserved >= bytes {
             return Err(EINVAL);

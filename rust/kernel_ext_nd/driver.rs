@@ -101,7 +101,8 @@ impl<'a> Device<'a> {
     ///
     /// # Errors
     ///
-    /// See [`Namespace::of`].
+    /// `ENODEV`, `ENXIO`, `EBUSY`, `EACCES` or `EOPNOTSUPP`, as libnvdimm says: it is claimed, locked, too small,
+    /// misaligned, or not set up.
     pub fn namespace(&'a self) -> Result<Namespace<'a>> {
         Namespace::of(self)
     }

@@ -13,7 +13,7 @@ ALWAYS_ALLOWED = (
     # ext4 says at most ten times in five seconds that it was mounted or unmounted, and then how often it did not.
     r"EXT4-fs (un)?mount: \d+ callbacks suppressed",
     # It comes with an EIO or a SIGBUS, which a test sees that has put no error there.
-    r"rdaxfs: \w+: (memory has failed at bytes|inode \d+: bytes \d+ to \d+ cannot be)",
+    r"rdaxfs: [\w.]+: (memory has failed at bytes|inode \d+: bytes \d+ to \d+ cannot be)",
     # fserror_report() of what leaves memory, or more at once than are kept.
     r"\w+: lost (file I/O|filesystem) error report for",
 )

@@ -262,7 +262,10 @@ mod tests {
             let name = CString::try_from_fmt(kernel::prelude::fmt!("rpmem_kunit"))?;
             let claim = Claim::new(range, name)?;
             let list = Arc::pin_init(Poison::new(DISK, range.size() / 512), GFP_KERNEL)?;
-            let memory = Memory::from(claim).with_pages_inside(inside, 0)?;
+            let memory = match inside {
+                0 => Memory::from(claim),
+                inside => Memory::from(claim).with_pages_inside(inside, 0)?,
+            };
             PageMap::new(memory, Node::NONE, list)
         };
         let pages = map(INSIDE as u64)?;
