@@ -7,7 +7,6 @@ pub mod revocable;
 pub mod rwsem;
 pub mod slot;
 
-pub use mutex::NestedMutex;
 pub use revocable::Revocable;
 pub use rwsem::RwSemaphore;
 pub use slot::Slot;

@@ -4,11 +4,16 @@
 
 use core::sync::atomic::AtomicU64;
 
-use kernel::{alloc::KVVec, cpu::CpuId, prelude::*};
-use kernel_ext::{
-    new_nested_mutex,
-    sync::{mutex::Guard, rwsem::Subclass, NestedMutex},
+use kernel::{
+    alloc::KVVec,
+    cpu::CpuId,
+    prelude::*,
+    sync::{
+        lock::{mutex::MutexBackend, Guard},
+        new_mutex, Mutex,
+    },
 };
+use kernel_ext::sync::{mutex::LockNested as _, rwsem::Subclass};
 use rdaxfs_core::{
     alloc::GroupState,
     format::{groups_of, Superblock},
@@ -20,7 +25,7 @@ use rdaxfs_core::{
 use super::Platform;
 
 /// A lock whose place does not change.
-type Pinned<T> = Pin<KBox<NestedMutex<T>>>;
+type Pinned<T> = Pin<KBox<Mutex<T>>>;
 
 /// At least one lock, found by a number.
 struct Row<T> {
@@ -81,20 +86,14 @@ impl VolumeLocks {
         Ok(Self {
             judged,
             groups: Row::new(count, |_| {
-                KBox::pin_init(
-                    new_nested_mutex!(GroupState::new(), "rdaxfs_group"),
-                    GFP_KERNEL,
-                )
+                KBox::pin_init(new_mutex!(GroupState::new(), "rdaxfs_group"), GFP_KERNEL)
             })?,
             superblock: KBox::pin_init(
-                new_nested_mutex!(SuperState::new(), "rdaxfs_superblock"),
+                new_mutex!(SuperState::new(), "rdaxfs_superblock"),
                 GFP_KERNEL,
             )?,
             slots: Row::new(superblock.slots.get(), |slot| {
-                KBox::pin_init(
-                    new_nested_mutex!(SlotState::new(slot), "rdaxfs_slot"),
-                    GFP_KERNEL,
-                )
+                KBox::pin_init(new_mutex!(SlotState::new(slot), "rdaxfs_slot"), GFP_KERNEL)
             })?,
             hints,
             no_hint: AtomicU64::new(u64::MAX),
@@ -103,14 +102,14 @@ impl VolumeLocks {
 }
 
 impl Locks for Platform {
-    type Group<'a> = Guard<'a, GroupState>;
-    type Slot<'a> = Guard<'a, SlotState>;
-    type Super<'a> = Guard<'a, SuperState>;
+    type Group<'a> = Guard<'a, GroupState, MutexBackend>;
+    type Slot<'a> = Guard<'a, SlotState, MutexBackend>;
+    type Super<'a> = Guard<'a, SuperState, MutexBackend>;
 
     fn lock_group(&self, group: u32, nth: usize) -> Self::Group<'_> {
         const { assert!(MAX_GROUPS <= Subclass::ALL.len()) };
         let subclass = Subclass::ALL.get(nth).unwrap_or(&Subclass::First);
-        self.locks.groups.get(group).lock(*subclass)
+        self.locks.groups.get(group).lock_nested(*subclass)
     }
 
     fn try_lock_group(&self, group: u32) -> Option<Self::Group<'_>> {
@@ -118,7 +117,7 @@ impl Locks for Platform {
     }
 
     fn lock_super(&self) -> Self::Super<'_> {
-        self.locks.superblock.lock(Subclass::First)
+        self.locks.superblock.lock()
     }
 
     fn lock_slot(&self, passed_over: u64) -> Self::Slot<'_> {
@@ -130,7 +129,7 @@ impl Locks for Platform {
                 return guard;
             }
         }
-        slots.get(first).lock(Subclass::First)
+        slots.get(first).lock()
     }
 
     fn hint(&self, group: u32) -> &AtomicU64 {

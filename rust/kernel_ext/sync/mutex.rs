@@ -1,144 +1,49 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Locks that sleep, of which a task may hold several of one class.
+//! Mutexes of one lock class that a task holds at once.
 //!
-//! The kernel crate's `Mutex` has no subclass for lockdep.
+//! The kernel crate's `Mutex` cannot tell lockdep the subclass.
 //!
 //! C header: [`include/linux/mutex.h`](srctree/include/linux/mutex.h)
 //!
 //! # Examples
 //!
 //! ```
-//! use kernel_ext::{new_nested_mutex, sync::{rwsem::Subclass, NestedMutex}};
+//! use kernel::{new_mutex, sync::Mutex};
+//! use kernel_ext::sync::{mutex::LockNested as _, rwsem::Subclass};
 //!
-//! fn new(value: u32) -> impl PinInit<NestedMutex<u32>> {
-//!     new_nested_mutex!(value)
+//! fn new(value: u32) -> impl PinInit<Mutex<u32>> {
+//!     new_mutex!(value)
 //! }
 //! let (one, other) = (KBox::pin_init(new(1), GFP_KERNEL)?, KBox::pin_init(new(2), GFP_KERNEL)?);
-//! let first = one.lock(Subclass::First);
-//! let second = other.lock(Subclass::Second);
+//! let first = one.lock();
+//! let second = other.lock_nested(Subclass::Second);
 //! assert_eq!(*first + *second, 3);
-//! assert!(one.try_lock().is_none());
 //! # Ok::<(), Error>(())
 //! ```
 
 use super::rwsem::Subclass;
-use core::{
-    cell::UnsafeCell,
-    marker::PhantomPinned,
-    ops::{Deref, DerefMut},
-};
+use core::ptr;
 use kernel::{
     prelude::*,
-    str::CStr,
-    sync::LockClassKey,
-    types::{NotThreadSafe, Opaque},
+    sync::{lock::Guard, Mutex, MutexGuard},
 };
 use kernel_bindings as bindings;
 
-/// Creates an initialiser of a [`NestedMutex`] with a new lock class.
-#[macro_export]
-macro_rules! new_nested_mutex {
-    ($inner:expr $(, $name:literal)? $(,)?) => {
-        $crate::sync::NestedMutex::new(
-            $inner,
-            ::kernel::optional_name!($($name)?),
-            ::kernel::static_lock_class!(),
-        )
-    };
-}
-pub use new_nested_mutex;
-
-/// A lock that one task holds.
-#[pin_data]
-pub struct NestedMutex<T> {
-    #[pin]
-    mutex: Opaque<bindings::mutex>,
-    #[pin]
-    _pin: PhantomPinned,
-    data: UnsafeCell<T>,
+/// Locking by a task that holds other locks of the class.
+pub trait LockNested<T> {
+    /// Locks it. The task holds locks of the class of lower subclasses only. May sleep.
+    fn lock_nested(&self, subclass: Subclass) -> MutexGuard<'_, T>;
 }
 
-// SAFETY: The mutex may be used from any thread; the data is sent with it.
-unsafe impl<T: Send> Send for NestedMutex<T> {}
-// SAFETY: Who has the lock has the data for itself, on any thread.
-unsafe impl<T: Send> Sync for NestedMutex<T> {}
-
-impl<T> NestedMutex<T> {
-    /// Creates an initialiser; see [`new_nested_mutex!`](crate::new_nested_mutex).
-    pub fn new(
-        data: T,
-        name: &'static CStr,
-        key: Pin<&'static LockClassKey>,
-    ) -> impl PinInit<Self> {
-        pin_init!(Self {
-            mutex <- Opaque::ffi_init(|slot: *mut bindings::mutex| {
-                // SAFETY: The slot is valid for writes, and is not moved; name and key are static.
-                unsafe { bindings::__mutex_init(slot, name.as_char_ptr(), key.as_ptr().cast()) }
-            }),
-            _pin: PhantomPinned,
-            data: UnsafeCell::new(data),
-        })
-    }
-
-    /// Locks it, for a task that holds others of the class of lower subclasses only. May sleep.
+impl<T> LockNested<T> for Mutex<T> {
     #[inline]
-    pub fn lock(&self, subclass: Subclass) -> Guard<'_, T> {
-        // SAFETY: The mutex is initialised, and does not move.
-        unsafe { bindings::mutex_lock_nested(self.mutex.get(), subclass as c_uint) };
-        // INVARIANT: Locked.
-        Guard {
-            lock: self,
-            _task: NotThreadSafe,
-        }
-    }
-
-    /// Locks it if that needs no wait.
-    #[inline]
-    pub fn try_lock(&self) -> Option<Guard<'_, T>> {
-        // SAFETY: The mutex is initialised, and does not move.
-        let locked = unsafe { bindings::mutex_trylock(self.mutex.get()) } != 0;
-        // INVARIANT: Locked.
-        locked.then(|| Guard {
-            lock: self,
-            _task: NotThreadSafe,
-        })
-    }
-}
-
-/// Sole access to what a lock guards.
-///
-/// # Invariants
-///
-/// This task holds the lock.
-#[must_use]
-pub struct Guard<'l, T> {
-    lock: &'l NestedMutex<T>,
-    _task: NotThreadSafe,
-}
-
-impl<T> Deref for Guard<'_, T> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        // SAFETY: By the type invariant nobody else has access.
-        unsafe { &*self.lock.data.get() }
-    }
-}
-
-impl<T> DerefMut for Guard<'_, T> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: By the type invariant nobody else has access.
-        unsafe { &mut *self.lock.data.get() }
-    }
-}
-
-impl<T> Drop for Guard<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        // SAFETY: By the type invariant it is held.
-        unsafe { bindings::mutex_unlock(self.lock.mutex.get()) };
+    fn lock_nested(&self, subclass: Subclass) -> MutexGuard<'_, T> {
+        let mutex: *mut bindings::mutex = ptr::from_ref(self).cast_mut().cast();
+        // SAFETY: `Lock` is `repr(C)` and begins with its state, a `struct mutex`, which its constructor has
+        // initialised. It is pinned. Both declarations of `struct mutex` are bindgen's of the same C type.
+        unsafe { bindings::mutex_lock_nested(mutex, subclass as c_uint) };
+        // SAFETY: This task has just locked it.
+        unsafe { Guard::new(self, ()) }
     }
 }
