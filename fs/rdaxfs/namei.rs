@@ -100,11 +100,12 @@ fn make(
 }
 
 /// Gives a name to an inode, or takes one from it, as `change` does on the medium, and tells the VFS what has
-/// changed.
+/// changed. A name that has been taken out of the cache for it goes back there if it fails.
 fn change_name(
     directory: Locked<'_, Rdaxfs>,
     dentry: Child<'_, Rdaxfs>,
     inode: Locked<'_, Rdaxfs>,
+    unhashed: Option<Unused<'_, Rdaxfs>>,
     change: impl FnOnce(
         &Volume<Platform>,
         &mut Workspace,
@@ -135,6 +136,9 @@ fn change_name(
         }
         changed
     };
+    if let Some(unhashed) = unhashed {
+        unhashed.forget();
+    }
     refresh(&directory, &changed.directory);
     refresh(&inode, &changed.inode);
     directory.set_mtime(changing.commit());
@@ -373,7 +377,7 @@ impl Operations for DirectoryOperations {
         directory: Locked<'_, Rdaxfs>,
         dentry: Child<'_, Rdaxfs>,
     ) -> Result {
-        change_name(directory, dentry, inode, Volume::link)?;
+        change_name(directory, dentry, inode, None, Volume::link)?;
         dentry.instantiate(inode.inode().into());
         Ok(())
     }
@@ -383,14 +387,12 @@ impl Operations for DirectoryOperations {
         dentry: Child<'_, Rdaxfs>,
         inode: Locked<'_, Rdaxfs>,
     ) -> Result {
-        match unhash_if_unused(dentry, inode, FILE_REFERENCES) {
-            Some(unused) => {
-                change_name(directory, dentry, inode, Volume::unlink_last)?;
-                unused.forget();
-                Ok(())
-            }
-            None => change_name(directory, dentry, inode, Volume::unlink),
-        }
+        let unused = unhash_if_unused(dentry, inode, FILE_REFERENCES);
+        let remove = match unused {
+            Some(_) => Volume::unlink_last,
+            None => Volume::unlink,
+        };
+        change_name(directory, dentry, inode, unused, remove)
     }
 
     fn rmdir(
@@ -398,14 +400,12 @@ impl Operations for DirectoryOperations {
         dentry: Child<'_, Rdaxfs>,
         inode: Locked<'_, Rdaxfs>,
     ) -> Result {
-        match unhash_if_unused(dentry, inode, HELD_REFERENCES) {
-            Some(unused) => {
-                change_name(directory, dentry, inode, Volume::rmdir_last)?;
-                unused.forget();
-                Ok(())
-            }
-            None => change_name(directory, dentry, inode, Volume::rmdir),
-        }
+        let unused = unhash_if_unused(dentry, inode, HELD_REFERENCES);
+        let remove = match unused {
+            Some(_) => Volume::rmdir_last,
+            None => Volume::rmdir,
+        };
+        change_name(directory, dentry, inode, unused, remove)
     }
 
     fn rename(idmap: &MntIdmap, rename: Rename<'_, Rdaxfs>) -> Result {
