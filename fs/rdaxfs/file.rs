@@ -132,18 +132,20 @@ fn write(
         kiocb.file().remove_privileges()?;
         return append::write(kiocb, from, inode);
     }
-    if kiocb.is_nowait() {
+    // Without a wait, what would need one is to be known before anything is written.
+    let is_nowait = kiocb.is_nowait();
+    if is_nowait {
         kiocb.modified(inode)?;
-        let written = dax::io::write::<Write>(kiocb, from, inode)?;
-        pmem::pmem_wmb();
-        return Ok(written);
+    } else {
+        kiocb.file().remove_privileges()?;
     }
-    kiocb.file().remove_privileges()?;
     let at = kiocb.position();
     let written = dax::io::write::<Write>(kiocb, from, inode)
         .inspect_err(|error| access_failed(inode.inode(), Access::Write, at, *error))?;
     pmem::pmem_wmb();
-    // Where pages have got blocks, the times are part of those transactions, and need none here.
-    kiocb.file().update_time()?;
+    if !is_nowait {
+        // Where pages have got blocks, the times are part of those transactions, and need none here.
+        kiocb.file().update_time()?;
+    }
     Ok(written)
 }
