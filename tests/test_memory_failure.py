@@ -6,45 +6,13 @@ import errno
 import mmap
 import os
 import re
-from contextlib import contextmanager
 
-from harness import check, memory, shell
+from harness import check, hwpoison, memory, shell
 from harness.cases import BOTH_BLOCK_SIZES, DAX_FILE_SYSTEMS, case
 from harness.disk import SECTOR, first_sectors
 from harness.target import HUGE_ALIGNED, FileSystem
 
 PAGE = 4096
-HWPOISON = "/sys/kernel/debug/hwpoison"
-
-
-def expect_failure(t, sector, sectors=8):
-    """The messages of a failure that the driver records."""
-    t.expect_log(f"{t.disk.name}: memory failure: {sectors} sectors from {sector} on are bad now")
-    t.expect_log("Memory failure: 0x")
-    t.allow_log(
-        "Injecting memory failure|Sending SIGBUS to|recovery action for dax page"
-        "|MCE: Killing .* due to hardware memory corruption fault"
-    )
-
-
-def frame(t, sector):
-    """The page frame number of the page that begins at a sector."""
-    return (t.disk.address + sector * SECTOR) // PAGE
-
-
-@contextmanager
-def injector():
-    """hwpoison-inject, whose filters are off when it is left."""
-    shell.run("modprobe", "hwpoison-inject")
-    try:
-        yield
-    finally:
-        shell.write_text(f"{HWPOISON}/corrupt-filter-enable", "0")
-        shell.run("modprobe", "-r", "hwpoison-inject")
-
-
-def corrupt(number):
-    shell.write_text(f"{HWPOISON}/corrupt-pfn", f"{number:#x}")
 
 
 def corrupted_kib():
@@ -59,7 +27,7 @@ def a_failed_page_is_recorded_and_comes_back(t):
     t.target.fill()
     page = 7
     sector = t.target.sector_of(page * PAGE)
-    expect_failure(t, sector)
+    hwpoison.expect_failure(t, sector)
     for round_ in range(2):
         found = memory.bus_error_of_failing(t.target.path, page * PAGE + 70)
         check.true(found is not None, "no SIGBUS for the process whose memory failed")
@@ -91,13 +59,13 @@ def who_has_the_page_mapped_is_told(t):
     data = t.target.fill()
     page = 5
     sector = t.target.sector_of(page * PAGE)
-    expect_failure(t, sector)
+    hwpoison.expect_failure(t, sector)
     before = corrupted_kib()
     first = memory.Bystander(t.target.path, page * PAGE)
     second = memory.Bystander(t.target.path, page * PAGE + 4000)
     other = memory.Bystander(t.target.path, (page + 1) * PAGE)
-    with injector():
-        corrupt(frame(t, sector))
+    with hwpoison.injector():
+        hwpoison.corrupt(hwpoison.frame(t.disk, sector * SECTOR))
     for one in (first, second):
         # Asynchronously, hence "action optional".
         check.equal(one.bus_error(), (memory.BUS_MCEERR_AO, page * PAGE, 12), "what SIGBUS said")
@@ -122,9 +90,9 @@ def pages_of_no_file_fail(t):
     """The core finds nobody to tell (EBUSY), but the page is recorded, and mended by whole pages only."""
     at = 1 << 20
     sector = at // SECTOR
-    expect_failure(t, sector)
-    with injector(), check.fails(errno.EBUSY):
-        corrupt(frame(t, sector))
+    hwpoison.expect_failure(t, sector)
+    with hwpoison.injector(), check.fails(errno.EBUSY):
+        hwpoison.corrupt(hwpoison.frame(t.disk, sector * SECTOR))
     check.equal(t.disk.badblocks.list(), [(sector, 8)], "bad blocks after the failure")
     with t.disk.open() as io:
         with check.fails(errno.EIO):
@@ -148,8 +116,8 @@ def what_hwpoison_inject_cannot_do(t):
     """unpoison-pfn knows no memory of devices, and a filter keeps corrupt-pfn away from it."""
     t.target.fill()
     sector = t.target.sector_of(3 * PAGE)
-    expect_failure(t, sector)
-    number = frame(t, sector)
+    hwpoison.expect_failure(t, sector)
+    number = hwpoison.frame(t.disk, sector * SECTOR)
     reader, writer = os.pipe()
     done, start = os.pipe()
 
@@ -160,14 +128,14 @@ def what_hwpoison_inject_cannot_do(t):
             os.read(done, 1)
             os.write(writer, mapping[3 * PAGE:3 * PAGE + 1])
 
-    with injector():
+    with hwpoison.injector():
         pid = memory.start_child(look)
         check.equal(os.read(reader, 1), b"\4", "the page")
-        shell.write_text(f"{HWPOISON}/corrupt-filter-enable", "1")
-        corrupt(number)
+        hwpoison.filter_pages(True)
+        hwpoison.corrupt(number)
         check.equal(t.disk.badblocks.list(), [], "bad blocks with a filter")
-        shell.write_text(f"{HWPOISON}/corrupt-filter-enable", "0")
-        corrupt(number)
+        hwpoison.filter_pages(False)
+        hwpoison.corrupt(number)
         check.equal(t.disk.badblocks.list(), [(sector, 8)], "bad blocks without a filter")
         # The core takes the page from those only that it tells, and from all others with them: who has
         # it mapped already may load from it, and a real error would raise a machine check there.
@@ -175,7 +143,7 @@ def what_hwpoison_inject_cannot_do(t):
         check.equal(memory.end_of(pid), 0, "a process that did not ask to be told")
         check.equal(os.read(reader, 1), b"\4", "what it loads")
         with check.fails(errno.EIO, errno.EOPNOTSUPP):
-            shell.write_text(f"{HWPOISON}/unpoison-pfn", f"{number:#x}")
+            hwpoison.unpoison(number)
     check.equal(t.disk.badblocks.list(), [(sector, 8)], "bad blocks after unpoisoning")
     # The driver's own way to say that the page is good after all: its data is as it was.
     t.disk.badblocks.clear(sector, 8)
@@ -195,10 +163,10 @@ def a_page_of_a_huge_mapping_fails(t):
         sectors = first_sectors(path)
         check.equal(sectors[0] * SECTOR % memory.HUGE, 0, "where the file begins")
         bad = 100
-        expect_failure(t, sectors[bad])
+        hwpoison.expect_failure(t, sectors[bad])
         one = memory.Bystander(path, bad * PAGE, huge=True)
-        with injector():
-            corrupt(frame(t, sectors[bad]))
+        with hwpoison.injector():
+            hwpoison.corrupt(hwpoison.frame(t.disk, sectors[bad] * SECTOR))
         # To 21 bits. XFS says which page; for the others the core does, and names the first.
         told = bad if t.case.target == "xfs" else 0
         check.equal(one.bus_error(), (memory.BUS_MCEERR_AO, told * PAGE, 21), "what SIGBUS said")
@@ -236,9 +204,9 @@ def who_cannot_wait_is_told_to_try_again(t):
         check.equal(os.pwritev(io.fd, [page], at, os.RWF_NOWAIT), PAGE, "bytes written over a bad sector")
         check.equal(t.disk.badblocks.list(), [], "bad blocks")
 
-        expect_failure(t, sector)
-        with injector(), check.fails(errno.EBUSY):
-            corrupt(frame(t, sector))
+        hwpoison.expect_failure(t, sector)
+        with hwpoison.injector(), check.fails(errno.EBUSY):
+            hwpoison.corrupt(hwpoison.frame(t.disk, sector * SECTOR))
         check.equal(t.disk.badblocks.list(), [(sector, 8)], "bad blocks after the failure")
         with check.fails(errno.EAGAIN):
             os.pwritev(io.fd, [page], at, os.RWF_NOWAIT)

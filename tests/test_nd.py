@@ -10,13 +10,11 @@ import time
 
 from harness import check, driver, machine_check, memory, nd, shell
 from harness.cases import FILE_SYSTEMS, case
-from harness.disk import Disk
+from harness.disk import Disk, use_until_gone
 from harness.target import FileSystem
 
 MIB = 1 << 20
 DATA = random.Random(13).randbytes(300_000)
-# What a disk that has gone gives.
-GONE = (errno.EIO, errno.ENXIO, errno.ENODEV, errno.ENOSPC)
 
 
 def nd_case(guests=("namespaces",), **options):
@@ -285,23 +283,8 @@ def unbinding_under_io(t):
     found = nd.disk()
     (pfn,) = [device for device in nd.bound() if device.startswith("pfn0.")]
 
-    def use(seed):
-        chooser = random.Random(seed)
-        with found.open() as io:
-            while True:
-                try:
-                    at = chooser.randrange(1024) * 4096
-                    if chooser.random() < 0.5:
-                        io.write(at, bytes(4096))
-                        io.sync()
-                    elif not io.read(at, 16384):
-                        return
-                except OSError as error:
-                    check.true(error.errno in GONE, f"{error}")
-                    return
-
     for _ in range(3):
-        users = [memory.start_child(use, seed) for seed in range(4)]
+        users = [memory.start_child(use_until_gone, found, seed, True, True) for seed in range(4)]
         time.sleep(1)
         nd.unbind(pfn)
         for user in users:
@@ -390,18 +373,7 @@ def unbound_while_the_hypervisor_flushes(t):
     """Bios whose flush is under way end; new ones fail."""
     found = nd.disk()
 
-    def use(seed):
-        chooser = random.Random(seed)
-        with found.open() as io:
-            while True:
-                try:
-                    io.write(chooser.randrange(1024) * 4096, bytes(4096))
-                    io.sync()
-                except OSError as error:
-                    check.true(error.errno in GONE, f"{error}")
-                    return
-
-    users = [memory.start_child(use, seed) for seed in range(4)]
+    users = [memory.start_child(use_until_gone, found, seed, False, True) for seed in range(4)]
     time.sleep(1)
     nd.unbind("namespace0.0")
     for user in users:

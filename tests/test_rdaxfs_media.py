@@ -7,44 +7,20 @@ import subprocess
 import time
 from contextlib import contextmanager
 
-from harness import check, fanotify, memory, partition_table, rdaxfs, shell
+from harness import check, fanotify, hwpoison, memory, partition_table, rdaxfs, shell
 from harness.cases import case
 from harness.disk import SECTOR, first_sectors
 from harness.rdaxfs import Volume
 from harness.target import FileSystem
 
 PAGE = 4096
-CORRUPT = "/sys/kernel/debug/hwpoison/corrupt-pfn"
 HALVES = "label: gpt\nsize=160M\nsize=160M\n"
-
-
-def expect_failure(t):
-    t.expect_log(f"{t.disk.name}: memory failure: 8 sectors from")
-    t.expect_log("Memory failure: 0x")
-    t.allow_log(
-        "Injecting memory failure|Sending SIGBUS to|recovery action for dax page"
-        "|MCE: Killing .* due to hardware memory corruption fault"
-    )
-
-
-def frame(t, byte):
-    """The page frame number of the page that has a byte of the disk."""
-    return (t.disk.address + byte) // PAGE
-
-
-@contextmanager
-def injector():
-    shell.run("modprobe", "hwpoison-inject")
-    try:
-        yield
-    finally:
-        shell.run("modprobe", "-r", "hwpoison-inject")
 
 
 def corrupt(t, byte):
     """Memory fails; what memory_failure() says of it is an errno, or 0."""
     try:
-        shell.write_text(CORRUPT, f"{frame(t, byte):#x}")
+        hwpoison.corrupt(hwpoison.frame(t.disk, byte))
     except OSError as error:
         return error.errno
     return 0
@@ -91,7 +67,7 @@ def the_volume_of_the_failed_page_says_so(t):
     """Two volumes on one disk: each is told of its own memory, at its own offset, and the other lives on."""
     with halves(t) as nodes:
         volumes = [Volume(node, "dax=always", directory=f"/mnt/rdaxfs-{at}") for at, node in enumerate(nodes)]
-        expect_failure(t)
+        hwpoison.expect_failure(t)
         for at, (node, volume) in enumerate(zip(nodes, volumes)):
             path = volume.directory / "file"
             path.write_bytes(b"d" * (16 * PAGE))
@@ -99,7 +75,7 @@ def the_volume_of_the_failed_page_says_so(t):
             name = os.path.basename(node)
             t.expect_log(f"rdaxfs: {name}: memory has failed at bytes {place:#x} to {place + PAGE - 1:#x}, which are a file's")
             one = memory.Bystander(path, 0)
-            with injector(), fanotify.Listener(volume.directory) as listener:
+            with hwpoison.injector(), fanotify.Listener(volume.directory) as listener:
                 check.equal(corrupt(t, partition_start(node) + place), 0, "memory_failure()")
                 check.equal(one.bus_error(), (memory.BUS_MCEERR_AO, 0, 12), "what SIGBUS said")
                 check.equal(listener.reports(), [(errno.EIO, 1, 0)], "what was reported")
@@ -124,11 +100,11 @@ def the_first_volume_may_go_before_the_second(t):
         first = Volume(nodes[0], directory="/mnt/rdaxfs-0")
         second = Volume(nodes[1], "dax=always", directory="/mnt/rdaxfs-1")
         first.unmount()
-        expect_failure(t)
+        hwpoison.expect_failure(t)
         t.expect_log("which are a file's")
         path = second.directory / "file"
         path.write_bytes(b"d" * PAGE)
-        with injector():
+        with hwpoison.injector():
             one = memory.Bystander(path, 0)
             check.equal(corrupt(t, partition_start(nodes[1]) + first_byte(path)), 0, "memory_failure()")
             check.equal(one.bus_error(), (memory.BUS_MCEERR_AO, 0, 12), "what SIGBUS said")
@@ -147,11 +123,11 @@ def ext4_lives_beside_it(t):
     """ext4 does not ask to be told; xfs does, and then this volume is mounted without."""
     t.allow_log("DAX enabled|EXT4-fs|XFS")
     with halves(t) as nodes:
-        expect_failure(t)
+        hwpoison.expect_failure(t)
         with FileSystem("ext4", nodes[0]) as other, Volume(nodes[1], "dax=always") as volume:
             theirs = other.file("theirs", b"t" * PAGE)
             one = memory.Bystander(theirs, 0)
-            with injector():
+            with hwpoison.injector():
                 # The kernel finds the process by the page, as without a holder.
                 check.equal(corrupt(t, first_byte(theirs, partition_start(nodes[0]))), 0, "memory_failure()")
             check.equal(one.bus_error(), (memory.BUS_MCEERR_AO, 0, 12), "what SIGBUS said")
@@ -179,12 +155,12 @@ def where_xfs_holds_the_disk_it_says_so(t):
 @case()
 def failed_metadata_shuts_the_volume_down(t):
     """Of which there is no copy: here the inodes' block. What was acknowledged is there after fsck."""
-    expect_failure(t)
+    hwpoison.expect_failure(t)
     t.expect_log("which are metadata: the volume is shut down; unmount it and run fsck.rdaxfs")
     volume = Volume(t.disk.node, "dax=always")
     (volume.directory / "before").mkdir()
     block = os.stat(volume.directory).st_ino // 16
-    with injector(), fanotify.Listener(volume.directory) as listener:
+    with hwpoison.injector(), fanotify.Listener(volume.directory) as listener:
         check.equal(corrupt(t, block * PAGE), errno.EUCLEAN, "memory_failure()")
         reports = listener.reports()
         check.true(reports and reports[0].error == errno.EIO, f"what was reported: {reports}")
@@ -203,9 +179,9 @@ def failed_metadata_shuts_the_volume_down(t):
 
 @case()
 def failed_memory_that_nobody_uses_is_no_error(t):
-    expect_failure(t)
+    hwpoison.expect_failure(t)
     t.expect_log("which are not in use")
-    with Volume(t.disk.node) as volume, injector():
+    with Volume(t.disk.node) as volume, hwpoison.injector():
         free = rdaxfs.dump(t.disk.node)["blocks"] - 1000
         check.equal(corrupt(t, free * PAGE), errno.EBUSY, "memory_failure()")
         # The copy of the superblock is the other thing that can be done without.

@@ -9,12 +9,10 @@ import time
 
 from harness import check, driver, memory, rdaxfs, shell
 from harness.cases import FILE_SYSTEMS, case
+from harness.disk import GONE, use_until_gone
 from harness.target import FileSystem
 
 DRIVER = "/sys/bus/platform/drivers/rpmem"
-# A disk that has gone has no bytes any more: the block core says ENOSPC to who writes at some, and gives
-# nothing to who reads.
-GONE = (errno.EIO, errno.ENXIO, errno.ENODEV, errno.ENOSPC)
 # What file systems say when their disk has gone. Their own faults, with a call trace, are not among it.
 COMPLAINTS = (
     r"^EXT4-fs (error|warning|\()", r"^EXT4-fs: ", r"^JBD2: ", r"^Aborting journal on device rpmem",
@@ -84,22 +82,8 @@ def unbind_under_io(t):
     """Readers and writers of the bare disk end with an error, soon."""
     name = device_of(t.disk)
 
-    def use(seed):
-        chooser = random.Random(seed)
-        with t.disk.open() as io:
-            while True:
-                try:
-                    at = chooser.randrange(1024) * 4096
-                    if chooser.random() < 0.5:
-                        io.write(at, bytes(4096))
-                    elif not io.read(at, 16384):
-                        return
-                except OSError as error:
-                    check.true(error.errno in GONE, f"{error}")
-                    return
-
     for _ in range(3):
-        users = [memory.start_child(use, seed) for seed in range(4)]
+        users = [memory.start_child(use_until_gone, t.disk, seed) for seed in range(4)]
         time.sleep(1)
         unbinder = memory.start_child(unbind, name)
         check.equal(ends_within(unbinder, 60), 0, "unbind")

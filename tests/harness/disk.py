@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0
 """A disk of the driver: its node, its files in sysfs, its bad blocks."""
 
+import errno
 import fcntl
 import mmap
 import os
+import random
 import re
 import struct
 
-from . import shell
+from . import check, shell
 
 SECTOR = 512
+# A disk that has gone has no bytes any more: the block core says ENOSPC to who writes at some, and gives
+# nothing to who reads.
+GONE = (errno.EIO, errno.ENXIO, errno.ENODEV, errno.ENOSPC)
 # What is at each end of a disk, and a little more.
 ENDS = 2 << 20
 BLKZEROOUT = 0x127F
@@ -167,3 +172,21 @@ def first_sectors(path):
         for logical, physical, length in extents(path)
         for offset in range(0, length, mmap.PAGESIZE)
     }
+
+
+def use_until_gone(disk, seed, reads=True, syncs=False):
+    """Writes and, if asked for, reads the first 4 MiB at random, until an error says that the disk has gone."""
+    chooser = random.Random(seed)
+    with disk.open() as io:
+        while True:
+            try:
+                at = chooser.randrange(1024) * 4096
+                if not reads or chooser.random() < 0.5:
+                    io.write(at, bytes(4096))
+                    if syncs:
+                        io.sync()
+                elif not io.read(at, 16384):
+                    return
+            except OSError as error:
+                check.true(error.errno in GONE, f"{error}")
+                return
