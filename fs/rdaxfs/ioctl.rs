@@ -22,7 +22,7 @@ use kernel_ext::{
     },
 };
 
-use rdaxfs_core::label::LABEL_BYTES;
+use rdaxfs_core::format::LABEL_BYTES;
 
 use crate::{error::met_at, super_block::Rdaxfs};
 

@@ -6,12 +6,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{CommandFactory, Parser, ValueHint};
+use rdaxfs_core::format::LABEL_BYTES;
 use uuid::Uuid;
 
 use crate::size::Size;
-
-/// The longest label, in bytes.
-const LABEL_BYTES: usize = 32;
 
 /// Make an rdaxfs volume on a device or in a file.
 #[derive(Debug, Parser)]

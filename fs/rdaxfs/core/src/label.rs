@@ -4,16 +4,13 @@
 
 use core::mem::offset_of;
 
-use crate::format::Superblock;
+use crate::format::{Superblock, LABEL_BYTES};
 use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::source::Source as _;
 use crate::volume::Volume;
 use crate::workspace::Workspace;
 use crate::{Error, Result};
-
-/// The longest label in bytes.
-pub const LABEL_BYTES: usize = 32;
 
 impl<P: Platform> Volume<P> {
     /// The label, padded with zeros.

@@ -9,8 +9,8 @@ use crate::format::{
     block_offset, group_bitmap, group_body, group_header, group_metadata, group_start, groups_of,
     inode_number, inode_offset, GroupHeader, Inode, InodeChunk, Root, Superblock, Time, BLOCK_SIZE,
     CHUNK_BLOCKS, GROUP_BLOCKS, GROUP_CHUNKS, GROUP_CRC, GROUP_MAGIC, INODE_CHUNK_MAGIC, INODE_CRC,
-    INODE_MAGIC, INODE_SIZE, MAX_BLOCKS, MAX_SLOTS, MIN_BLOCKS, STATE_CLEAN, SUPER_CRC,
-    SUPER_MAGIC, S_IFDIR,
+    INODE_MAGIC, INODE_SIZE, LABEL_BYTES, MAX_BLOCKS, MAX_SLOTS, MIN_BLOCKS, STATE_CLEAN,
+    SUPER_CRC, SUPER_MAGIC, S_IFDIR,
 };
 use crate::platform::{Digest, Stores};
 use crate::volume::checksum;
@@ -29,7 +29,7 @@ pub struct Options {
     /// The UUID.
     pub uuid: [u8; 16],
     /// The label, padded with zeros.
-    pub label: [u8; 32],
+    pub label: [u8; LABEL_BYTES],
     /// The key of the directories' hashes: random.
     pub hash_key: [u64; 2],
     /// The time.
@@ -52,7 +52,7 @@ impl Options {
             slots: Self::slots_for(blocks),
             align_offset: 0,
             uuid: [0; 16],
-            label: [0; 32],
+            label: [0; LABEL_BYTES],
             hash_key: [0; 2],
             now: Time::new(0, 0),
             root_mode: 0o755,

@@ -16,6 +16,9 @@ pub const STATE_MOUNTED: u64 = 2;
 /// [`Superblock::state`]: damage has been met; fsck is due.
 pub const STATE_DAMAGED: u64 = 3;
 
+/// The length of [`Superblock::label`] in bytes.
+pub const LABEL_BYTES: usize = 32;
+
 /// The most journal slots of a volume.
 pub const MAX_SLOTS: u32 = 64;
 
@@ -61,7 +64,7 @@ pub struct Superblock {
     /// Zero.
     pub reserved: U64,
     /// The volume's name, UTF-8, padded with zeros.
-    pub label: [u8; 32],
+    pub label: [u8; LABEL_BYTES],
     /// The inode that owns the blocks which must not be used; 0: there is none.
     pub bad_blocks: U64,
     /// Bit `n`: journal slot `n` cannot be written any more and is not used. What it holds is no record.
