@@ -227,7 +227,7 @@ impl<T: Operations> PageMap<T> {
             .filter(|end| *end <= self.len())
             .ok_or(EIO)?;
         let first_pfn = self.range().start() as usize / PAGE_SIZE;
-        // Without struct pages the kernel knows of no failure.
+        // Without struct pages the kernel has no hwpoison flags.
         let end = if self.has_struct_pages() { end } else { 0 };
         let pages = offset / PAGE_SIZE..end.div_ceil(PAGE_SIZE);
         let failed = move |page: &usize| {

@@ -2,8 +2,8 @@
 
 //! Machine checks in any namespace that is driven.
 //!
-//! One listener for all, which comes and goes with the module: ACPI's listener in the same chain waits for
-//! devices' locks, so that nobody who holds one, as probing and unbinding do, may wait for the chain.
+//! One listener for all, which comes and goes with the module. ACPI's listener in the same chain waits for
+//! device locks. Probing and unbinding hold a device lock, and must not wait for the chain.
 
 use crate::namespace::Namespace;
 use kernel::{

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory that is, or was, a disk's: whoever wants it again waits a little for the last user.
+//! Memory that is, or was, a disk's. A probe of the same memory waits a little for the last user.
 //!
 //! ndctl has a disk open while it unbinds the driver, and binds it again right afterwards.
 

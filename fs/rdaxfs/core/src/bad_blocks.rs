@@ -6,8 +6,8 @@
 //! there. [`Volume::repair_bad_blocks`] comes later, without any lock. It has the device's driver clear the poison, and
 //! the block is free again. A block that stays bad becomes one of the bad-block owner's, in a transaction of its own.
 //!
-//! The owner is a file without a name that the superblock names. Page `n` of it is block `n` of the volume, and
-//! unwritten, so that nobody reads it. It is made with the first bad block.
+//! The owner is an unnamed file that the superblock points to. Its page `n` is block `n` of the volume. The pages are
+//! unwritten: they are never read. The file is made with the first bad block.
 
 use core::mem::offset_of;
 use core::sync::atomic::Ordering::Relaxed;
@@ -146,7 +146,7 @@ impl<P: Platform> Volume<P> {
     ///
     /// # Errors
     ///
-    /// [`Error::NoEntry`] if there is none; [`Error::Corrupt`] if it is no file; [`Error::Io`].
+    /// [`Error::NoEntry`] if there is no owner; [`Error::Corrupt`] if it is not a regular file; [`Error::Io`].
     pub fn open_bad_blocks_owner(&self) -> Result<(MapState, Attributes)> {
         let ino = self.bad_blocks_owner();
         if ino == 0 {

@@ -104,8 +104,8 @@ pub unsafe fn init() {
     unsafe { TABLE.init() };
 }
 
-/// Waits until the DAX core does not call `notify_failure` any more: for the module that has
-/// this crate, when there is no volume. May sleep.
+/// Waits until the DAX core no longer calls `notify_failure`. For the exit of the module that this crate is
+/// linked into, when no volume is mounted. May sleep.
 pub fn exit() {
     let last = TABLE.lock().last.take();
     drop(last);
