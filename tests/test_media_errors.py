@@ -212,8 +212,8 @@ def a_write_may_reach_beyond_the_bad_page(t):
                 check.equal(error.errno, errno.EFAULT, f"errno of a write: {what}")
                 found = None
             check.equal(found, taken, f"bytes that a write took: {what}")
-            is_mended = taken == length
-            check.equal(t.disk.badblocks.list(), [] if is_mended else [(sector + 2, 1)], f"bad blocks: {what}")
+            is_repaired = taken == length
+            check.equal(t.disk.badblocks.list(), [] if is_repaired else [(sector + 2, 1)], f"bad blocks: {what}")
             if taken:
                 os.pwrite(io.fd, b"m" * PAGE, PAGE)
                 check.true(os.pread(io.fd, PAGE - offset, offset) == b"w" * (PAGE - offset), f"the page before: {what}")

@@ -43,7 +43,7 @@ def a_failed_page_is_recorded_and_comes_back(t):
         check.true(t.target.read(page * PAGE, PAGE) == new, "the new data")
         check.equal(memory.bus_error_of(t.target.path, page * PAGE), None, "a load after overwriting")
 
-    # A page that is mended is one like any other: an injected error is mended by the sector again.
+    # A page that is repaired is one like any other: an injected error is repaired by the sector again.
     t.disk.badblocks.inject(sector + 1, 2)
     block = t.case.block_size
     with t.disk.open() as io:
@@ -87,7 +87,7 @@ def who_has_the_page_mapped_is_told(t):
 
 @case()
 def pages_of_no_file_fail(t):
-    """The core finds nobody to tell (EBUSY), but the page is recorded, and mended by whole pages only."""
+    """The core finds nobody to tell (EBUSY), but the page is recorded, and repaired by whole pages only."""
     at = 1 << 20
     sector = at // SECTOR
     hwpoison.expect_failure(t, sector)
@@ -178,7 +178,7 @@ def a_page_of_a_huge_mapping_fails(t):
             os.pwrite(file.fileno(), b"n" * PAGE, bad * PAGE)
             check.equal(os.pread(file.fileno(), PAGE, bad * PAGE), b"n" * PAGE, "the new data")
         check.equal(t.disk.badblocks.list(), [], "bad blocks after overwriting")
-        # The first page of the 512 has not failed: an injected error is mended by the sector.
+        # The first page of the 512 has not failed: an injected error is repaired by the sector.
         t.disk.badblocks.inject(sectors[0], 1)
         with t.disk.open() as io:
             io.write(sectors[0] * SECTOR, b"h" * SECTOR)

@@ -70,7 +70,7 @@ def suites_need_only_its_type(t):
 
 @case(on=FILE_SYSTEMS)
 def what_is_mounted_is_left_alone(t):
-    """Neither made anew nor mended, whatever the options; and what was written is there afterwards."""
+    """Neither made anew nor repaired, whatever the options; and what was written is there afterwards."""
     data = t.target.fill()
     for program, options, status in (("mkfs", ["-f"], 1), ("fsck", ["-y"], 8), ("fsck", ["-p"], 8)):
         said = rdaxfs.run(program, *options, t.disk.node, status=status)
@@ -109,8 +109,8 @@ def a_disk_that_cannot_be_written_is_named(t):
 
 
 @case(guests=WITH_NAMESPACES)
-def poison_is_found_and_mended(t):
-    """In each kind of block: fsck says what it is, mends it, and the disk has no bad sector afterwards."""
+def poison_is_found_and_repaired(t):
+    """In each kind of block: fsck says what it is, repairs it, and the disk has no bad sector afterwards."""
     rdaxfs.run("mkfs", "-f", "-q", t.disk.node)
     last = t.disk.bytes // BLOCK - 1
     root = rdaxfs.dump(t.disk.node)["root"]
@@ -141,7 +141,7 @@ def poison_is_found_and_mended(t):
         said = rdaxfs.run("fsck", "-f", "-n", *copy, t.disk.node, status=4)
         check.true(what in said, f"block {block}: {said}")
         rdaxfs.run("fsck", "-f", "-y", *copy, t.disk.node, status=1)
-        check.equal(t.disk.badblocks.list(), [], f"after block {block} was mended")
+        check.equal(t.disk.badblocks.list(), [], f"after block {block} was repaired")
         rdaxfs.run("fsck", "-f", "-n", t.disk.node)
         check.equal(rdaxfs.dump(t.disk.node)["root"], root, f"the root after block {block}")
     # What loses nothing needs no thought.
@@ -175,7 +175,7 @@ def poison_does_not_keep_a_volume_from_being_made(t):
 
 @case()
 def another_file_system_takes_a_disk_over(t):
-    """After mkfs.ext4 and mkfs.xfs fsck.rdaxfs finds no volume, so that it mends nothing of theirs."""
+    """After mkfs.ext4 and mkfs.xfs fsck.rdaxfs finds no volume, so that it repairs nothing of theirs."""
     for kind in FILE_SYSTEMS:
         rdaxfs.run("mkfs", "-f", "-q", t.disk.node)
         with FileSystem(kind, t.disk.node, make_options=("-F",) if kind == "ext4" else ()) as made:

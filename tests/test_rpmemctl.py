@@ -477,7 +477,7 @@ def the_doctor_finds_who_holds_it(t):
         driver.refused(t, f"regions={driver.text_of(driver.given_regions()[:1])}", error=errno.EBUSY, says="is busy")
         refused = rpmemctl.findings()["refused"]
         check.true("is busy" in refused["seen"][0], refused["seen"])
-        # The commands that it names mend it.
+        # The commands that it names repair it.
         shell.run("sh", "-c", unbind)
         shell.run("sh", "-c", load)
         check.equal(rpmemctl.findings(status=0), {}, "after what it said was done")

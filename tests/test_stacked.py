@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Other devices on top of two disks: DAX goes through dm-linear and dm-stripe, and what is bad below is bad
-at the right place above; a mirror, of md or dm-raid, reads the other disk and mends the bad one."""
+at the right place above; a mirror, of md or dm-raid, reads the other disk and repairs the bad one."""
 
 import errno
 import os
@@ -154,7 +154,7 @@ def mirror_of_md(t):
         check.equal(mirror.attribute("mismatch_cnt"), "0", "sectors in which the disks differ")
         check.equal(mirror.attribute("degraded"), "0", "disks that are missing")
 
-        # Both bad: nothing to mend it from, until it is written.
+        # Both bad: nothing to repair it from, until it is written.
         for disk, start in zip(t.disks, starts):
             disk.badblocks.inject(start + 800, 8)
         with check.fails(errno.EIO):

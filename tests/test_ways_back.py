@@ -143,7 +143,7 @@ def zeroing_blocks_does_not_repair_until_they_are_written(t):
 @case(on=DAX_FILE_SYSTEMS)
 def a_part_of_a_bad_block_cannot_be_cut_off(t):
     """What is left of the block would have to be kept, beside zeroes: EIO, and nothing has changed. Whole
-    blocks are another matter, and so is the block once it is mended."""
+    blocks are another matter, and so is the block once it is repaired."""
     t.allow_log(r"^EXT4-fs (error|warning) \(device rpmem0\)|^EXT4-fs \(rpmem0\)")
     path = t.file_system.file("cut", b"\1" * (16 * PAGE))
     sector = first_sectors(path)[5]

@@ -51,8 +51,8 @@ def minutes_of_everything(t):
         check.true(memory.in_child(fail) in (0, 1, -7), "a process whose memory fails")
         time.sleep(0.1)
 
-    def mend_memory(chooser, pages):
-        """The first half is mended by its writers; this is for the other, where memory fails."""
+    def repair_memory(chooser, pages):
+        """The first half is repaired by its writers; this is for the other, where memory fails."""
         with t.target.open() as io:
             io.write(chooser.choice(pages) * PAGE, bytes(PAGE))
 
@@ -84,7 +84,7 @@ def minutes_of_everything(t):
             except OSError as error:
                 check.equal(error.errno, errno.EBUSY, "what binding says")
 
-    use_at_once(t, SECONDS, (fail_memory, mend_memory, unload, use_other, come_and_go))
+    use_at_once(t, SECONDS, (fail_memory, repair_memory, unload, use_other, come_and_go))
     check.equal(len(driver.nodes()), 2, "nodes in the end")
     other.badblocks.clear(0, other.sectors)
 

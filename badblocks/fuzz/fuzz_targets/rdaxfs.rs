@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A damaged volume of rdaxfs: whatever is done with it ends, and mending it leaves nothing wrong.
+//! A damaged volume of rdaxfs: whatever is done with it ends, and repairing it leaves nothing wrong.
 //!
 //! Input: a byte for the kind of trial, then what the damage and the operations are chosen by.
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The rule by which a write clears the errors that it mends: see drivers/rpmem/poison.rs, whose
+//! The rule by which a write clears the errors that it repairs: see drivers/rpmem/poison.rs, whose
 //! `overwrite` and `read` these are, on one sector of one word.
 
 use crate::common::{Map, MapIndex};

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use rdaxfs_check::{choose_superblock, discard_records, survey, Image, Mending, Problem};
+use rdaxfs_check::{choose_superblock, discard_records, survey, Image, Problem, Repairs};
 use rdaxfs_core::format::{Time, XattrSpace, S_IFDIR, S_IFLNK, S_IFREG};
 use rdaxfs_core::name::{unannounced, NewInode};
 use rdaxfs_core::volume::{Access, Volume};
@@ -73,11 +73,11 @@ fn findings(path: &Path) -> Option<(Vec<String>, usize)> {
                 problem => problem.to_string(),
             }),
     );
-    let mut mending = Mending::default();
-    mending
-        .mend(&medium, &mut |_: &Problem| true)
+    let mut repairs = Repairs::default();
+    repairs
+        .repair(&medium, &mut |_: &Problem| true)
         .expect("it can be repaired");
-    Some((found, mending.mended()))
+    Some((found, repairs.repaired()))
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use anyhow::{anyhow, bail, Context, Result};
 use rdaxfs_check::{
-    discard_records, heads_agree, reconnect, Finding, Image, Mended, Mending, Reconnected, Stuck,
+    discard_records, heads_agree, reconnect, Finding, Image, Reconnected, Repaired, Repairs, Stuck,
     Survey,
 };
 use rdaxfs_core::format::{Superblock, STATE_CLEAN};
@@ -52,16 +52,16 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
     if superblock.ro_compat.get() != 0 {
         bail!("{shown} has features that this fsck.rdaxfs does not know; use a newer one");
     }
-    let mut mending = Mending::default();
+    let mut repairs = Repairs::default();
     // By the first copy the journal is found.
     let is_left = match &wrong {
         None => false,
-        Some(wrong) => !repair_superblock(wrong, &medium, &mut consent, &mut mending)?,
+        Some(wrong) => !repair_superblock(wrong, &medium, &mut consent, &mut repairs)?,
     };
     let (medium, records) = replay(medium, &device, &mut consent)?;
     let mut desk = Desk::new(consent, meter);
-    let Mended { found, refused } = mend(&medium, &mut mending, &mut desk)?;
-    let is_changed = mending.mended() > 0 || records == Records::Dropped;
+    let Repaired { found, refused } = repair(&medium, &mut repairs, &mut desk)?;
+    let is_changed = repairs.repaired() > 0 || records == Records::Dropped;
     if refused || is_left || records == Records::Left {
         medium
             .sync()
@@ -91,7 +91,7 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         );
     }
     // What the core finished may show something that was not seen before.
-    let found = mend(&medium, &mut mending, &mut desk)?.found;
+    let found = repair(&medium, &mut repairs, &mut desk)?.found;
     medium
         .sync()
         .with_context(|| format!("{shown} cannot be written"))?;
@@ -102,11 +102,11 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         );
     }
     report(arguments, &found);
-    let repaired = mending.mended() + outcome.named;
+    let repaired = repairs.repaired() + outcome.named;
     if repaired > 0 {
         say!("{shown}: errors repaired: {repaired}");
     }
-    Ok(if is_changed || mending.mended() + outcome.named > 0 {
+    Ok(if is_changed || repairs.repaired() + outcome.named > 0 {
         Status::REPAIRED
     } else {
         Status::CLEAN
@@ -129,11 +129,11 @@ fn repair_superblock(
     wrong: &Finding,
     medium: &FileMedium,
     consent: &mut Consent,
-    mending: &mut Mending,
+    repairs: &mut Repairs,
 ) -> Result<bool> {
     say!("{}", wrong.problem);
     if consent.to(&wrong.problem) {
-        return Ok(mending.apply(medium, wrong));
+        return Ok(repairs.apply(medium, wrong));
     }
     if *consent != Consent::No {
         bail!("nothing can be judged without a good superblock");
@@ -218,8 +218,8 @@ fn give_names(
 }
 
 /// Rounds of surveys and repairs, with everything shown and asked for at the desk.
-fn mend(medium: &FileMedium, mending: &mut Mending, desk: &mut Desk) -> Result<Mended> {
-    let outcome = mending.mend(medium, desk);
+fn repair(medium: &FileMedium, repairs: &mut Repairs, desk: &mut Desk) -> Result<Repaired> {
+    let outcome = repairs.repair(medium, desk);
     desk.clear();
     outcome.map_err(|stuck| match stuck {
         Stuck::Superblock(_) => anyhow!(stuck),

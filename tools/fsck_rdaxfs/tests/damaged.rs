@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The program on damaged volumes: it ends, says what fsck(8) says, and what it has mended stays mended.
+//! The program on damaged volumes: it ends, says what fsck(8) says, and what it has repaired stays repaired.
 
 use std::fs;
 use std::path::Path;
@@ -28,7 +28,7 @@ fn it_ends_with_a_good_volume_or_says_why_not() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let path = folder.path().join("volume");
     let bases = corpus();
-    let (mut mended, mut failed) = (0, 0);
+    let (mut repaired, mut failed) = (0, 0);
     for number in 0..VOLUMES {
         let volume = damaged(&bases, &seed(number)).expect("there are volumes");
         volume.save(&path).expect("a file can be written");
@@ -39,7 +39,7 @@ fn it_ends_with_a_good_volume_or_says_why_not() {
 
         let (code, output) = fsck("-y", &path);
         assert!([0, 1, 8].contains(&code), "{number}, -y: {output:?}");
-        mended += u64::from(code == 1);
+        repaired += u64::from(code == 1);
         if code == 8 {
             assert!(!output.stderr.is_empty());
             failed += 1;
@@ -48,6 +48,6 @@ fn it_ends_with_a_good_volume_or_says_why_not() {
         let (code, output) = fsck("-n", &path);
         assert_eq!(code, 0, "{number}, the second time: {output:?}");
     }
-    println!("{VOLUMES} volumes, {mended} mended, {failed} beyond that");
-    assert!(mended > VOLUMES / 2 && failed < VOLUMES / 10);
+    println!("{VOLUMES} volumes, {repaired} repaired, {failed} beyond that");
+    assert!(repaired > VOLUMES / 2 && failed < VOLUMES / 10);
 }

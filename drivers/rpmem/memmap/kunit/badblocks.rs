@@ -116,7 +116,7 @@ mod tests {
                     assert_eq!(list.any_in(sector, 1), is_bad);
                 }
                 assert_eq!(list.first_in(0, SECTORS), Some(first));
-                rig.mend_all()?;
+                rig.repair_all()?;
             }
             Ok(())
         })
@@ -242,7 +242,7 @@ mod tests {
             assert!(rig.lists(before));
             rig.edit(text)?;
             assert!(rig.lists("100 1\n"));
-            rig.mend_all()
+            rig.repair_all()
         })
     }
 }

@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn zeroing_a_page_mends_it() -> Result {
+    fn zeroing_a_page_repairs_it() -> Result {
         with_rig(|rig| {
             let dax = rig.dax()?;
             for (bad, pgoff, left) in [
@@ -81,7 +81,7 @@ mod tests {
                 rig.edit(bad)?;
                 zero_page_range(dax, pgoff, 1)?;
                 assert!(rig.lists(left));
-                rig.mend_all()?;
+                rig.repair_all()?;
             }
             Ok(())
         })
@@ -116,7 +116,7 @@ mod tests {
                 }
                 let covers_page_2 = (pgoff..pgoff + nr_pages as u64).contains(&2);
                 assert!(rig.lists(if covers_page_2 { "" } else { "16 1\n" }));
-                rig.mend_all()?;
+                rig.repair_all()?;
             }
             Ok(())
         })
@@ -165,7 +165,7 @@ mod tests {
                 ("16 24", 2, 3, 1, "24 16\n"),
                 // Good ones before a bad one are written, and the bad one is left for the next call.
                 ("32 1", 2, 3, 2, "32 1\n"),
-                // Someone else has mended it meanwhile.
+                // Someone else has repaired it meanwhile.
                 ("0 1", 2, 2, 2, "0 1\n"),
                 ("8191 1", PAGES - 1, 1, 1, ""),
             ] {
@@ -174,7 +174,7 @@ mod tests {
                 let done = recovery_write(dax, pgoff, 0, &data)?;
                 assert_eq!(done, written * PAGE_SIZE);
                 assert!(rig.lists(left));
-                rig.mend_all()?;
+                rig.repair_all()?;
                 let mut found = blank(done)?;
                 rig.read(pgoff * 8, &mut found)?;
                 assert_eq!(&found[..], &data[..done]);
@@ -201,7 +201,7 @@ mod tests {
                 assert_eq!(recovery_write(dax, 1, offset, &data)?, 0);
                 assert!(rig.lists("8 1\n"));
             }
-            rig.mend_all()?;
+            rig.repair_all()?;
             let mut found = blank(4 * PAGE_SIZE)?;
             rig.read(0, &mut found)?;
             assert_eq!(&found[..], &pattern(1, 4 * PAGE_SIZE)?[..]);

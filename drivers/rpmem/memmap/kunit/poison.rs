@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who meets a bad sector, and who mends it.
+//! Who meets a bad sector, and who repairs it.
 
 #[kernel::macros::kunit_tests(rpmem_poison)]
 mod tests {
@@ -39,7 +39,7 @@ mod tests {
                 if bad < 55 {
                     rig.read(bad + 1, &mut found[..(55 - bad) as usize * SECTOR_SIZE])?;
                 }
-                rig.mend_all()?;
+                rig.repair_all()?;
                 rig.read(40, &mut found)?;
                 assert_eq!(&found[..], &data[..]);
             }
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_mend_what_they_cover() -> Result {
+    fn writes_repair_what_they_cover() -> Result {
         with_rig(|rig| {
             for (bad, sector, sectors, left) in [
                 ("10 4", 10, 4, ""),
@@ -99,7 +99,7 @@ mod tests {
                         pattern(2, found.len())?
                     };
                     assert_eq!(&found[..], &expected[..]);
-                    rig.mend_all()?;
+                    rig.repair_all()?;
                 }
             }
             Ok(())
@@ -120,7 +120,7 @@ mod tests {
                 assert_eq!(is_eio(front), at > 5);
                 assert_eq!(is_eio(rest), at <= 5);
             }
-            // Written in halves, the half that covers it mends it.
+            // Written in halves, the half that covers it repairs it.
             for at in [5, 6] {
                 let mut data = pattern(4, 8 * SECTOR_SIZE)?;
                 let bio = TestBio::new(rig.disk(), Opf::WRITE, 0, [&mut data[..]])?;
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn zeroes_mend_over_several_strides() -> Result {
+    fn zeroes_repair_over_several_strides() -> Result {
         with_rig(|rig| {
             // Bad sectors on both sides of the border between two strides, and far from it.
             rig.edit("0 1\n4095 2\n8191 1")?;
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_failed_is_mended_whole() -> Result {
+    fn a_page_that_failed_is_repaired_whole() -> Result {
         with_rig(|rig| {
             let page = 2;
             rig.write(8, &mut pattern(1, 3 * PAGE_SIZE)?)?;
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_fails_mends_nothing() -> Result {
+    fn a_store_that_fails_repairs_nothing() -> Result {
         with_rig(|rig| {
             rig.edit("10 4")?;
             drop(rig.medium().begin(10, 4 * SECTOR_SIZE, Waiting::Allowed)?);

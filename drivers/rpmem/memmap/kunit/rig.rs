@@ -143,7 +143,7 @@ impl Rig {
     }
 
     /// Empties the list of bad blocks.
-    pub(super) fn mend_all(&self) -> Result {
+    pub(super) fn repair_all(&self) -> Result {
         self.edit("-0 8192\n")
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is wrong, and what mends it.
+//! What is wrong, and what repairs it.
 
 use std::fmt;
 
@@ -14,11 +14,11 @@ pub type Word = (u64, u64);
 pub struct Finding {
     /// What it is.
     pub problem: Problem,
-    /// What mends it.
+    /// What repairs it.
     pub fix: Fix,
 }
 
-/// What mends a problem.
+/// What repairs a problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fix {
     /// Words to store.
@@ -32,7 +32,7 @@ pub enum Fix {
     None,
 }
 
-/// What is wrong, and where. Displays as a sentence that says what mending does, if that is not
+/// What is wrong, and where. Displays as a sentence that says what the repair does, if that is not
 /// plain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
@@ -166,7 +166,7 @@ impl fmt::Display for Problem {
 }
 
 impl Problem {
-    /// Whether mending it loses nothing and needs no thought: what `fsck -p` does by itself.
+    /// Whether repairing it loses nothing and needs no thought: what `fsck -p` does by itself.
     #[must_use]
     pub const fn is_harmless(&self) -> bool {
         matches!(
@@ -182,7 +182,7 @@ impl Problem {
 }
 
 impl Finding {
-    /// A problem that words mend.
+    /// A problem that words repair.
     pub(crate) fn words(problem: Problem, words: Vec<Word>) -> Self {
         Self {
             problem,
@@ -190,7 +190,7 @@ impl Finding {
         }
     }
 
-    /// Stores the words that mend it, durably. Returns whether there were any.
+    /// Stores the words that repair it, durably. Returns whether there were any.
     pub fn apply(&self, medium: &impl Stores) -> bool {
         let Fix::Words(words) = &self.fix else {
             return false;

@@ -56,7 +56,7 @@ pub(crate) fn judge<M: Medium + Digest>(
     }
 }
 
-/// The header, or, if it is none, a mended one.
+/// The header, or, if it is none, a repaired one.
 pub(crate) fn judge_header<M: Medium + Digest>(
     image: &Image<'_, M>,
     survey: &mut Survey,

@@ -268,10 +268,10 @@ fn read_chunk<M: Medium + Digest>(
     survey.chunks.insert(block, good);
 }
 
-/// What is wrong with an inode that can be kept, and the word that mends it.
+/// What is wrong with an inode that can be kept, and the word that repairs it.
 type Flaw = (&'static str, Word);
 
-/// An inode that can be kept, if need be with a word that mends it.
+/// An inode that can be kept, if need be with a word that repairs it.
 fn read_inode<M: Medium + Digest>(
     image: &Image<'_, M>,
     ino: u64,

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Whether a volume of rdaxfs holds what it must, and how to mend it.
+//! Whether a volume of rdaxfs holds what it must, and how to repair it.
 //!
 //! [`survey`] reads the whole of a volume's metadata and returns what is wrong with it, as
-//! [`Finding`]s, each with the words that mend it. It shares the format with the core, but none of its
+//! [`Finding`]s, each with the words that repair it. It shares the format with the core, but none of its
 //! ways through it, so that a mistake there is seen here.
 //!
 //! A survey expects that the journal has been replayed ([`rdaxfs_core::volume::Volume::mount`] does, and
-//! [`discard_records`] where it cannot). Rounds of survey and [`Finding::apply`] mend it ([`Mending`]) until
+//! [`discard_records`] where it cannot). Rounds of survey and [`Finding::apply`] repair it ([`Repairs`]) until
 //! nothing is found; what then has no name is given one in lost+found by the core's own operations
 //! ([`reconnect`]).
 
@@ -25,10 +25,10 @@ mod image;
 mod inodes;
 mod links;
 mod list;
-mod mend;
 mod names;
 mod node;
 mod records;
+mod repair;
 mod superblock;
 mod survey;
 mod xattrs;
@@ -36,8 +36,8 @@ mod xattrs;
 pub use finding::{Finding, Fix, Problem, Word};
 pub use heads::heads_agree;
 pub use image::{Block, Image};
-pub use mend::{Mended, Mending, Operator, Stuck};
 pub use names::{finish_all, reconnect, Reconnected};
 pub use records::discard_records;
+pub use repair::{Operator, Repaired, Repairs, Stuck};
 pub use superblock::{by_copy as superblock_by_copy, choose as choose_superblock, has_magic};
 pub use survey::{survey, InodeInfo, Progress, Survey};

@@ -118,7 +118,7 @@ fn walk<M: Medium + Digest>(
             left.remove(at + left.len() - children.len());
         }
     }
-    // One list of those that stay, whichever of the problems is mended first.
+    // One list of those that stay, whichever of the problems is repaired first.
     let words = children_words(block, &children, &left);
     for problem in problems {
         survey.add(Finding::words(problem, words.clone()));

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Damage that trials of `rdaxfs_mutate` have found something with, each put together by hand: mending it loses
+//! Damage that trials of `rdaxfs_mutate` have found something with, each put together by hand: repairing it loses
 //! nothing that is still there, and ends with nothing wrong.
 
 use std::mem::offset_of;
 
 use rdaxfs_check::{
-    choose_superblock, reconnect, superblock_by_copy, survey, Image, Mending, Problem, Survey,
+    choose_superblock, reconnect, superblock_by_copy, survey, Image, Problem, Repairs, Survey,
 };
 use rdaxfs_core::format::{
     block_offset, group_metadata, inode_block, inode_offset, inode_slot, Inode, InodeChunk,
@@ -79,12 +79,12 @@ fn surveyed(medium: &Dram) -> Survey {
     survey(&Image::new(medium, superblock), |_| {})
 }
 
-/// Mends all, as `fsck.rdaxfs -y` does; returns what was wrong at first.
-fn mended(medium: Dram) -> (Dram, Vec<Problem>) {
+/// Repairs all, as `fsck.rdaxfs -y` does; returns what was wrong at first.
+fn repaired(medium: Dram) -> (Dram, Vec<Problem>) {
     let first = surveyed(&medium).findings;
-    let mended = Mending::default().mend(&medium, &mut |_: &Problem| true);
-    let unconnected: Vec<u64> = mended
-        .expect("mending has an end")
+    let repaired = Repairs::default().repair(&medium, &mut |_: &Problem| true);
+    let unconnected: Vec<u64> = repaired
+        .expect("repairing has an end")
         .found
         .unconnected()
         .collect();
@@ -161,7 +161,7 @@ fn a_node_with_a_wrong_lowest_key_keeps_what_it_has() {
                 .copy_nt(block_offset(block), header.as_bytes())
                 .unwrap();
         }
-        let (medium, problems) = mended(medium);
+        let (medium, problems) = repaired(medium);
         assert!(!found.is_empty() && !problems.is_empty());
         has_many(medium);
     }
@@ -176,7 +176,7 @@ fn a_first_child_with_a_wrong_key_keeps_what_it_has() {
     for &block in &inner {
         medium.store_u64(block_offset(block) + NODE_HEADER as u64, u64::MAX);
     }
-    has_many(mended(medium).0);
+    has_many(repaired(medium).0);
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn an_inode_that_is_marked_free_by_mistake_keeps_its_name() {
     assert_eq!(inode_block(file.ino()), inode_block(root.ino()));
     medium.store_u64(used, 0);
 
-    let fs = mounted(mended(medium).0);
+    let fs = mounted(repaired(medium).0);
     let file = open(&fs, &open(&fs, &self::root(&fs), "folder"), "file");
     let mut bytes = [0; 4];
     assert_eq!(fs.volume.read_file(&file, 0, &mut bytes), Ok(4));
@@ -222,7 +222,7 @@ fn a_chunk_that_only_names_lead_to_keeps_its_inodes() {
         .zero_nt(block_offset(group_metadata(0)), BLOCK_SIZE)
         .unwrap();
     medium.zero_nt(block_offset(other), 64).unwrap();
-    let fs = mounted(mended(medium).0);
+    let fs = mounted(repaired(medium).0);
     let folder = open(&fs, &self::root(&fs), "folder");
     for (number, file) in files.iter().enumerate() {
         assert_eq!(open(&fs, &folder, &number.to_string()).ino(), file.ino());
@@ -249,7 +249,7 @@ fn an_inode_without_links_stays_free() {
     medium.read(root, &mut entry).unwrap();
     let target = u64::from_le_bytes(entry) - kept.ino() + file.ino();
     medium.store_u64(root, target);
-    let fs = mounted(mended(medium).0);
+    let fs = mounted(repaired(medium).0);
     let root = self::root(&fs);
     assert!(fs.volume.lookup(&root, b"kept").is_err());
     let folder = open(&fs, &root, "lost+found");
@@ -281,7 +281,7 @@ fn of_two_superblocks_the_one_that_fits_is_taken() {
             (before.hash_key, before.blocks)
         );
         assert!(wrong.expect("the first copy is wrong").apply(&medium));
-        let (medium, problems) = mended(medium);
+        let (medium, problems) = repaired(medium);
         assert_eq!(problems, []);
         has_many(medium);
     }
@@ -328,7 +328,7 @@ fn lost_found_may_be_something_else_and_names_may_be_taken() {
     let lost = create(&mut fs, &mut folder, "lost").ino();
     let mut other = mkdir(&mut fs, &mut root, "lost+found.1");
     create(&mut fs, &mut other, &format!("#{lost}"));
-    let fs = mounted(mended(without_folder(fs, folder.ino())).0);
+    let fs = mounted(repaired(without_folder(fs, folder.ino())).0);
     let root = self::root(&fs);
     let (_, attributes) = fs
         .volume
@@ -359,7 +359,7 @@ fn a_full_volume_has_room_for_lost_names() {
     }
     let medium = without_folder(fs, folder.ino());
     // What the folder had is taken as well.
-    let fs = mounted(mended(medium).0);
+    let fs = mounted(repaired(medium).0);
     let root = self::root(&fs);
     let folder = match fs.volume.lookup(&root, b"lost+found") {
         Ok(found) => fs.volume.open(found.ino, None).unwrap().0,

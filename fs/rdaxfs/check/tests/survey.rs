@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A good volume has no findings; a damaged one has, and rounds of mending end.
+//! A good volume has no findings; a damaged one has, and rounds of repairs end.
 
 use rdaxfs_check::{superblock_by_copy, survey, Fix, Image, Survey};
 use rdaxfs_core::format::Time;
@@ -59,12 +59,12 @@ fn a_mounted_one_has_none_either() {
     assert_eq!(surveyed(&medium).findings, []);
 }
 
-/// Every word of the metadata of a new volume, set to some other value: what is found is mended, or
+/// Every word of the metadata of a new volume, set to some other value: what is found is repaired, or
 /// the volume is one without a superblock or a root directory.
 #[test]
-fn any_wrong_word_is_mended() {
+fn any_wrong_word_is_repaired() {
     let good = made(300, 0);
-    let mut mended = 0;
+    let mut repaired = 0;
     for offset in (0..12 * 4096).chain(299 * 4096..300 * 4096).step_by(8) {
         for value in [0, 1, u64::MAX, 0x0123_4567_89ab_cdef, 300] {
             let medium = made(300, 0);
@@ -78,12 +78,12 @@ fn any_wrong_word_is_mended() {
                 assert_eq!(offset, 0, "but for the magic number the copy stands in");
                 let (_, wrong) = superblock_by_copy(&medium, 299).unwrap();
                 assert!(wrong.expect("block 0 is wrong").apply(&medium));
-                mended += 1;
+                repaired += 1;
             }
             for round in 0.. {
                 let found = surveyed(&medium);
                 if found.findings.is_empty() {
-                    mended += u32::from(round > 0);
+                    repaired += u32::from(round > 0);
                     break;
                 }
                 assert!(round < 8, "{offset:#x} = {value:#x}: {:?}", found.findings);
@@ -100,5 +100,5 @@ fn any_wrong_word_is_mended() {
             }
         }
     }
-    assert!(mended > 500, "only {mended} were found and mended");
+    assert!(repaired > 500, "only {repaired} were found and repaired");
 }

@@ -80,7 +80,7 @@ fn a_record_that_vouches_for_more_than_any_has_is_corrupt() {
     }
 }
 
-/// What a record vouches for can come to be as it says long after the crash, when fsck mends it: by then
+/// What a record vouches for can come to be as it says long after the crash, when fsck repairs it: by then
 /// its words are out of date.
 #[test]
 fn a_record_that_is_not_whole_is_dropped_by_a_mount() {

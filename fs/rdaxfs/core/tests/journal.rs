@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::Arc;
 
-use rdaxfs_check::{choose_superblock, survey, Image, Mending};
+use rdaxfs_check::{choose_superblock, survey, Image, Repairs};
 use rdaxfs_core::format::{
     block_offset, ErrorKind, Superblock, Time, BLOCK_SIZE, STATE_CLEAN, STATE_DAMAGED, S_IFREG,
 };
@@ -268,10 +268,10 @@ fn a_dead_slot_is_retired_and_fsck_gives_it_back() {
 
     shaky.dead.store(0, Relaxed);
     let memory = Memory(shaky.clone());
-    let mut repairs = Mending::default();
-    let repaired = repairs.mend(&memory, &mut |_: &_| true).unwrap();
+    let mut repairs = Repairs::default();
+    let repaired = repairs.repair(&memory, &mut |_: &_| true).unwrap();
     assert!(repaired.found.findings.is_empty());
-    assert!(repairs.mended() > 0);
+    assert!(repairs.repaired() > 0);
     assert_eq!(shaky.superblock().retired_slots.get(), 0);
     let fs = mount(&shaky, Access::Repair).unwrap();
     fs.volume.unmount().unwrap();

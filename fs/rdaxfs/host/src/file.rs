@@ -89,7 +89,7 @@ impl Cached {
 /// exclusively: one that is mounted or in use otherwise is `EBUSY`.
 ///
 /// Of a block with bad sectors the others can be read. To store to such a block writes all of it: the
-/// device mends it, and what was lost is zeros. Who stores there has judged before what is lost.
+/// device repairs it, and what was lost is zeros. Who stores there has judged before what is lost.
 ///
 /// Blocks are cached. What was stored is written at a [`fence`](Stores::fence), and durable after
 /// [`sync`](Self::sync), or at the fence itself with [`durable_fences`](Self::durable_fences). Opened for
@@ -466,7 +466,7 @@ impl Stores for FileMedium {
         self.check_stores()?;
         let whole = offset % BLOCK_SIZE == 0 && len % BLOCK_SIZE == 0;
         if whole && offset.checked_add(len).is_some_and(|end| end <= self.len()) {
-            // A sparse file stays sparse, and a bad block is mended.
+            // A sparse file stays sparse, and a bad block is repaired.
             let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
             let zero = FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE;
             let how = if self.is_file { hole } else { zero };

@@ -4,7 +4,7 @@
 //!
 //! [`corpus`] makes small volumes that have everything that a volume can have. [`trial::run`] damages
 //! one as some bytes say, which a [`campaign`] or libFuzzer chooses, and goes through what can be done
-//! with it. Nothing of that may panic, loop, or reach outside the volume; and mending ends in a volume
+//! with it. Nothing of that may panic, loop, or reach outside the volume; and repairing ends in a volume
 //! with which nothing is wrong.
 
 #![forbid(unsafe_code)]
@@ -16,8 +16,8 @@ mod contents;
 pub mod corpus;
 mod damage;
 mod memory;
-pub mod mend;
 mod operate;
+pub mod repair;
 pub mod seal;
 mod session;
 pub mod trial;

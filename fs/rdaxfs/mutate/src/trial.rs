@@ -10,8 +10,8 @@ use rdaxfs_core::volume::Access;
 use crate::choices::Choices;
 use crate::corpus::Base;
 use crate::damage::{damage, kill, poison};
-use crate::mend::{look, mend, replay, shows, Mended};
 use crate::operate::{operate, operate_some};
+use crate::repair::{look, repair, replay, shows, Repaired};
 use crate::session::Session;
 use crate::walk::{walk, Depth, Found};
 use crate::Memory;
@@ -23,7 +23,7 @@ pub enum Kind {
     /// lines of some volumes cannot be read.
     Quick,
     /// Mounts of all kinds, everything read, every operation. Then what this has made of the volume is
-    /// mended, and the volume as it was damaged, as `fsck.rdaxfs -y` does it.
+    /// repaired, and the volume as it was damaged, as `fsck.rdaxfs -y` does it.
     Full,
 }
 
@@ -50,18 +50,18 @@ pub struct Tally {
     pub surveyed: u64,
     /// With how many of those something was wrong.
     pub wrong: u64,
-    /// How many volumes of full trials were mended, or had nothing to mend.
-    pub mended: u64,
+    /// How many volumes of full trials were repaired, or had nothing to repair.
+    pub repaired: u64,
     /// How many had no good superblock.
     pub no_superblock: u64,
     /// How many had no room for names that had to be given anew.
     pub no_room: u64,
-    /// The most rounds that mending took.
+    /// The most rounds that a repair took.
     pub rounds: usize,
     /// Files and directories that the damage did not touch, nor any directory above them, of volumes of which a
     /// superblock was left.
     pub untouched: u64,
-    /// How many of those mending has not left where and as they were.
+    /// How many of those a repair has not left where and as they were.
     pub lost: u64,
     /// How many volumes they were of.
     pub lossy: u64,
@@ -71,7 +71,7 @@ pub struct Tally {
 ///
 /// # Panics
 ///
-/// If the core or mending does what it must not.
+/// If the core or a repair does what it must not.
 pub fn run(bases: &[Base], kind: Kind, data: &[u8], tally: &mut Tally) {
     let mut choices = Choices::new(data);
     let Some(base) = damage_one(bases, &mut choices) else {
@@ -104,7 +104,7 @@ pub fn metadata_lines(base: &Base) -> impl Iterator<Item = u64> + '_ {
     base.places.metadata().iter().flat_map(lines)
 }
 
-/// Mends a volume of which a line cannot be read. Returns the paths of what is not where and as it was, though
+/// Repairs a volume of which a line cannot be read. Returns the paths of what is not where and as it was, though
 /// it does not need that line.
 ///
 /// # Panics
@@ -115,10 +115,10 @@ pub fn lost_with_line(base: &Base, offset: u64) -> Vec<String> {
     let medium = &base.medium;
     medium.go_back(base.good);
     medium.poison(offset);
-    let mended = mend(medium);
-    assert!(matches!(mended, Mended::Good(_)), "{mended:?}");
+    let repaired = repair(medium);
+    assert!(matches!(repaired, Repaired::Good(_)), "{repaired:?}");
     let untouched = base.known.without_need_of(offset);
-    let mut session = Session::mount(medium, Access::NoStores).expect("it is mended");
+    let mut session = Session::mount(medium, Access::NoStores).expect("it is repaired");
     if medium.check_poison(offset, CACHE_LINE as u64).is_err() {
         let is = session.volume.use_of(offset / BLOCK_SIZE);
         assert!(matches!(is, Ok(Use::Free | Use::Data)), "{is:?}");
@@ -212,13 +212,13 @@ fn full(base: &Base, choices: &mut Choices<'_>, tally: &mut Tally) {
             let _ = session.unmount();
         }
     }
-    // What operations make of a damaged volume can be mended too.
-    count(mend(medium), tally);
+    // What operations make of a damaged volume can be repaired too.
+    count(repair(medium), tally);
     medium.go_back(damaged);
     if choices.once_in(8) {
         poison(medium, &base.places, choices);
         tally.poisoned += 1;
-        count(mend(medium), tally);
+        count(repair(medium), tally);
         return;
     }
 
@@ -229,9 +229,9 @@ fn full(base: &Base, choices: &mut Choices<'_>, tally: &mut Tally) {
     if shows() {
         eprintln!("{}, damaged:", base.name);
     }
-    let mended = mend(medium);
-    count(mended, tally);
-    if mended == Mended::NoSuperblock {
+    let repaired = repair(medium);
+    count(repaired, tally);
+    if repaired == Repaired::NoSuperblock {
         return;
     }
     tally.untouched += untouched.len() as u64;
@@ -250,13 +250,13 @@ fn full(base: &Base, choices: &mut Choices<'_>, tally: &mut Tally) {
     }
 }
 
-fn count(mended: Mended, tally: &mut Tally) {
-    match mended {
-        Mended::Good(rounds) => {
-            tally.mended += 1;
+fn count(repaired: Repaired, tally: &mut Tally) {
+    match repaired {
+        Repaired::Good(rounds) => {
+            tally.repaired += 1;
             tally.rounds = tally.rounds.max(rounds);
         }
-        Mended::NoSuperblock => tally.no_superblock += 1,
-        Mended::NoRoom => tally.no_room += 1,
+        Repaired::NoSuperblock => tally.no_superblock += 1,
+        Repaired::NoRoom => tally.no_room += 1,
     }
 }

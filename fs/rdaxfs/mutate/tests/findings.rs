@@ -7,7 +7,7 @@ use std::mem::offset_of;
 use rdaxfs_core::format::{block_offset, group_bitmap, Superblock, RECORD_HEADER};
 use rdaxfs_core::make::{make, Options};
 use rdaxfs_core::volume::read_superblock;
-use rdaxfs_mutate::mend::{mend, Mended};
+use rdaxfs_mutate::repair::{repair, Repaired};
 use rdaxfs_mutate::seal::{seal, seal_record};
 use rdaxfs_mutate::Memory;
 
@@ -27,7 +27,7 @@ fn put_record(medium: &Memory, block: u64, words: &[(u64, u64)]) {
 }
 
 /// A record makes the journal longer; in the new part there is another that nobody has looked at, and which
-/// the mount that gives names would do after all was mended.
+/// the mount that gives names would do after all was repaired.
 #[test]
 fn a_record_that_a_record_brings_to_light_is_dropped() {
     let medium = Memory::new(BLOCKS);
@@ -47,7 +47,7 @@ fn a_record_that_a_record_brings_to_light_is_dropped() {
     put_record(&medium, slots_at, &whole);
     let bitmap = block_offset(group_bitmap(0));
     put_record(&medium, slots_at + 1, &[(bitmap, u64::MAX)]);
-    assert!(matches!(mend(&medium), Mended::Good(_)));
+    assert!(matches!(repair(&medium), Repaired::Good(_)));
     assert_eq!(read_superblock(&medium, 0).unwrap().slots, superblock.slots);
     assert_ne!(medium.word(bitmap), u64::MAX);
 }

@@ -5,7 +5,7 @@
 
 use rdaxfs_mutate::campaign::Campaign;
 use rdaxfs_mutate::corpus::corpus;
-use rdaxfs_mutate::mend::{mend, Mended};
+use rdaxfs_mutate::repair::{repair, Repaired};
 
 /// Some ten seconds' worth.
 const TRIALS: u64 = 40_000;
@@ -14,15 +14,15 @@ const QUICK: u64 = 9;
 const SEED: u64 = 4;
 
 #[test]
-fn what_is_not_damaged_needs_no_mending() {
+fn what_is_not_damaged_needs_no_repair() {
     for base in corpus() {
-        let rounds = mend(base.undamaged());
-        assert_eq!(rounds, Mended::Good(0), "{}", base.name);
+        let rounds = repair(base.undamaged());
+        assert_eq!(rounds, Repaired::Good(0), "{}", base.name);
     }
 }
 
 #[test]
-fn whatever_is_damaged_ends_and_can_be_mended() {
+fn whatever_is_damaged_ends_and_can_be_repaired() {
     let trials = std::env::var("RDAXFS_MUTATE_TRIALS");
     let trials = trials.map_or(TRIALS, |text| text.parse().expect("it is a number"));
     let mut campaign = Campaign::new(SEED);
@@ -37,7 +37,7 @@ fn whatever_is_damaged_ends_and_can_be_mended() {
     assert_eq!(campaign.failures.len(), 0, "see above");
     // Most of the damage leaves something to do.
     assert!(tally.mounted > trials / 2 && tally.wrong > trials / 3);
-    assert!(tally.mended > tally.full * 19 / 10 && tally.succeeded > tally.operations / 4);
+    assert!(tally.repaired > tally.full * 19 / 10 && tally.succeeded > tally.operations / 4);
     // What is not touched is lost when no superblock is left, and for next to no other reason.
     assert!(tally.lossy * 1000 < tally.full, "{tally:?}");
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Lines of metadata that cannot be read: mending makes them readable, and loses no more than was in them.
+//! Lines of metadata that cannot be read: repairing makes them readable, and loses no more than was in them.
 
 use rdaxfs_core::format::{
     block_offset, Time, XattrSpace, BLOCK_SIZE, EXTENT_PLACES, S_IFDIR, S_IFREG,
@@ -13,14 +13,14 @@ use rdaxfs_core::volume::Access;
 use rdaxfs_core::xattr::{NewXattr, SetMode, XattrName};
 use rdaxfs_host::Mounted;
 use rdaxfs_mutate::corpus::corpus;
-use rdaxfs_mutate::mend::{mend, Mended};
+use rdaxfs_mutate::repair::{repair, Repaired};
 use rdaxfs_mutate::trial::{lost_with_line, metadata_lines};
 use rdaxfs_mutate::Memory;
 
 const NOW: Time = Time::new(7, 0);
 
 #[test]
-fn any_line_of_metadata_is_mended() {
+fn any_line_of_metadata_is_repaired() {
     let mut tried = 0;
     for base in corpus() {
         for line in metadata_lines(&base) {
@@ -53,7 +53,7 @@ fn node(fs: &Mounted<Memory>, ino: u64) -> u64 {
     node
 }
 
-/// Poisons the lines of a block one after the other, and mends them; calls `judge` with the line and what has become
+/// Poisons the lines of a block one after the other, and repairs them; calls `judge` with the line and what has become
 /// of the volume.
 fn each_line(medium: &Memory, block: u64, mut judge: impl FnMut(usize, &mut Mounted<Memory>)) {
     let good = medium.moment();
@@ -61,7 +61,7 @@ fn each_line(medium: &Memory, block: u64, mut judge: impl FnMut(usize, &mut Moun
         medium.go_back(good);
         let at = block_offset(block) + (line * CACHE_LINE) as u64;
         medium.poison(at);
-        assert!(matches!(mend(medium), Mended::Good(_)), "line {line}");
+        assert!(matches!(repair(medium), Repaired::Good(_)), "line {line}");
         let mut fs = Mounted::mount(medium.clone(), Access::NoStores, NOW).unwrap();
         judge(line, &mut fs);
     }
@@ -206,7 +206,7 @@ fn attributes_are_lost_with_a_line_that_has_some() {
     for line in 0..BLOCK_SIZE / CACHE_LINE as u64 {
         medium.go_back(good);
         medium.poison(block_offset(block) + line * CACHE_LINE as u64);
-        assert!(matches!(mend(&medium), Mended::Good(_)), "line {line}");
+        assert!(matches!(repair(&medium), Repaired::Good(_)), "line {line}");
         let fs = Mounted::mount(medium.clone(), Access::NoStores, NOW).unwrap();
         let (root, _) = fs.volume.open(fs.volume.root(), None).unwrap();
         let found = fs

@@ -16,7 +16,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use anyhow::{anyhow, Context, Result};
-use rdaxfs_check::{choose_superblock, discard_records, Block, Finding, Image, Mending, Problem};
+use rdaxfs_check::{choose_superblock, discard_records, Block, Finding, Image, Problem, Repairs};
 use rdaxfs_core::format::{
     block_offset, group_bitmap, group_header, group_metadata, group_of, group_start, Superblock,
     XattrHeader, BLOCK_BYTES, GROUP_BLOCKS,
@@ -122,7 +122,7 @@ impl<'p> Source<'p> {
         };
         let watched = Watched::new(medium);
         // What a repair stores stays in memory. That it may not end is a bug that the image shows.
-        let _ = Mending::default().mend(&watched, &mut |_: &Problem| true);
+        let _ = Repairs::default().repair(&watched, &mut |_: &Problem| true);
         let mut blocks = watched.into_blocks();
         let image = self.image();
         for group in 0..image.groups() {

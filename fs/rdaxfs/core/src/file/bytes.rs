@@ -4,7 +4,7 @@
 //! they are there.
 //!
 //! Poison in a page that changes in part is an error, since what stays of it is lost; a page that
-//! changes as a whole is mended.
+//! changes as a whole is repaired.
 
 use core::ops::Range;
 

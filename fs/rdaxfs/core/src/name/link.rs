@@ -100,7 +100,7 @@ impl<P: Platform> Volume<P> {
     ) -> Result<Changes> {
         let parent = map.ino;
         let directory = is_directory(self, inode)?;
-        // What is mended must not fail for lack of space, as far as that can be.
+        // What is repaired must not fail for lack of space, as far as that can be.
         self.add_name(
             workspace,
             (map, name),

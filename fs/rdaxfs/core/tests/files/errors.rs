@@ -168,7 +168,7 @@ fn poison_at_an_edge_is_an_error() {
 }
 
 #[test]
-fn whole_pages_are_mended() {
+fn whole_pages_are_repaired() {
     let page = [7; BLOCK_SIZE as usize];
     let mut setup = Setup::new();
     setup.poison(4);

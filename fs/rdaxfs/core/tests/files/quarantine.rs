@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
-use rdaxfs_check::Mending;
+use rdaxfs_check::Repairs;
 use rdaxfs_core::bad_blocks::{BadBlocks, Repaired};
 use rdaxfs_core::file::{Fallocate, FallocateRange};
 use rdaxfs_core::format::{block_offset, Superblock, BLOCK_SIZE, SUPER_SHARED, S_IFREG};
@@ -426,11 +426,11 @@ fn fsck_finds_the_owner() {
                 bad.dram.store_u64(at, word);
             }
         }
-        let mut repairs = Mending::default();
-        let repaired = repairs.mend(&bad.dram, &mut |_: &_| true).unwrap();
+        let mut repairs = Repairs::default();
+        let repaired = repairs.repair(&bad.dram, &mut |_: &_| true).unwrap();
         assert!(repaired.found.findings.is_empty());
         assert_eq!(repaired.found.bad_blocks, 3, "{named}");
-        assert_eq!(repairs.mended() > 0, named != owner, "{named}");
+        assert_eq!(repairs.repaired() > 0, named != owner, "{named}");
         assert_eq!(bad.superblock(0).bad_blocks.get(), owner, "{named}");
         assert_eq!(repaired.found.unconnected().count(), 0);
     }

@@ -163,7 +163,7 @@ pub(crate) fn none_or_whole(medium: &Recorder, point: &Point) -> Result<(), Stri
     match fsck(medium) {
         said if !point.done.is_empty() => said,
         Err(said) if said.starts_with("fsck: the superblock") => Ok(()),
-        // One copy may be good before the other is: fsck mends that.
+        // One copy may be good before the other is: fsck repairs that.
         Err(said) if said == "fsck: superblock at block 63: differs from the good copy" => Ok(()),
         Err(said) if said.starts_with("fsck: superblock at block 0: differs") => Ok(()),
         said => said,

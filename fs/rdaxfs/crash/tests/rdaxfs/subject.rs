@@ -134,7 +134,7 @@ fn failed(what: &'static str) -> impl Fn(Error) -> String {
     move |error| format!("{what}: {error}")
 }
 
-/// Fails if fsck finds anything to mend.
+/// Fails if fsck finds anything to repair.
 pub(crate) fn fsck(medium: &Recorder) -> Result<(), String> {
     let pmem = Pmem(medium);
     let superblock = Volume::<Machine<'_>>::probe(&pmem).map_err(failed("fsck: the superblock"))?;
