@@ -31,7 +31,7 @@ impl Operations for Holder {
     fn notify_failure(sb: &SuperBlock<Rdaxfs>, failure: &Failure) -> Result {
         match failure {
             Failure::PreRemove => {
-                sb.data().mounted.remove_device(sb.id());
+                sb.data().mounted.remove_device();
                 Ok(())
             }
             Failure::Memory(range) => memory_failed(sb, range),

@@ -647,7 +647,7 @@ impl Operations for Rdaxfs {
 
     fn shutdown(sb: &SuperBlock<Self>) {
         // The driver waits for this before it unmaps the memory. A holder has been told before.
-        sb.data().mounted.remove_device(sb.id());
+        sb.data().mounted.remove_device();
     }
 
     fn sync_fs(sb: &SuperBlock<Self>, wait: bool) -> Result {

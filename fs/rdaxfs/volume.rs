@@ -146,13 +146,16 @@ impl MountedVolume {
         }
     }
 
-    /// The device of that name is going to be removed: waits for operations that have begun, and lets go of its
+    /// The device is going to be removed: waits for operations that have begun, and lets go of its
     /// memory. Others fail. Does not wait for processes that have it mapped, nor for I/O to their pages.
     ///
     /// The caller has begun no operation. Does nothing but the first time.
-    pub(crate) fn remove_device(&self, id: &CStr) {
+    pub(crate) fn remove_device(&self) {
         if self.volume.revoke() {
-            pr_err!("{id}: the device has gone: everything fails from now on\n");
+            pr_err!(
+                "{}: the device has gone: everything fails from now on\n",
+                &*self.name,
+            );
         }
     }
 
