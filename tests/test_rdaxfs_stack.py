@@ -41,7 +41,7 @@ def write_from_holes(source, target):
         check.equal(written, 2 << 20, "bytes written")
 
 
-@case(limit=300)
+@case(limit=300, not_watched="it has no stack tracer, and its checks take stack of their own")
 def the_deepest_paths_leave_a_quarter_of_the_stack(t):
     if not os.path.isdir(f"{TRACING}/events"):
         shell.run("mount", "-t", "tracefs", "tracefs", TRACING)
@@ -53,35 +53,37 @@ def the_deepest_paths_leave_a_quarter_of_the_stack(t):
             (root / "lower" / f"a-file-with-a-name-{number}").write_bytes(b"x" * 100)
         merged = root / "merged"
         shell.run("mount", "-t", "overlay", "-o", f"lowerdir={root}/lower,upperdir={root}/upper,workdir={root}/work", "overlay", merged)
-        # So many pieces that the tree of extents has levels.
-        for name in ("source", "target"):
-            fd = os.open(merged / name, os.O_CREAT | os.O_RDWR, 0o600)
-            os.ftruncate(fd, 4 << 20)
-            for page in range(0, 1024, 2):
-                os.pwrite(fd, b"p", page * PAGE)
-            os.close(fd)
+        try:
+            # So many pieces that the tree of extents has levels.
+            for name in ("source", "target"):
+                fd = os.open(merged / name, os.O_CREAT | os.O_RDWR, 0o600)
+                os.ftruncate(fd, 4 << 20)
+                for page in range(0, 1024, 2):
+                    os.pwrite(fd, b"p", page * PAGE)
+                os.close(fd)
 
-        def work():
-            write_from_holes(merged / "source", merged / "target")
-            chance = random.Random(5)
-            for number in chance.sample(range(600), 40):
-                name = f"a-file-with-a-name-{number}"
-                with open(merged / name, "ab") as file:
-                    file.write(b"copied up")
-                os.rename(merged / name, merged / f"another-{name}")
-                os.setxattr(merged / f"another-{name}", "user.it", b"value" * 100)
-            with open(merged / "source", "r+b") as file, mmap.mmap(file.fileno(), 4 << 20) as mapping:
-                for page in range(1, 1024, 2):
-                    mapping[page * PAGE] = 1
-            fd = os.open(merged / "source", os.O_RDWR)
-            files.fallocate(fd, 0x20, 0, 1 << 20)
-            files.fallocate(fd, 0x08, 0, 1 << 20)
-            os.close(fd)
-            for number in range(40):
-                (merged / f"a-directory-{number}").mkdir()
-                os.rmdir(merged / f"a-directory-{number}")
-            os.unlink(merged / "target")
+            def work():
+                write_from_holes(merged / "source", merged / "target")
+                chance = random.Random(5)
+                for number in chance.sample(range(600), 40):
+                    name = f"a-file-with-a-name-{number}"
+                    with open(merged / name, "ab") as file:
+                        file.write(b"copied up")
+                    os.rename(merged / name, merged / f"another-{name}")
+                    os.setxattr(merged / f"another-{name}", "user.it", b"value" * 100)
+                with open(merged / "source", "r+b") as file, mmap.mmap(file.fileno(), 4 << 20) as mapping:
+                    for page in range(1, 1024, 2):
+                        mapping[page * PAGE] = 1
+                fd = os.open(merged / "source", os.O_RDWR)
+                files.fallocate(fd, 0x20, 0, 1 << 20)
+                files.fallocate(fd, 0x08, 0, 1 << 20)
+                os.close(fd)
+                for number in range(40):
+                    (merged / f"a-directory-{number}").mkdir()
+                    os.rmdir(merged / f"a-directory-{number}")
+                os.unlink(merged / "target")
 
-        size, trace = deepest(work)
-        shell.run("umount", merged)
+            size, trace = deepest(work)
+        finally:
+            shell.run("umount", merged)
         check.true(1000 < size <= MOST, f"{size} bytes of stack:\n{trace}")
