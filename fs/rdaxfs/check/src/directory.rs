@@ -139,7 +139,8 @@ fn inline<M: Medium + Digest>(
 
 /// The words of an inode that has only those of its entries.
 fn inline_words(inode: &Inode, kept: &[(usize, usize)]) -> Vec<Word> {
-    let mut bytes = [0; rdaxfs_core::format::INLINE_BYTES];
+    // What is behind the last one may be attributes.
+    let mut bytes = inode.inline;
     let mut len = 0;
     for &(from, to) in kept {
         bytes[len..len + to - from].copy_from_slice(&inode.inline[from..to]);
@@ -152,7 +153,7 @@ fn inline_words(inode: &Inode, kept: &[(usize, usize)]) -> Vec<Word> {
     };
     let base = inode_offset(inode.ino.get());
     let mut words = vec![(base + offset_of!(Inode, root) as u64, root.to_word())];
-    for (at, bytes) in bytes.chunks_exact(8).enumerate() {
+    for (at, bytes) in bytes[..len.next_multiple_of(8)].chunks_exact(8).enumerate() {
         let word = u64::from_le_bytes(bytes.try_into().expect("the chunks have 8 bytes"));
         words.push((base + (offset_of!(Inode, inline) + 8 * at) as u64, word));
     }

@@ -341,7 +341,7 @@ fn add_inode<M: Medium + Digest>(image: &Image<'_, M>, survey: &mut Survey, inod
     if ino == survey.bad_blocks_owner {
         survey.bad_blocks = found.iter().map(|extent| extent.count).sum();
     }
-    xattrs(image, survey, &inode);
+    xattrs(image, survey, &inode, root);
     let blocks = survey.claimed - claimed_before;
     let tree_blocks = if kind == S_IFDIR {
         directory_blocks(&inode, blocks)
@@ -442,7 +442,8 @@ fn intent_fits(inode: &Inode, extents: &[Extent]) -> bool {
 /// The blocks of a directory's tree: all but those of its attributes.
 fn directory_blocks(inode: &Inode, blocks: u64) -> u64 {
     let xattrs = rdaxfs_core::format::XattrRoot::from_word(inode.xattrs.get());
-    blocks.saturating_sub(xattrs.map_or(0, |root| root.count))
+    let run = xattrs.and_then(rdaxfs_core::format::XattrRoot::run);
+    blocks.saturating_sub(run.map_or(0, |run| run.count))
 }
 
 /// Whether an inode of a kind may have such contents.

@@ -175,12 +175,10 @@ impl<P: Platform> Volume<P> {
     /// [`Error::Corrupt`], [`Error::Io`].
     pub fn part_of(&self, map: &MapState, block: u64) -> Result<Option<Part>> {
         let xattrs = self.word(inode_word(map.ino, offset_of!(Inode, xattrs)))?;
-        if xattrs != 0 {
-            let root = XattrRoot::from_word(xattrs).ok_or(Error::Corrupt)?;
-            if block
-                .checked_sub(root.block)
-                .is_some_and(|at| at < root.count)
-            {
+        let xattrs = XattrRoot::from_word(xattrs).ok_or(Error::Corrupt)?;
+        if let Some(run) = xattrs.run() {
+            let at = block.checked_sub(run.block);
+            if at.is_some_and(|at| at < run.count) {
                 return Ok(Some(Part::Xattrs));
             }
         }

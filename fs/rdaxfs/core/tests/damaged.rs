@@ -146,7 +146,7 @@ fn a_number_of_blocks_near_the_end_of_all_numbers_is_corrupt() {
     let (mut root, _) = volume.open(root, None).unwrap();
     let mut xattrs = XattrState::new(&root);
     let name = XattrName::new(XattrSpace::User, b"name").unwrap();
-    let value = [1; 10];
+    let value = [1; 100];
     let xattr = NewXattr {
         name,
         value: &value,

@@ -4,8 +4,8 @@
 
 use rdaxfs_core::format::{
     block_offset, group_bitmap, group_metadata, group_of, inode_block, inode_number, inode_offset,
-    Root, XattrRoot, BLOCK_BYTES, BLOCK_SIZE, CHUNK_SLOTS, GROUP_BLOCKS, INODE_MAGIC, INODE_SIZE,
-    NODE_HEADER, RECORD_ENTRY, RECORD_HEADER,
+    InlineXattrs, Root, XattrRoot, XattrRun, BLOCK_BYTES, BLOCK_SIZE, CHUNK_SLOTS, GROUP_BLOCKS,
+    INODE_MAGIC, INODE_SIZE, NODE_HEADER, RECORD_ENTRY, RECORD_HEADER,
 };
 use rdaxfs_core::platform::Medium;
 
@@ -196,10 +196,15 @@ impl Places {
             6 => block,
             7 => self.inode(choices),
             8 => choices.word(),
-            9 => XattrRoot {
+            9 if choices.once_in(2) => XattrRoot::Run(XattrRun {
                 block,
                 count: choices.below(34),
-            }
+            })
+            .to_word(),
+            9 => XattrRoot::Inline(InlineXattrs {
+                bytes: choices.below(14) as usize * 8,
+                crc: choices.word() as u32,
+            })
             .to_word(),
             10 => {
                 let level = choices.below(10) as u8;

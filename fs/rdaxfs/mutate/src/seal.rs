@@ -6,10 +6,10 @@ use std::mem::offset_of;
 use std::ops::Range;
 
 use rdaxfs_core::format::{
-    block_offset, GroupHeader, InodeChunk, NodeHeader, RecordHeader, XattrHeader, CHUNK_SLOTS,
-    DIRECTORY_LEAF_MAGIC, EXTENT_LEAF_MAGIC, GROUP_CRC, GROUP_MAGIC, INNER_MAGIC,
-    INODE_CHUNK_MAGIC, INODE_CRC, INODE_MAGIC, INODE_SIZE, MAX_XATTR_VALUE, NODE_CRC, RECORD_ENTRY,
-    RECORD_HEADER, SUPER_CRC, SUPER_MAGIC, XATTR_MAGIC,
+    block_offset, GroupHeader, InlineXattrs, Inode, InodeChunk, NodeHeader, RecordHeader,
+    XattrHeader, XattrRoot, CHUNK_SLOTS, DIRECTORY_LEAF_MAGIC, EXTENT_LEAF_MAGIC, GROUP_CRC,
+    GROUP_MAGIC, INNER_MAGIC, INODE_CHUNK_MAGIC, INODE_CRC, INODE_MAGIC, INODE_SIZE,
+    MAX_XATTR_VALUE, NODE_CRC, RECORD_ENTRY, RECORD_HEADER, SUPER_CRC, SUPER_MAGIC, XATTR_MAGIC,
 };
 use rdaxfs_host::crc32c;
 
@@ -55,6 +55,7 @@ pub fn seal(medium: &Memory, block: u64) {
                 let at = start + slot * INODE_SIZE;
                 if medium.word(at) as u32 == INODE_MAGIC {
                     put_crc(medium, at, 4, INODE_CRC);
+                    seal_xattrs(medium, at);
                 }
             }
             offset_of!(InodeChunk, block)..offset_of!(InodeChunk, used)
@@ -76,6 +77,18 @@ pub fn seal(medium: &Memory, block: u64) {
     debug_assert_eq!(offset_of!(NodeHeader, crc), 4);
     debug_assert_eq!(offset_of!(GroupHeader, crc), 4);
     debug_assert_eq!(offset_of!(XattrHeader, bytes) % 8, 4);
+}
+
+/// Makes the checksum right of the attributes in the inode at a byte offset.
+fn seal_xattrs(medium: &Memory, inode: u64) {
+    let field = inode + offset_of!(Inode, xattrs) as u64;
+    let Some(XattrRoot::Inline(inline)) = XattrRoot::from_word(medium.word(field)) else {
+        return;
+    };
+    let start = inode + (offset_of!(Inode, inline) + inline.start()) as u64;
+    let crc = crc32c(0, &medium.bytes(start, inline.bytes));
+    let root = XattrRoot::Inline(InlineXattrs { crc, ..inline });
+    medium.put(field, &root.to_word().to_le_bytes());
 }
 
 fn put_crc(medium: &Memory, start: u64, field: u64, covered: Range<usize>) {

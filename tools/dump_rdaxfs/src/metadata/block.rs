@@ -11,10 +11,10 @@ use rdaxfs_check::Block;
 use rdaxfs_core::format::{
     block_offset, entry_lines, entry_target, target_ino, target_kind, target_len, Child, EntryHead,
     Extent, GroupHeader, Inode, InodeChunk, NodeHeader, Root, Superblock, XattrEntry, XattrHeader,
-    XattrSpace, BLOCK_BYTES, CHUNK_SLOTS, DIRECTORY_LEAF_MAGIC, EXTENT_LEAF_MAGIC, FINGERPRINTS,
-    FIRST_LINE, INNER_MAGIC, INODE_CHUNK_MAGIC, INODE_CRC, INODE_MAGIC, INODE_SIZE, LINE, LINES,
-    MAX_CHILDREN, MAX_XATTR_BLOCKS, NODE_CRC, NODE_HEADER, SUPER_CRC, SUPER_MAGIC, S_IFLNK, S_IFMT,
-    XATTR_MAGIC,
+    XattrRoot, XattrSpace, BLOCK_BYTES, CHUNK_SLOTS, DIRECTORY_LEAF_MAGIC, EXTENT_LEAF_MAGIC,
+    FINGERPRINTS, FIRST_LINE, INLINE_BYTES, INNER_MAGIC, INODE_CHUNK_MAGIC, INODE_CRC, INODE_MAGIC,
+    INODE_SIZE, LINE, LINES, MAX_CHILDREN, MAX_XATTR_BLOCKS, NODE_CRC, NODE_HEADER, SUPER_CRC,
+    SUPER_MAGIC, S_IFLNK, S_IFMT, XATTR_MAGIC,
 };
 use rdaxfs_host::{crc32c, SCRAMBLED};
 use zerocopy::{FromBytes, IntoBytes};
@@ -110,7 +110,7 @@ pub(super) fn chunk(block: &Block, scrambler: Scrambler, targets: &mut Vec<(u64,
             let block = Extent::from_words(pages, block).block;
             targets.push((block, inode.size.get()));
         }
-        inode.inline = inline(&inode.inline, root, scrambler);
+        scramble_inline(&mut inode, root, scrambler);
         made[at..at + INODE_SIZE as usize].copy_from_slice(inode.as_bytes());
     }
     made
@@ -124,17 +124,32 @@ fn word(bytes: &[u8], at: usize) -> u64 {
 }
 
 /// What an inode holds itself.
-fn inline<const N: usize>(bytes: &[u8; N], root: Option<Root>, scrambler: Scrambler) -> [u8; N] {
-    let kept = match root {
+fn scramble_inline(inode: &mut Inode, root: Option<Root>, scrambler: Scrambler) {
+    let bytes = inode.inline;
+    let mut kept = match root {
         Some(Root::Target(len)) => target(&bytes[..usize::from(len)]),
         Some(Root::Extents(count)) => bytes[..usize::from(count) * size_of::<Child>()].to_vec(),
         Some(Root::Entries(len)) => entries(&bytes[..usize::from(len)], scrambler),
         Some(Root::Device) => bytes[..8].to_vec(),
         _ => Vec::new(),
     };
-    let mut made = [0; N];
+    let mut made = [0; INLINE_BYTES];
+    if let Some(XattrRoot::Inline(mut root)) = XattrRoot::from_word(inode.xattrs.get()) {
+        let entries = &bytes[root.start()..];
+        // Those with a wrong checksum, which may be anything, keep none of their bytes and stay wrong.
+        if root.crc == crc32c(0, entries) {
+            let entries = scramble_entries(entries, scrambler);
+            root.crc = crc32c(0, &entries);
+            made[root.start()..].copy_from_slice(&entries);
+        } else {
+            root.crc = !crc32c(0, &made[root.start()..]);
+        }
+        inode.xattrs.set(XattrRoot::Inline(root).to_word());
+        // Contents that claim their place would tell them.
+        kept.truncate(root.start());
+    }
     made[..kept.len()].copy_from_slice(&kept);
-    made
+    inode.inline = made;
 }
 
 /// The target of a symbolic link: only its "/" and dots are left.
@@ -245,6 +260,17 @@ pub(super) fn xattrs(run: &[u8], scrambler: Scrambler) -> Vec<u8> {
         return header.as_bytes().to_vec();
     }
     let mut made = header.as_bytes().to_vec();
+    made.extend(scramble_entries(entries, scrambler));
+    made.resize(run.len(), 0);
+    let crc = crc32c(0, &made[from..]);
+    header.crc.set(crc);
+    made[..from].copy_from_slice(&header.as_bytes()[..from]);
+    made
+}
+
+/// Entries of attributes: as many bytes.
+fn scramble_entries(entries: &[u8], scrambler: Scrambler) -> Vec<u8> {
+    let mut made = Vec::new();
     let mut spaces: [Names; 5] = Default::default();
     let mut rest = entries;
     while let Ok((head, behind)) = XattrEntry::read_from_prefix(rest) {
@@ -274,12 +300,9 @@ pub(super) fn xattrs(run: &[u8], scrambler: Scrambler) -> Vec<u8> {
         }
         let end = made.len().next_multiple_of(8);
         made.resize(end, 0);
-        rest = run.get(end..).unwrap_or(&[]);
+        rest = entries.get(end..).unwrap_or(&[]);
     }
-    made.resize(run.len(), 0);
-    let crc = crc32c(0, &made[from..]);
-    header.crc.set(crc);
-    made[..from].copy_from_slice(&header.as_bytes()[..from]);
+    made.resize(entries.len(), 0);
     made
 }
 

@@ -16,7 +16,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use anyhow::{anyhow, Context, Result};
-use rdaxfs_check::{choose_superblock, discard_records, Block, Finding, Image, Problem, Repairs};
+use rdaxfs_check::{choose_superblock, superblock_by_copy, discard_records, Block, Finding, Image, Problem, Repairs};
 use rdaxfs_core::format::{
     block_offset, group_bitmap, group_header, group_metadata, group_of, group_start, Superblock,
     XattrHeader, BLOCK_BYTES, GROUP_BLOCKS,
@@ -63,6 +63,8 @@ struct Source<'p> {
     superblock: Superblock,
     /// What is wrong with block 0, and what block 0 has.
     wrong: Option<(Finding, Block)>,
+    /// Whether block 0 is in the image as fsck repairs it.
+    is_first_repaired: bool,
     /// Whether the journal's records were dropped instead.
     is_dropped: bool,
     scrambler: Scrambler,
@@ -97,11 +99,18 @@ impl<'p> Source<'p> {
             complain!("{shown}: the journal cannot be replayed ({error}); its records are not in the image");
             dropped(path, &superblock, wrong.as_ref())
         })?;
+        // With the wrong block 0 and a copy that a record has changed there would be no volume in the image.
+        let last = superblock.blocks.get() - 1;
+        let is_first_repaired = wrong.is_some() && superblock_by_copy(&medium, last).is_err();
+        if is_first_repaired {
+            complain!("{shown}: block 0 is in the image as fsck repairs it: a record changes its copy");
+        }
         Ok(Self {
             path,
             medium,
             superblock,
             wrong,
+            is_first_repaired,
             is_dropped,
             scrambler,
             lost: 0,
@@ -163,8 +172,8 @@ impl<'p> Source<'p> {
         };
         let last = self.superblock.blocks.get() - 1;
         let first = match self.wrong.take() {
-            Some((_, first)) => Some(first),
-            None => self.block(0),
+            Some((_, first)) if !self.is_first_repaired => Some(first),
+            _ => self.block(0),
         };
         for (block, found) in [(0, first), (last, self.block(last))] {
             if let Some(found) = found {

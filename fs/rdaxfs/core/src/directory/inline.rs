@@ -23,6 +23,8 @@ const TARGET: usize = size_of::<u64>();
 pub(super) struct Entries {
     bytes: [u8; INLINE_BYTES],
     len: usize,
+    /// The length that the inode has: what was there is overwritten.
+    before: usize,
 }
 
 impl Entries {
@@ -30,6 +32,7 @@ impl Entries {
         Self {
             bytes: [0; INLINE_BYTES],
             len: 0,
+            before: 0,
         }
     }
 
@@ -37,6 +40,7 @@ impl Entries {
     pub(super) fn read(source: &impl Source, directory: &Tree, len: usize) -> Result<Self> {
         let mut entries = Self::new();
         entries.len = len.min(INLINE_BYTES);
+        entries.before = entries.len;
         let offset = inode_word(directory.ino, offset_of!(Inode, inline));
         source.read(offset, &mut entries.bytes)?;
         Ok(entries)
@@ -102,10 +106,11 @@ impl Entries {
         Ok(())
     }
 
-    /// Adds an entry; returns whether there was room for it.
-    pub(super) fn push(&mut self, target: u64, name: &Name<'_>) -> bool {
+    /// Adds an entry; returns whether there was room for it in `room` bytes.
+    pub(super) fn push(&mut self, target: u64, name: &Name<'_>, room: usize) -> bool {
         let end = self.len + TARGET + name.bytes.len();
-        let Some(place) = self.bytes.get_mut(self.len..end) else {
+        let free = self.bytes.get_mut(self.len..room).unwrap_or(&mut []);
+        let Some(place) = free.get_mut(..end - self.len) else {
             return false;
         };
         let (first, rest) = place.split_at_mut(TARGET);
@@ -143,7 +148,10 @@ impl Entries {
         if let Some(unused) = self.bytes.get_mut(self.len..) {
             unused.fill(0);
         }
-        let words = self.bytes.chunks_exact(8).map(|word| {
+        // What is behind them belongs to the inode's attributes.
+        let changed = self.len.max(self.before).next_multiple_of(8);
+        let changed = self.bytes.get(..changed).unwrap_or(&[]);
+        let words = changed.chunks_exact(8).map(|word| {
             let word = word.first_chunk().copied();
             u64::from_le_bytes(word.unwrap_or_default())
         });

@@ -14,7 +14,7 @@ use crate::format::{
     block_offset, entry_lines, entry_target, fingerprint, last_key, Inode, BLOCK_SIZE,
     FINGERPRINTS, LINE, MAX_NAME,
 };
-use crate::inode::{inode_word, Changed};
+use crate::inode::{inline_room, inode_word, Changed};
 use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::source::Source;
@@ -88,7 +88,7 @@ fn insert_small<P: Platform>(
         _ => inline::Entries::new(),
     };
     match last {
-        None if entries.push(entry.target, name) => {
+        None if entries.push(entry.target, name, inline_room(tx, directory.ino)?) => {
             entries.write(tx, directory)?;
             return Ok(Inserted::InPlace);
         }

@@ -2,9 +2,9 @@
 
 //! Directories: which names they have.
 //!
-//! Up to [`INLINE_BYTES`](crate::format::INLINE_BYTES) of entries are in the inode (`inline`), in no
-//! order. More are in a tree whose leaves are not ordered either: an insertion (`insert`) writes the
-//! entry to free lines of the leaf and sets the bit that says so. A leaf without room is written
+//! Up to [`INLINE_BYTES`](crate::format::INLINE_BYTES) of entries are in the inode (`inline`), fewer if it also
+//! holds attributes, in no order. More are in a tree whose leaves are not ordered either: an insertion (`insert`)
+//! writes the entry to free lines of the leaf and sets the bit that says so. A leaf without room is written
 //! anew, as one or as two leaves (`rewrite`).
 //!
 //! All of this works on a directory whose map lock is held. "." and ".." are not among the entries.

@@ -6,8 +6,8 @@ use core::mem::offset_of;
 
 use super::find::{extent_at, inline_offset, last_end};
 use super::{leaf, Cursor, MAX_PAGES, NONE};
-use crate::format::{group_of, Extent, Inode, Root, INLINE_EXTENTS, MAX_EXTENTS};
-use crate::inode::inode_word;
+use crate::format::{group_of, Extent, ExtentRecord, Inode, Root, INLINE_EXTENTS, MAX_EXTENTS};
+use crate::inode::{inline_room, inode_word};
 use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::tree::{self, NodeBlocks, Scratch, Tree};
@@ -223,7 +223,7 @@ fn apply<P: Platform>(
 ) -> Result {
     let total = edit.total(cursor.count);
     match &cursor.leaf {
-        None if total <= INLINE_EXTENTS => edit_inline(tx, tree, cursor, edit),
+        None if fits_inline(tx, tree, total)? => edit_inline(tx, tree, cursor, edit),
         None => {
             leaf::gather(tx, scratch, (tree, cursor), edit)?;
             let block = leaf::write(tx, scratch, blocks, tree, (0, 0..total))?;
@@ -236,6 +236,15 @@ fn apply<P: Platform>(
             leaf::split(tx, scratch, blocks, (tree, path), (edit, total))
         }
     }
+}
+
+/// Whether so many extents can be in the inode. One always can.
+#[inline]
+fn fits_inline<P: Platform>(tx: &Transaction<'_, P>, tree: &Tree, total: usize) -> Result<bool> {
+    if total <= 1 || total > INLINE_EXTENTS {
+        return Ok(total <= 1);
+    }
+    Ok(total * size_of::<ExtentRecord>() <= inline_room(tx, tree.ino)?)
 }
 
 #[inline(never)]

@@ -2,10 +2,10 @@
 
 //! Which blocks have which pages of a file.
 //!
-//! Up to [`INLINE_EXTENTS`](crate::format::INLINE_EXTENTS) extents are in the inode; more are in the
-//! leaves of a [`tree`](crate::tree), where they lie in any order and an array of bytes says in which
-//! one they follow each other: so a change of one moves none. Where an inode or a leaf holds extents
-//! is called their home here.
+//! Up to [`INLINE_EXTENTS`](crate::format::INLINE_EXTENTS) extents are in the inode, fewer if it also holds
+//! attributes; more are in the leaves of a [`tree`](crate::tree), where they lie in any order and an array of
+//! bytes says in which one they follow each other: so a change of one moves none. Where an inode or a leaf holds
+//! extents is called their home here.
 //!
 //! Every change is an [`edit`]: it puts a few extents in place of a few adjacent ones of one home,
 //! and a transaction has one edit of a file at most. What was read before it, and what the runs that it

@@ -54,10 +54,9 @@ impl<P: Platform> Volume<P> {
         let ino = map.ino;
         self.transact(workspace, &mut map.stamp, |tx, _| {
             let xattrs = tx.word(inode_word(ino, offset_of!(Inode, xattrs)))?;
-            if xattrs != 0 {
-                let XattrRoot { block, count } =
-                    XattrRoot::from_word(xattrs).ok_or(Error::Corrupt)?;
-                free_run(tx, block, count, false)?;
+            let xattrs = XattrRoot::from_word(xattrs).ok_or(Error::Corrupt)?;
+            if let Some(run) = xattrs.run() {
+                free_run(tx, run.block, run.count, false)?;
             }
             if is_listed(tx, ino)? {
                 remove_orphan(tx, ino)?;

@@ -17,7 +17,7 @@ pub const INODE_SIZE: u64 = 256;
 pub const CHUNK_SLOTS: u64 = BLOCK_SIZE / INODE_SIZE;
 /// [`InodeChunk::used`] when every inode is in use.
 pub const CHUNK_FULL: u64 = (1 << CHUNK_SLOTS) - 2;
-/// The bytes of an inode that hold extents, a symbolic link's target or a directory's entries.
+/// The bytes of an inode that hold extents, a symbolic link's target or a directory's entries, and small attributes.
 pub const INLINE_BYTES: usize = 96;
 
 /// The number of the inode in `slot` of the inode chunk at `block`.
@@ -130,7 +130,7 @@ pub struct Inode {
     pub reserved_links: U32,
     /// What `inline` or the blocks hold: [`Root`](super::Root).
     pub root: U64,
-    /// Extents, a target, entries or a device's number, as `root` says.
+    /// Extents, a target, entries or a device's number, as `root` says. Attributes, as `xattrs` says, at its end.
     pub inline: [u8; INLINE_BYTES],
     /// Last access, as [`Time`](super::Time).
     pub atime: U64,

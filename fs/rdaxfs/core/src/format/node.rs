@@ -132,6 +132,17 @@ impl Root {
         }
     }
 
+    /// The bytes of [`Inode::inline`](super::Inode::inline) that the contents take.
+    #[must_use]
+    pub const fn inline_len(self) -> usize {
+        match self {
+            Self::Empty | Self::ExtentTree { .. } | Self::DirectoryTree { .. } => 0,
+            Self::Target(len) | Self::Entries(len) => len as usize,
+            Self::Extents(count) => count as usize * size_of::<super::ExtentRecord>(),
+            Self::Device => size_of::<u64>(),
+        }
+    }
+
     /// What a word says; [`None`] if it has no meaning.
     #[must_use]
     pub const fn from_word(word: u64) -> Option<Self> {

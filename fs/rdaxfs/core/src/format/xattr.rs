@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Extended attributes: all of an inode's in one run of blocks, which a change replaces.
+//! Extended attributes: all of an inode's in the inode itself, or in one run of blocks, which a change
+//! replaces.
 
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use super::{ExtentRecord, INLINE_BYTES};
 
 /// [`XattrHeader::magic`].
 pub const XATTR_MAGIC: u32 = u32::from_le_bytes(*b"rdxX");
@@ -12,33 +15,105 @@ pub const MAX_XATTR_BLOCKS: u64 = 32;
 /// The longest value of an attribute, in bytes (`XATTR_SIZE_MAX`).
 pub const MAX_XATTR_VALUE: usize = 65536;
 
+/// The most bytes of attributes in an inode. What is left of [`Inode::inline`](super::Inode::inline) has room
+/// for an extent.
+pub const MAX_INLINE_XATTRS: usize = INLINE_BYTES - size_of::<ExtentRecord>();
+
 /// Where an inode's attributes are: the word [`Inode::xattrs`](super::Inode::xattrs).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct XattrRoot {
+pub enum XattrRoot {
+    /// There are none; the word is 0.
+    Empty,
+    /// In blocks of their own.
+    Run(XattrRun),
+    /// In the inode.
+    Inline(InlineXattrs),
+}
+
+/// A run of blocks that holds attributes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct XattrRun {
     /// The first block.
     pub block: u64,
     /// The number of blocks, 1 to [`MAX_XATTR_BLOCKS`].
     pub count: u64,
 }
 
+/// Attributes in the last bytes of [`Inode::inline`](super::Inode::inline).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InlineXattrs {
+    /// The bytes of the entries: a multiple of 8, 8 to [`MAX_INLINE_XATTRS`].
+    pub bytes: usize,
+    /// CRC-32C of the entries.
+    pub crc: u32,
+}
+
+impl InlineXattrs {
+    /// Where they begin in [`Inode::inline`](super::Inode::inline).
+    #[must_use]
+    pub const fn start(self) -> usize {
+        INLINE_BYTES.saturating_sub(self.bytes)
+    }
+}
+
 impl XattrRoot {
-    /// The word: block in bits 0 to 47, number in 48 to 63.
+    /// The word. A run: its block in bits 0 to 47, the number of blocks in 48 to 62. In the inode: bit 63, the
+    /// number of bytes in bits 32 to 39, the checksum in bits 0 to 31.
     #[must_use]
     pub const fn to_word(self) -> u64 {
-        self.block & ((1 << 48) - 1) | self.count << 48
+        match self {
+            Self::Empty => 0,
+            Self::Run(run) => run.block & ((1 << 48) - 1) | (run.count & 0x7fff) << 48,
+            Self::Inline(inline) => {
+                1 << 63 | ((inline.bytes & 0xff) as u64) << 32 | inline.crc as u64
+            }
+        }
     }
 
-    /// What a word other than 0 says; [`None`] if the number is out of range.
+    /// What a word says; [`None`] if it has no meaning.
     #[must_use]
     pub const fn from_word(word: u64) -> Option<Self> {
+        if word == 0 {
+            return Some(Self::Empty);
+        }
+        if word >> 63 != 0 {
+            let bytes = (word >> 32 & 0x7fff_ffff) as usize;
+            let good = bytes != 0 && bytes <= MAX_INLINE_XATTRS && bytes % 8 == 0;
+            return if good {
+                Some(Self::Inline(InlineXattrs {
+                    bytes,
+                    crc: word as u32,
+                }))
+            } else {
+                None
+            };
+        }
         let count = word >> 48;
         if count == 0 || count > MAX_XATTR_BLOCKS {
             return None;
         }
-        Some(Self {
+        Some(Self::Run(XattrRun {
             block: word & ((1 << 48) - 1),
             count,
-        })
+        }))
+    }
+
+    /// The run, if the attributes are in one.
+    #[must_use]
+    pub const fn run(self) -> Option<XattrRun> {
+        match self {
+            Self::Run(run) => Some(run),
+            Self::Empty | Self::Inline(_) => None,
+        }
+    }
+
+    /// The bytes of [`Inode::inline`](super::Inode::inline) that are left for the inode's contents.
+    #[must_use]
+    pub const fn room(self) -> usize {
+        match self {
+            Self::Inline(inline) => inline.start(),
+            Self::Empty | Self::Run(_) => INLINE_BYTES,
+        }
     }
 }
 

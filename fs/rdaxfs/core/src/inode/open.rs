@@ -10,7 +10,7 @@ use zerocopy::IntoBytes;
 use super::{Attributes, MapState};
 use crate::alloc::is_metadata;
 use crate::format::{
-    block_offset, inode_block, inode_offset, inode_slot, ChunkHead, Inode, CHUNK_FULL,
+    block_offset, inode_block, inode_offset, inode_slot, ChunkHead, Inode, XattrRoot, CHUNK_FULL,
     INODE_CHUNK_MAGIC, INODE_CRC, INODE_MAGIC,
 };
 use crate::judged::Judged;
@@ -22,6 +22,12 @@ use crate::{Error, Result};
 /// The byte offset of a field of an inode.
 pub(crate) const fn inode_word(ino: u64, field: usize) -> u64 {
     inode_offset(ino) + field as u64
+}
+
+/// The bytes of an inode's `inline` that are left for its contents. The map lock is held.
+pub(crate) fn inline_room(source: &impl Source, ino: u64) -> Result<usize> {
+    let xattrs = source.word(inode_word(ino, offset_of!(Inode, xattrs)))?;
+    Ok(XattrRoot::from_word(xattrs).ok_or(Error::Corrupt)?.room())
 }
 
 impl<P: Platform> Volume<P> {

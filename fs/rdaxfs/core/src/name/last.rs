@@ -58,10 +58,10 @@ impl Last {
             let block = record.block.get() & (UNWRITTEN - 1);
             last.push(block, u64::from(record.count.get()))?;
         }
-        let xattrs = word(offset_of!(Inode, xattrs))?;
-        if xattrs != 0 {
-            let root = XattrRoot::from_word(xattrs).ok_or(Error::Corrupt)?;
-            last.push(root.block, root.count)?;
+        let xattrs =
+            XattrRoot::from_word(word(offset_of!(Inode, xattrs))?).ok_or(Error::Corrupt)?;
+        if let Some(run) = xattrs.run() {
+            last.push(run.block, run.count)?;
         }
         let words = last.runs().map(|(_, count)| count / 64 + 3).sum::<u64>();
         Ok((words <= MAX_WORDS).then_some(last))

@@ -73,10 +73,10 @@ impl NewInode<'_> {
         inode: &mut Inode,
     ) -> Result {
         let (ino, generation) = allocate_inode(tx, group)?;
-        let (xattrs, blocks) = write_new(tx, (ino, generation), self.xattrs)?;
         inode.magic.set(INODE_MAGIC);
         inode.ino.set(ino);
         inode.generation.set(generation);
+        write_new(tx, inode, self.xattrs)?;
         inode.mode.set(self.mode);
         inode.uid.set(self.uid);
         inode.gid.set(self.gid);
@@ -89,8 +89,6 @@ impl NewInode<'_> {
             }
         }
         inode.links.set(1);
-        inode.blocks.set(blocks);
-        inode.xattrs.set(xattrs);
         let now = U64::new(now.0);
         (inode.btime, inode.atime, inode.mtime, inode.ctime) = (now, now, now, now);
         Ok(())

@@ -9,8 +9,8 @@ use super::changes::Made;
 use super::new::NewInode;
 use crate::alloc::{allocate, Request};
 use crate::format::{
-    block_offset, group_of, inode_block, Extent, ExtentRecord, Inode, Root, Time, BLOCK_BYTES,
-    BLOCK_SIZE, INLINE_BYTES, S_IFLNK,
+    block_offset, group_of, inode_block, Extent, ExtentRecord, Inode, Root, Time, XattrRoot,
+    BLOCK_BYTES, BLOCK_SIZE, INLINE_BYTES, S_IFLNK,
 };
 use crate::inode::{inode_word, Changed, MapState};
 use crate::journal::Transaction;
@@ -46,7 +46,7 @@ impl<P: Platform> Volume<P> {
         }
         let contents = |tx: &mut Transaction<'_, P>, inode: &mut Inode| {
             inode.size.set(target.len() as u64);
-            match inode.inline.get_mut(..target.len()) {
+            match room(inode)?.get_mut(..target.len()) {
                 Some(place) => {
                     place.copy_from_slice(target);
                     inode.root.set(Root::Target(target.len() as u8).to_word());
@@ -100,6 +100,12 @@ impl<P: Platform> Volume<P> {
         }
         Ok(size)
     }
+}
+
+/// What a new inode's attributes leave of its bytes.
+fn room(inode: &mut Inode) -> Result<&mut [u8]> {
+    let xattrs = XattrRoot::from_word(inode.xattrs.get()).ok_or(Error::Invalid)?;
+    inode.inline.get_mut(..xattrs.room()).ok_or(Error::Invalid)
 }
 
 /// Writes a target to a block, which holds data and no metadata: anybody may choose what is in it.

@@ -5,10 +5,11 @@
 use core::mem::offset_of;
 
 use super::entry::{entry_len, NewXattr, XattrName};
+use super::inline::Inline;
 use super::read::{Blob, Found};
 use super::write::Writer;
 use crate::alloc::free_run;
-use crate::format::Inode;
+use crate::format::{Inode, Root, XattrRoot};
 use crate::inode::{inode_word, set_attributes, Change, Changed, MapState, XattrState};
 use crate::journal::Transaction;
 use crate::platform::{Platform, CACHE_LINE};
@@ -109,12 +110,13 @@ impl<P: Platform> Volume<P> {
         tx.join(&mut xattrs.stamp)?;
         tx.join(&mut map.stamp)?;
         let changed = tx.attempt(|tx| {
-            let (word, count) = entries.write(tx, (ino, generation))?;
-            tx.set(inode_word(ino, offset_of!(Inode, xattrs)), word)?;
+            let root = entries.write(tx, (ino, generation))?;
+            tx.set(inode_word(ino, offset_of!(Inode, xattrs)), root.to_word())?;
+            let count = root.run().map_or(0, |run| run.count);
             let mut before = 0;
-            if let Some(blob) = entries.blob {
-                before = blob.root.count;
-                free_run(tx, blob.root.block, before, false)?;
+            if let Some(run) = entries.blob.and_then(|blob| blob.root.run()) {
+                before = run.count;
+                free_run(tx, run.block, before, false)?;
             }
             let blocks_at = inode_word(ino, offset_of!(Inode, blocks));
             let blocks = tx.word(blocks_at)?.checked_sub(before);
@@ -132,7 +134,7 @@ impl<P: Platform> Volume<P> {
     }
 }
 
-/// What the new run holds: the old one's entries, without one, with another.
+/// What the inode is going to have: the old entries, without one, with another.
 #[derive(Clone, Copy)]
 struct XattrChange<'a> {
     blob: Option<Blob>,
@@ -141,32 +143,66 @@ struct XattrChange<'a> {
 }
 
 impl XattrChange<'_> {
-    /// Writes the new run; returns the inode's word for it and its number of blocks.
+    /// Writes the entries; returns where they are.
     fn write<P: Platform>(
         &self,
         tx: &mut Transaction<'_, P>,
         inode: (u64, u32),
-    ) -> Result<(u64, u64)> {
+    ) -> Result<XattrRoot> {
         let mut bytes = self.blob.map_or(0, |blob| blob.bytes);
         bytes = bytes.saturating_sub(self.without.map_or(0, |found| found.len));
         if let Some(xattr) = self.with {
             bytes += entry_len(xattr.name.rest().len(), xattr.value.len())?;
         }
         if bytes == 0 {
-            return Ok((0, 0));
+            return Ok(XattrRoot::Empty);
         }
+        let (ino, _) = inode;
+        let contents = tx.word(inode_word(ino, offset_of!(Inode, root)))?;
+        let contents = Root::from_word(contents).ok_or(Error::Corrupt)?;
+        if Inline::fits(bytes, contents.inline_len()) {
+            self.write_inline(tx, ino)
+        } else {
+            self.write_run(tx, inode, bytes)
+        }
+    }
+
+    #[inline(never)]
+    fn write_inline<P: Platform>(
+        &self,
+        tx: &mut Transaction<'_, P>,
+        ino: u64,
+    ) -> Result<XattrRoot> {
+        let mut inline = Inline::new();
+        self.copy_kept(tx, |_, bytes| inline.bytes(bytes))?;
+        if let Some(xattr) = self.with {
+            inline.add(xattr)?;
+        }
+        inline.write(tx, ino)
+    }
+
+    #[inline(never)]
+    fn write_run<P: Platform>(
+        &self,
+        tx: &mut Transaction<'_, P>,
+        inode: (u64, u32),
+        bytes: u64,
+    ) -> Result<XattrRoot> {
         let mut writer = Writer::new();
         writer.start(tx, inode, bytes, self.with.is_none())?;
-        self.copy_kept(tx, &mut writer)?;
+        self.copy_kept(tx, |tx, bytes| writer.bytes(tx, bytes))?;
         if let Some(xattr) = self.with {
             writer.add(tx, xattr)?;
         }
-        let root = writer.finish(tx)?;
-        Ok((root.to_word(), root.count))
+        writer.finish(tx).map(XattrRoot::Run)
     }
 
-    /// Copies the entries that stay.
-    fn copy_kept<P: Platform>(&self, tx: &mut Transaction<'_, P>, writer: &mut Writer) -> Result {
+    /// Hands the entries that stay to `put`, a few bytes at a time.
+    fn copy_kept<'t, P: Platform>(
+        &self,
+        tx: &mut Transaction<'t, P>,
+        mut put: impl FnMut(&mut Transaction<'t, P>, &[u8]) -> Result,
+    ) -> Result {
         let Some(blob) = self.blob else { return Ok(()) };
         let (gap, gap_len) = self
             .without
@@ -178,7 +214,7 @@ impl XattrChange<'_> {
                 let now = (to - at).min(piece.len() as u64);
                 let piece = piece.get_mut(..now as usize).unwrap_or(&mut []);
                 blob.read(tx.volume(), at, piece)?;
-                writer.bytes(tx, piece)?;
+                put(tx, piece)?;
                 at += now;
             }
         }

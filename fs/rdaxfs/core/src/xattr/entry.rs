@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An attribute's name, and its length on the medium.
+//! An attribute's name, and its form on the medium.
+
+use zerocopy::little_endian::{U16, U32};
+use zerocopy::IntoBytes;
 
 use crate::format::{XattrEntry, XattrSpace, MAX_XATTR_VALUE};
 use crate::{Error, Result};
@@ -61,4 +64,25 @@ pub(super) fn entry_len(name_len: usize, value_len: usize) -> Result<u64> {
         return Err(Error::TooBig);
     }
     Ok((size_of::<XattrEntry>() + name_len + value_len).next_multiple_of(8) as u64)
+}
+
+/// Calls `put` for each part of an attribute on the medium: head, name, value and padding.
+///
+/// # Errors
+///
+/// As [`entry_len`]; what `put` returns.
+#[inline]
+pub(super) fn each_part(xattr: &NewXattr<'_>, mut put: impl FnMut(&[u8]) -> Result) -> Result {
+    let (name, value) = (xattr.name.rest(), xattr.value);
+    let len = entry_len(name.len(), value.len())? as usize;
+    let head = XattrEntry {
+        value_len: U32::new(value.len() as u32),
+        name_len: U16::new(name.len() as u16),
+        space: U16::new(xattr.name.space() as u16),
+    };
+    put(head.as_bytes())?;
+    put(name)?;
+    put(value)?;
+    let padding = len - size_of::<XattrEntry>() - name.len() - value.len();
+    put([0; 8].get(..padding).unwrap_or(&[]))
 }

@@ -2,11 +2,13 @@
 
 //! Extended attributes.
 //!
-//! All of an inode's are in one run of blocks, with a checksum over all. A change writes a new run
-//! and swaps the inode's pointer to it, so that a crash shows the old attributes or the new ones.
+//! All of an inode's are in the inode, if they are few and its contents leave room for them, or in one run of
+//! blocks, with a checksum over all. A change of a run writes a new one and swaps the inode's pointer to it, so
+//! that a crash shows the old attributes or the new ones.
 
 mod change;
 mod entry;
+mod inline;
 mod read;
 mod write;
 

@@ -8,7 +8,8 @@ use zerocopy::IntoBytes;
 
 use super::entry::{entry_len, XattrName};
 use crate::format::{
-    block_offset, Inode, XattrEntry, XattrHeader, XattrRoot, XattrSpace, BLOCK_SIZE, XATTR_MAGIC,
+    block_offset, InlineXattrs, Inode, XattrEntry, XattrHeader, XattrRoot, XattrRun, XattrSpace,
+    BLOCK_SIZE, MAX_INLINE_XATTRS, XATTR_MAGIC,
 };
 use crate::inode::{inode_word, XattrState};
 use crate::platform::{Platform, CACHE_LINE};
@@ -16,15 +17,17 @@ use crate::source::Source;
 use crate::volume::Volume;
 use crate::{Error, Result};
 
-/// An inode's run of attributes, judged as a whole.
+/// An inode's attributes, judged as a whole.
 #[derive(Clone, Copy)]
 pub(super) struct Blob {
     pub(super) root: XattrRoot,
+    /// The byte offset of the first entry.
+    start: u64,
     /// The bytes of the entries.
     pub(super) bytes: u64,
 }
 
-/// An attribute in the run.
+/// One of an inode's attributes.
 #[derive(Clone, Copy)]
 pub(super) struct Found {
     /// Where it starts, from the first entry on.
@@ -37,26 +40,54 @@ pub(super) struct Found {
 }
 
 impl Blob {
-    /// The inode's run; [`None`] if it has no attributes.
+    /// The inode's attributes; [`None`] if it has none.
     pub(super) fn open<P: Platform>(volume: &Volume<P>, ino: u64) -> Result<Option<Self>> {
         let word = volume.word(inode_word(ino, offset_of!(Inode, xattrs)))?;
-        if word == 0 {
-            return Ok(None);
+        match XattrRoot::from_word(word).ok_or(Error::Corrupt)? {
+            XattrRoot::Empty => Ok(None),
+            XattrRoot::Run(run) => Self::open_run(volume, ino, run).map(Some),
+            XattrRoot::Inline(inline) => Self::open_inline(volume, ino, inline).map(Some),
         }
-        let root = XattrRoot::from_word(word).ok_or(Error::Corrupt)?;
-        volume.check_run(root.block, root.count)?;
-        let header: XattrHeader = volume.get(block_offset(root.block))?;
+    }
+
+    fn open_inline<P: Platform>(
+        volume: &Volume<P>,
+        ino: u64,
+        inline: InlineXattrs,
+    ) -> Result<Self> {
+        let blob = Self {
+            root: XattrRoot::Inline(inline),
+            start: inode_word(ino, offset_of!(Inode, inline) + inline.start()),
+            bytes: inline.bytes as u64,
+        };
+        let mut bytes = [0; MAX_INLINE_XATTRS];
+        let bytes = bytes.get_mut(..inline.bytes).unwrap_or(&mut []);
+        blob.read(volume, 0, bytes)?;
+        if volume.platform().crc32c(0, bytes) == inline.crc {
+            Ok(blob)
+        } else {
+            Err(Error::Corrupt)
+        }
+    }
+
+    fn open_run<P: Platform>(volume: &Volume<P>, ino: u64, run: XattrRun) -> Result<Self> {
+        volume.check_run(run.block, run.count)?;
+        let header: XattrHeader = volume.get(block_offset(run.block))?;
         let bytes = u64::from(header.bytes.get());
-        let room = root.count * BLOCK_SIZE - size_of::<XattrHeader>() as u64;
+        let room = run.count * BLOCK_SIZE - size_of::<XattrHeader>() as u64;
         let good = header.magic.get() == XATTR_MAGIC
-            && header.block.get() == root.block
+            && header.block.get() == run.block
             && header.owner.get() == ino
             && bytes % 8 == 0
             && bytes <= room;
         if !good {
             return Err(Error::Corrupt);
         }
-        let blob = Self { root, bytes };
+        let blob = Self {
+            root: XattrRoot::Run(run),
+            start: block_offset(run.block) + size_of::<XattrHeader>() as u64,
+            bytes,
+        };
         let covered = header
             .as_bytes()
             .get(offset_of!(XattrHeader, block)..)
@@ -74,13 +105,12 @@ impl Blob {
         if crc != header.crc.get() {
             return Err(Error::Corrupt);
         }
-        Ok(Some(blob))
+        Ok(blob)
     }
 
     /// Reads from the entries.
     pub(super) fn read<P: Platform>(&self, volume: &Volume<P>, at: u64, into: &mut [u8]) -> Result {
-        let start = block_offset(self.root.block) + size_of::<XattrHeader>() as u64;
-        volume.read(start.saturating_add(at), into)
+        volume.read(self.start.saturating_add(at), into)
     }
 
     /// The attribute at a place; [`None`] behind the last.

@@ -4,13 +4,14 @@
 
 use core::mem::offset_of;
 
-use zerocopy::little_endian::{U16, U32, U64};
+use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::entry::{entry_len, NewXattr};
+use super::entry::{each_part, entry_len, NewXattr};
+use super::inline::Inline;
 use crate::alloc::{allocate, Request};
 use crate::format::{
-    block_offset, group_of, inode_block, XattrEntry, XattrHeader, XattrRoot, BLOCK_SIZE,
+    block_offset, group_of, inode_block, Inode, XattrHeader, XattrRoot, XattrRun, BLOCK_SIZE,
     MAX_XATTR_BLOCKS, XATTR_MAGIC,
 };
 use crate::journal::Transaction;
@@ -23,7 +24,7 @@ const HEADER: usize = size_of::<XattrHeader>();
 /// A run that is being written.
 pub(super) struct Writer {
     header: XattrHeader,
-    root: XattrRoot,
+    run: XattrRun,
     at: u64,
     crc: u32,
     piece: [u8; CACHE_LINE],
@@ -36,7 +37,7 @@ impl Writer {
     pub(super) fn new() -> Self {
         Self {
             header: XattrHeader::new_zeroed(),
-            root: XattrRoot { block: 0, count: 0 },
+            run: XattrRun { block: 0, count: 0 },
             at: 0,
             crc: 0,
             piece: [0; CACHE_LINE],
@@ -78,7 +79,7 @@ impl Writer {
             .get(offset_of!(XattrHeader, block)..)
             .unwrap_or(&[]);
         self.crc = tx.volume().platform().crc32c(0, covered);
-        self.root = XattrRoot {
+        self.run = XattrRun {
             block: run.block,
             count: run.count,
         };
@@ -93,18 +94,7 @@ impl Writer {
         tx: &mut Transaction<'_, P>,
         xattr: &NewXattr<'_>,
     ) -> Result {
-        let (name, value) = (xattr.name.rest(), xattr.value);
-        let len = entry_len(name.len(), value.len())? as usize;
-        let head = XattrEntry {
-            value_len: U32::new(value.len() as u32),
-            name_len: U16::new(name.len() as u16),
-            space: U16::new(xattr.name.space() as u16),
-        };
-        self.bytes(tx, head.as_bytes())?;
-        self.bytes(tx, name)?;
-        self.bytes(tx, value)?;
-        let padding = len - size_of::<XattrEntry>() - name.len() - value.len();
-        self.bytes(tx, [0; 8].get(..padding).unwrap_or(&[]))
+        each_part(xattr, |bytes| self.bytes(tx, bytes))
     }
 
     /// Adds bytes of entries.
@@ -140,8 +130,8 @@ impl Writer {
     }
 
     /// Writes what is left, and the header.
-    pub(super) fn finish<P: Platform>(&mut self, tx: &mut Transaction<'_, P>) -> Result<XattrRoot> {
-        let start = block_offset(self.root.block);
+    pub(super) fn finish<P: Platform>(&mut self, tx: &mut Transaction<'_, P>) -> Result<XattrRun> {
+        let start = block_offset(self.run.block);
         let piece = self.piece.get(..self.filled).unwrap_or(&[]);
         if self.at == start + HEADER as u64 {
             // Nothing has been written: all of it at once.
@@ -155,41 +145,62 @@ impl Writer {
             }
             let all = bytes.get(..HEADER + piece.len()).unwrap_or(&[]);
             tx.fresh(start, all)?;
-            return Ok(self.root);
+            return Ok(self.run);
         }
         if self.filled != 0 {
             self.write_piece(tx)?;
         }
         self.header.crc = U32::new(self.crc);
         tx.fresh(start, self.header.as_bytes())?;
-        Ok(self.root)
+        Ok(self.run)
     }
 }
 
-/// Writes the attributes that a new inode has. Returns its word
-/// [`Inode::xattrs`](crate::format::Inode::xattrs) and the number of blocks; both are 0 without
-/// attributes.
+/// Gives a new inode, whose contents are still to come, its attributes. Without any, it says so.
 ///
 /// # Errors
 ///
 /// As for setting them one by one.
 pub(crate) fn write_new<P: Platform>(
     tx: &mut Transaction<'_, P>,
-    inode: (u64, u32),
+    inode: &mut Inode,
     xattrs: &[NewXattr<'_>],
-) -> Result<(u64, u64)> {
+) -> Result {
+    inode.xattrs.set(0);
+    inode.blocks.set(0);
     if xattrs.is_empty() {
-        return Ok((0, 0));
+        return Ok(());
     }
     let mut bytes = 0;
     for xattr in xattrs {
         bytes += entry_len(xattr.name.rest().len(), xattr.value.len())?;
     }
+    if Inline::fits(bytes, 0) {
+        let mut inline = Inline::new();
+        for xattr in xattrs {
+            inline.add(xattr)?;
+        }
+        return inline.put(tx.volume().platform(), inode);
+    }
+    write_run(tx, inode, bytes, xattrs)
+}
+
+/// As [`write_new`], of entries that do not fit into the inode.
+#[inline(never)]
+fn write_run<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    inode: &mut Inode,
+    bytes: u64,
+    xattrs: &[NewXattr<'_>],
+) -> Result {
     let mut writer = Writer::new();
-    writer.start(tx, inode, bytes, false)?;
+    let owner = (inode.ino.get(), inode.generation.get());
+    writer.start(tx, owner, bytes, false)?;
     for xattr in xattrs {
         writer.add(tx, xattr)?;
     }
-    let root = writer.finish(tx)?;
-    Ok((root.to_word(), root.count))
+    let run = writer.finish(tx)?;
+    inode.xattrs.set(XattrRoot::Run(run).to_word());
+    inode.blocks.set(run.count);
+    Ok(())
 }

@@ -47,7 +47,7 @@ fn a_file_is_what_it_was_made_as() {
         [found.btime, found.atime, found.mtime, found.ctime],
         [now; 4]
     );
-    assert_eq!((found.blocks, found.has_xattrs), (1, true));
+    assert_eq!((found.blocks, found.has_xattrs), (0, true));
     let mut value = [0; 16];
     let xattrs = XattrState::new(fs.map(ino));
     assert_eq!(fs.volume.get_xattr(&xattrs, acl.name, &mut value), Ok(6));

@@ -16,11 +16,11 @@ fn fences(fs: &mut Fs, body: impl FnOnce(&mut Fs)) -> u64 {
     fs.medium().fences.load(Relaxed) - before
 }
 
-/// Makes a file with attributes and two extents.
+/// Makes a file with two extents, and attributes that are not in the inode.
 fn file_with_blocks(fs: &mut Fs, name: &[u8]) -> u64 {
     let label = NewXattr {
         name: XattrName::new(XattrSpace::Security, b"selinux").unwrap(),
-        value: &[7; 40],
+        value: &[7; 100],
     };
     let new = NewInode {
         xattrs: &[label],
