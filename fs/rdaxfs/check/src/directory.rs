@@ -12,33 +12,11 @@ use rdaxfs_core::format::{
 };
 use rdaxfs_core::platform::{Digest, Medium};
 
+use crate::entry::{Entry, Place};
 use crate::finding::{Finding, Problem, Word};
 use crate::image::Image;
 use crate::node::{leaves, Leaf, Owner};
 use crate::survey::Survey;
-
-/// An entry, and how it is taken out.
-#[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    pub(crate) name: Vec<u8>,
-    pub(crate) ino: u64,
-    /// `DT_*`.
-    pub(crate) kind: u8,
-    place: Place,
-}
-
-#[derive(Clone, Debug)]
-enum Place {
-    /// At a byte of the inode.
-    Inline(usize),
-    /// At a line of a leaf, whose words say that it and the following ones are in use.
-    Leaf {
-        block: u64,
-        lines: u64,
-        starts: u64,
-        more: u64,
-    },
-}
 
 /// A name as it can be shown.
 pub(crate) fn shown(name: &[u8]) -> String {

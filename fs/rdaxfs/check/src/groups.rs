@@ -16,7 +16,8 @@ use crate::claims::{Bits, BITMAP_WORDS};
 use crate::finding::{Finding, Problem, Word};
 use crate::image::Image;
 use crate::list::List;
-use crate::survey::{InodeInfo, Progress, Survey};
+use crate::progress::Progress;
+use crate::survey::{InodeInfo, Survey};
 
 /// Claims what belongs to no inode: the groups' heads, the journal, both superblocks.
 pub(crate) fn claim_heads<M: Medium + Digest>(image: &Image<'_, M>, survey: &mut Survey) {

@@ -18,7 +18,8 @@ use crate::claims::BITMAP_WORDS;
 use crate::extents::extents;
 use crate::finding::{Finding, Problem, Word};
 use crate::image::Image;
-use crate::survey::{InodeInfo, Progress, Survey};
+use crate::progress::Progress;
+use crate::survey::{InodeInfo, Survey};
 use crate::xattrs::xattrs;
 
 /// Finds the inode chunks that the metadata bitmaps know of, and their inodes.

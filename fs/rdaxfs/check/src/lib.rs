@@ -6,6 +6,9 @@
 //! [`Finding`]s, each with the words that repair it. It shares the format with the core, but none of its
 //! ways through it, so that a mistake there is seen here.
 //!
+//! The modules stand on each other: what is found ([`Finding`], [`Survey`]) below, then one for each structure, then
+//! the walk through all of them, and on top of it the choice of the superblock, repairs and new names.
+//!
 //! A survey expects that the journal has been replayed ([`rdaxfs_core::volume::Volume::mount`] does, and
 //! [`discard_records`] where it cannot). Rounds of survey and [`Finding::apply`] repair it ([`Repairs`]) until
 //! nothing is found; what then has no name is given one in lost+found by the core's own operations
@@ -15,8 +18,10 @@
 #![deny(missing_docs)]
 
 mod bad_blocks;
+mod choose;
 mod claims;
 mod directory;
+mod entry;
 mod extents;
 mod finding;
 mod groups;
@@ -27,17 +32,21 @@ mod links;
 mod list;
 mod names;
 mod node;
+mod progress;
 mod records;
 mod repair;
 mod superblock;
 mod survey;
+mod walk;
 mod xattrs;
 
+pub use choose::{by_copy as superblock_by_copy, choose as choose_superblock, has_magic};
 pub use finding::{Finding, Fix, Problem, Word};
 pub use heads::heads_agree;
 pub use image::{Block, Image};
 pub use names::{finish_all, reconnect, Reconnected};
+pub use progress::Progress;
 pub use records::discard_records;
 pub use repair::{Operator, Repaired, Repairs, Stuck};
-pub use superblock::{by_copy as superblock_by_copy, choose as choose_superblock, has_magic};
-pub use survey::{survey, InodeInfo, Progress, Survey};
+pub use survey::{InodeInfo, Survey};
+pub use walk::survey;

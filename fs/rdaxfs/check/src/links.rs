@@ -16,7 +16,8 @@ use crate::directory::{shown, without};
 use crate::finding::{Finding, Fix, Problem, Word};
 use crate::image::Image;
 use crate::inodes::find_by_name;
-use crate::survey::{Progress, Survey};
+use crate::progress::Progress;
+use crate::survey::Survey;
 
 /// Follows all names, and counts links.
 pub(crate) fn judge<M: Medium + Digest>(

@@ -9,10 +9,12 @@ use rdaxfs_core::format::{Superblock, STATE_DAMAGED};
 use rdaxfs_core::platform::{Digest, Medium, Stores};
 use rdaxfs_core::Error;
 
+use crate::choose::choose;
 use crate::finding::{Finding, Fix, Problem};
 use crate::image::Image;
-use crate::superblock;
-use crate::survey::{survey, Progress, Survey};
+use crate::progress::Progress;
+use crate::survey::Survey;
+use crate::walk::survey;
 
 /// More rounds than this do not end: no volume is known that needs a quarter of them.
 const MAX_ROUNDS: usize = 64;
@@ -112,7 +114,7 @@ impl Repairs {
         operator: &mut impl Operator,
     ) -> Result<Repaired, Stuck> {
         for _ in 0..MAX_ROUNDS {
-            let (superblock, _) = superblock::choose(medium).map_err(Stuck::Superblock)?;
+            let (superblock, _) = choose(medium).map_err(Stuck::Superblock)?;
             let image = Image::new(medium, superblock);
             let found = survey(&image, |progress| operator.hear(progress));
             let (mut changed, mut refused) = (false, false);

@@ -1,28 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One reading of all metadata.
+//! What one reading of all metadata has found out so far.
 
 use std::collections::BTreeMap;
 
 use rdaxfs_core::format::Inode;
-use rdaxfs_core::platform::{Digest, Medium};
 
 use crate::claims::Claims;
-use crate::directory::Entry;
+use crate::entry::Entry;
 use crate::finding::{Finding, Fix};
-use crate::image::Image;
-use crate::{bad_blocks, groups, inodes, links, records, superblock};
-
-/// How far a survey is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// Which part: "inodes", "names" or "bitmaps".
-    pub part: &'static str,
-    /// How much of it is done.
-    pub done: u64,
-    /// How much there is.
-    pub all: u64,
-}
 
 /// What a survey found out.
 #[derive(Default)]
@@ -104,22 +90,4 @@ impl Survey {
         }
         Some(path)
     }
-}
-
-/// Reads all metadata of a volume and judges it.
-pub fn survey<M: Medium + Digest>(
-    image: &Image<'_, M>,
-    mut progress: impl FnMut(Progress),
-) -> Survey {
-    let mut survey = Survey::default();
-    superblock::judge(image, &mut survey);
-    records::judge(image, &mut survey);
-    groups::claim_heads(image, &mut survey);
-    survey.bad_blocks_owner = bad_blocks::named(image);
-    inodes::find(image, &mut survey, &mut progress);
-    bad_blocks::judge(image, &mut survey);
-    links::judge(image, &mut survey, &mut progress);
-    groups::judge(image, &mut survey, &mut progress);
-    superblock::judge_totals(image, &mut survey);
-    survey
 }

@@ -5,8 +5,10 @@
 use core::mem::offset_of;
 
 use super::find::{extent_at, inline_offset, last_end};
-use super::{leaf, Cursor, MAX_PAGES, NONE};
-use crate::format::{group_of, Extent, ExtentRecord, Inode, Root, INLINE_EXTENTS, MAX_EXTENTS};
+use super::{leaf, Cursor, NONE};
+use crate::format::{
+    group_of, Extent, ExtentRecord, Inode, Root, INLINE_EXTENTS, MAX_EXTENTS, MAX_PAGES,
+};
 use crate::inode::{inline_room, inode_word};
 use crate::journal::Transaction;
 use crate::platform::Platform;

@@ -4,9 +4,10 @@
 
 use core::mem::offset_of;
 
-use super::{Cursor, MAX_PAGES};
+use super::Cursor;
 use crate::format::{
     block_offset, Extent, ExtentRecord, Inode, Root, EXTENT_ORDER, EXTENT_PLACES, MAX_EXTENTS,
+    MAX_PAGES,
 };
 use crate::inode::inode_word;
 use crate::platform::Platform;

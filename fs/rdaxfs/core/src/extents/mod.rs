@@ -21,11 +21,8 @@ mod leaf;
 pub(crate) use edit::{cut, edit, shift, Shift};
 pub(crate) use find::{extent_at, find, last_before, last_end};
 
-use crate::format::Extent;
+use crate::format::{Extent, MAX_PAGES};
 use crate::tree::{Kind, Path, Tree};
-
-/// The pages of a file are below this.
-pub(crate) const MAX_PAGES: u64 = 1 << 32;
 
 /// The tree of an inode's extents.
 pub(crate) const fn tree_of(ino: u64, generation: u32) -> Tree {

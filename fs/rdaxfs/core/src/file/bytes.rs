@@ -9,8 +9,7 @@
 use core::ops::Range;
 
 use super::{page_of, State};
-use crate::extents::MAX_PAGES;
-use crate::format::{block_offset, BLOCK_SIZE};
+use crate::format::{block_offset, BLOCK_SIZE, MAX_PAGES};
 use crate::inode::MapState;
 use crate::journal::Data;
 use crate::platform::{Platform, CACHE_LINE};

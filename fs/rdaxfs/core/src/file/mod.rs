@@ -47,8 +47,8 @@ pub use view::can_be_finished;
 
 use core::mem::offset_of;
 
-use crate::extents::{tree_of, MAX_PAGES};
-use crate::format::{Inode, BLOCK_SIZE, MAX_FILE_SIZE};
+use crate::extents::tree_of;
+use crate::format::{Inode, BLOCK_SIZE, MAX_FILE_SIZE, MAX_PAGES};
 use crate::inode::{inode_word, set_attributes, Change, MapState};
 use crate::journal::{Stamp, Transaction};
 use crate::platform::Platform;

@@ -4,8 +4,7 @@
 
 use super::perform::{Job, Record};
 use super::{page_of, Changed, Head};
-use crate::extents::MAX_PAGES;
-use crate::format::{Intent, BLOCK_SIZE, MAX_FILE_SIZE};
+use crate::format::{Intent, BLOCK_SIZE, MAX_FILE_SIZE, MAX_PAGES};
 use crate::inode::{Change, MapState};
 use crate::platform::Platform;
 use crate::volume::Volume;

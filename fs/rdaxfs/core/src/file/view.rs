@@ -4,8 +4,7 @@
 
 use core::ops::Range;
 
-use crate::extents::MAX_PAGES;
-use crate::format::{Extent, Intent, IntentWords};
+use crate::format::{Extent, Intent, IntentWords, MAX_PAGES};
 use crate::inode::{intent_of, MapState};
 use crate::platform::Platform;
 use crate::volume::Volume;

@@ -42,8 +42,10 @@ pub const GROUP_CHUNKS: u32 = 64;
 pub const MAX_BLOCKS: u64 = 1 << 32;
 /// The fewest blocks of a volume (256 KiB).
 pub const MIN_BLOCKS: u64 = 64;
+/// The pages of a file are below this.
+pub const MAX_PAGES: u64 = 1 << 32;
 /// The largest size of a file, in bytes (16 TiB).
-pub const MAX_FILE_SIZE: u64 = BLOCK_SIZE << 32;
+pub const MAX_FILE_SIZE: u64 = MAX_PAGES * BLOCK_SIZE;
 /// The longest name, in bytes.
 pub const MAX_NAME: usize = 255;
 /// The most links of an inode.

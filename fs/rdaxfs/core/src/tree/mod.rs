@@ -37,9 +37,9 @@ pub(crate) use change::{rekey, remove, replace};
 pub(crate) use node::{make_header, read_words, Place};
 pub(crate) use path::{descend, Path};
 
-use crate::extents::MAX_PAGES;
 use crate::format::{
     Root, BLOCK_BYTES, DIRECTORY_LEAF_MAGIC, EXTENT_LEAF_MAGIC, INNER_MAGIC, MAX_DEPTH, MAX_KEY,
+    MAX_PAGES,
 };
 
 /// What is in a tree's leaves.
