@@ -622,7 +622,8 @@ fn end(data: &SuperData) {
         Ok(()) => {}
         Err(_) if volume.is_shut_down() => {}
         Err(error) => pr_err!(
-            "the volume cannot be marked as clean ({}); run fsck.rdaxfs\n",
+            "{}: the volume cannot be marked as clean ({}); run fsck.rdaxfs\n",
+            data.mounted.name(),
             Reason(error)
         ),
     }

@@ -76,6 +76,11 @@ impl MountedVolume {
         MemPool::new(&name, RESERVED_WORKSPACES)
     }
 
+    /// The device's name, for messages.
+    pub(crate) fn name(&self) -> &CStr {
+        &self.name
+    }
+
     /// The volume, for what only reads. The device's driver waits until it is dropped: no access to memory of
     /// user space meanwhile.
     ///

@@ -2,7 +2,9 @@
 """What Python's os has no names for: fallocate(2) with a mode, and a file's blocks."""
 
 import ctypes
+import fcntl
 import os
+import struct
 
 KEEP_SIZE, PUNCH_HOLE, COLLAPSE_RANGE, ZERO_RANGE, INSERT_RANGE = 0x01, 0x02, 0x08, 0x10, 0x20
 
@@ -32,3 +34,25 @@ def segments(fd):
             return
         at = os.lseek(fd, start, os.SEEK_HOLE)
         yield start, at
+
+
+FS_IOC_FIEMAP = 0xC020660B
+FIEMAP_FLAG_XATTR = 2
+_FIEMAP, _EXTENT = struct.Struct("=QQIIII"), struct.Struct("=QQQ16xI12x")
+
+
+def fiemap(fd, flags=0, most=32):
+    """The (logical, physical, length, flags) of a file's first extents."""
+    buffer = bytearray(_FIEMAP.pack(0, (1 << 64) - 1, flags, 0, most, 0) + bytes(_EXTENT.size * most))
+    fcntl.ioctl(fd, FS_IOC_FIEMAP, buffer, True)
+    mapped = _FIEMAP.unpack_from(buffer)[3]
+    return [_EXTENT.unpack_from(buffer, _FIEMAP.size + at * _EXTENT.size) for at in range(mapped)]
+
+
+def attribute_extents(path):
+    """Those of its extended attributes."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        return fiemap(fd, FIEMAP_FLAG_XATTR)
+    finally:
+        os.close(fd)

@@ -44,6 +44,12 @@ impl Base {
         }
     }
 
+    /// The volume, as it is now.
+    #[must_use]
+    pub fn medium(&self) -> &Memory {
+        &self.medium
+    }
+
     /// The volume, as it was made.
     #[must_use]
     pub fn undamaged(&self) -> &Memory {

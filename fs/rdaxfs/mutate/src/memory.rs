@@ -205,6 +205,15 @@ impl Memory {
     pub fn save(&self, path: &Path) -> io::Result<()> {
         let file = File::create(path)?;
         file.set_len(self.len())?;
+        self.write_to(&file)
+    }
+
+    /// Writes what was ever written to a file or a device; the rest of it stays.
+    ///
+    /// # Errors
+    ///
+    /// Those of write(2).
+    pub fn write_to(&self, file: &File) -> io::Result<()> {
         for block in self.written() {
             file.write_all_at(&self.block(block), block << BLOCK_SHIFT)?;
         }

@@ -95,6 +95,12 @@ pub fn damaged<'b>(bases: &'b [Base], data: &[u8]) -> Option<&'b Memory> {
     damage_one(bases, &mut Choices::new(data)).map(|base| &base.medium)
 }
 
+/// As [`damaged`], with what is known of the volume.
+#[must_use]
+pub fn damaged_base<'b>(bases: &'b [Base], data: &[u8]) -> Option<&'b Base> {
+    damage_one(bases, &mut Choices::new(data))
+}
+
 /// Where the lines of a volume's metadata are.
 pub fn metadata_lines(base: &Base) -> impl Iterator<Item = u64> + '_ {
     let lines = |&block: &u64| {
