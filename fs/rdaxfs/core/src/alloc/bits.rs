@@ -93,6 +93,9 @@ impl ChunkBits {
         let start = chunks.block(chunk, 0);
         let bitmap = block_offset(group_bitmap(group));
         let first = start / 64;
+        if start % 64 == 0 && first + CHUNK_WORDS as u64 <= GROUP_WORDS {
+            return source.words_into(bitmap + first * 8, &mut self.0);
+        }
         for (word, at) in self.0.iter_mut().zip(first..) {
             // What is behind the bitmap's end goes on at its start.
             *word = source.word(bitmap + at % GROUP_WORDS * 8)?;

@@ -2,15 +2,17 @@
 
 //! Where pages are, without changing anything.
 
+use core::mem::offset_of;
 use core::ops::Range;
 
 use super::convert::Parts;
 use super::view::Segment;
 use super::{check_pages, extents_of, page_of, MAX_STEP};
 use crate::extents::{find, Cursor};
-use crate::format::{block_offset, Extent, BLOCK_SIZE, MAX_PAGES};
-use crate::inode::MapState;
+use crate::format::{block_offset, Extent, ExtentRecord, Inode, Root, BLOCK_SIZE, MAX_PAGES};
+use crate::inode::{inode_word, MapState};
 use crate::platform::Platform;
+use crate::source::Source;
 use crate::volume::Volume;
 use crate::{Error, Result};
 
@@ -36,8 +38,19 @@ pub struct Mapping {
     pub state: State,
 }
 
+/// What [`Volume::first_of_few`] finds.
+enum Few {
+    /// The file is another one.
+    Unknown,
+    /// No extent has such a page.
+    None,
+    /// The words of one, judged: to hand them on costs less than an [`Extent`].
+    Extent(u64, u64),
+}
+
 impl Mapping {
     /// What an extent says of `page`, which it has, and of those behind it before `end`.
+    #[inline]
     pub(super) fn of(extent: &Extent, page: u64, end: u64) -> Self {
         let block = extent.block + page.saturating_sub(extent.page);
         Self {
@@ -65,6 +78,29 @@ impl<P: Platform> Volume<P> {
     /// file has such pages, [`Error::Corrupt`], [`Error::Io`].
     pub fn map(&self, map: &MapState, page: u64, count: u64) -> Result<Mapping> {
         check_pages(page, count)?;
+        match self.first_of_few(map, page)? {
+            Few::None => Ok(Mapping {
+                page,
+                count,
+                state: State::Hole,
+            }),
+            Few::Extent(pages, block) => {
+                let extent = Extent::from_words(pages, block);
+                if extent.page > page {
+                    return Ok(Mapping {
+                        page,
+                        count: count.min(extent.page - page),
+                        state: State::Hole,
+                    });
+                }
+                Ok(Mapping::of(&extent, page, page + count))
+            }
+            Few::Unknown => self.map_any(map, page, count),
+        }
+    }
+
+    #[inline(never)]
+    fn map_any(&self, map: &MapState, page: u64, count: u64) -> Result<Mapping> {
         let Segment {
             pages,
             at,
@@ -109,6 +145,15 @@ impl<P: Platform> Volume<P> {
     ///
     /// As [`map`](Self::map).
     pub fn next_extent(&self, map: &MapState, page: u64) -> Result<Option<Extent>> {
+        match self.first_of_few(map, page)? {
+            Few::None => Ok(None),
+            Few::Extent(pages, block) => Ok(Some(Extent::from_words(pages, block))),
+            Few::Unknown => self.next_of_any(map, page),
+        }
+    }
+
+    #[inline(never)]
+    fn next_of_any(&self, map: &MapState, page: u64) -> Result<Option<Extent>> {
         let view = self.view(map)?;
         let mut page = page;
         while page < MAX_PAGES {
@@ -119,6 +164,38 @@ impl<P: Platform> Volume<P> {
             page = segment.pages.end;
         }
         Ok(None)
+    }
+
+    /// The first extent that has `page` or a page behind it, of a file as most are: with its few extents in its
+    /// inode, and nothing left to do.
+    #[inline]
+    fn first_of_few(&self, map: &MapState, page: u64) -> Result<Few> {
+        // The first half of an intent's first word is its kind.
+        let intent = self.field(map, offset_of!(Inode, intent))?;
+        let root = self.field(map, offset_of!(Inode, root))?;
+        let Some(Root::Extents(count)) = Root::from_word(root) else {
+            return Ok(Few::Unknown);
+        };
+        if intent as u32 != 0 {
+            return Ok(Few::Unknown);
+        }
+        let first = inode_word(map.ino, offset_of!(Inode, inline));
+        let mut before = 0;
+        for position in 0..u64::from(count) {
+            let at = first + position * size_of::<ExtentRecord>() as u64;
+            let (pages, block) = (self.word(at)?, self.word(at + 8)?);
+            let extent = Extent::from_words(pages, block);
+            let end = extent.end();
+            if extent.count == 0 || extent.page < before || end > MAX_PAGES {
+                return Err(Error::Corrupt);
+            }
+            if end > page {
+                self.check_run(extent.block, extent.count)?;
+                return Ok(Few::Extent(pages, block));
+            }
+            before = end;
+        }
+        Ok(Few::None)
     }
 
     /// The first extent of a segment that has `page` or a page behind it.

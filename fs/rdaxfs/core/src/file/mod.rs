@@ -157,6 +157,7 @@ fn count_blocks<P: Platform>(
 }
 
 /// Fails unless the pages are ones that a file can have.
+#[inline]
 fn check_pages(page: u64, count: u64) -> Result {
     if count == 0 {
         return Err(Error::Invalid);

@@ -20,6 +20,7 @@ use crate::volume::Volume;
 use crate::{Error, Result};
 
 /// The byte offset of a field of an inode.
+#[inline]
 pub(crate) const fn inode_word(ino: u64, field: usize) -> u64 {
     inode_offset(ino) + field as u64
 }
