@@ -9,7 +9,7 @@ import re
 import stat
 import struct
 
-from harness import check, shell
+from harness import check, files, shell
 from harness.cases import case
 from harness.rdaxfs import Volume
 
@@ -47,6 +47,26 @@ def as_user(uid, operation):
 def shown(path):
     found = os.lstat(path)
     return (oct(found.st_mode), found.st_uid, found.st_gid, found.st_atime_ns, found.st_mtime_ns, found.st_size)
+
+
+@case()
+def where_attributes_are(t):
+    """FIEMAP_FLAG_XATTR: the blocks of attributes that have some, as the disk shows; none of a file without."""
+    with Volume(t.disk.node, "dax=always") as volume:
+        path = volume.directory / "file"
+        path.write_bytes(b"d" * 5000)
+        check.equal(files.attribute_extents(path), [], "without attributes")
+        value = os.urandom(30_000)
+        os.setxattr(path, "user.long", value)
+        ((logical, physical, length, flags),) = files.attribute_extents(path)
+        check.equal((logical, length % 4096, flags & 1), (0, 0, 1), "the extent of its attributes")
+        check.true(length >= len(value), f"it has {length} bytes")
+        volume.unmount()
+        with t.disk.open() as io:
+            check.true(value in io.read(physical, length), "they are somewhere else")
+        volume.mount()
+        os.removexattr(path, "user.long")
+        check.equal(files.attribute_extents(path), [], "without attributes again")
 
 
 @case()

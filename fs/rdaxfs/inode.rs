@@ -116,6 +116,9 @@ impl Operations for RegularOperations {
 
     fn fiemap(inode: &Inode<Rdaxfs>, info: &mut FiemapInfo, start: u64, len: u64) -> Result {
         let _locked = inode.lock_shared();
+        if info.take_attributes() {
+            return info.fill::<iomap::Attributes>(inode, start, len);
+        }
         info.fill::<iomap::Read>(inode, start, len)
     }
 }

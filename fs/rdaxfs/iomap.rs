@@ -30,6 +30,9 @@ pub(crate) struct Read;
 /// For what stores: blocks that can be stored to, which are made where there are none.
 pub(crate) struct Write;
 
+/// For fiemap: where the extended attributes are, as if they were a file.
+pub(crate) struct Attributes;
+
 /// The pages that a request is for.
 #[derive(Clone, Copy)]
 struct Pages {
@@ -88,6 +91,40 @@ impl Operations for Read {
 
     fn begin(inode: &Inode<Rdaxfs>, request: &Request) -> Result<Iomap> {
         look_up(inode, request, Pages::of(request)).map(|mapping| answer(mapping, false))
+    }
+}
+
+#[vtable]
+impl Operations for Attributes {
+    type FileSystem = Rdaxfs;
+
+    fn dax_device(_sb: &SuperBlock<Rdaxfs>) -> Option<&DaxDevice> {
+        None
+    }
+
+    fn begin(inode: &Inode<Rdaxfs>, request: &Request) -> Result<Iomap> {
+        let xattrs = inode.data().xattrs.read();
+        let volume = inode.super_block().data().mounted.volume()?;
+        let run = volume
+            .xattr_run(&xattrs)
+            .map_err(|error| met(inode, error))?;
+        let (block, count) = run.unwrap_or((0, 0));
+        let len = count * BLOCK_SIZE;
+        Ok(if request.offset < len {
+            Iomap {
+                offset: 0,
+                len,
+                kind: Kind::Mapped(block * BLOCK_SIZE),
+                is_new: false,
+            }
+        } else {
+            Iomap {
+                offset: request.offset,
+                len: request.len,
+                kind: Kind::Hole,
+                is_new: false,
+            }
+        })
     }
 }
 

@@ -47,6 +47,16 @@ impl FiemapInfo {
         unsafe { &mut *info.cast() }
     }
 
+    /// Whether the extents of the attributes are asked for, not those of the file (`FIEMAP_FLAG_XATTR`). The caller
+    /// [`fill`](Self::fill)s in those, then: it is not asked for a second time.
+    pub fn take_attributes(&mut self) -> bool {
+        // SAFETY: By the promise of `from_raw` it is valid, and this task's own.
+        let flags = unsafe { &mut (*self.0.get()).fi_flags };
+        let is_asked = *flags & bindings::FIEMAP_FLAG_XATTR != 0;
+        *flags &= !bindings::FIEMAP_FLAG_XATTR;
+        is_asked
+    }
+
     /// Enters the extents of the `len` bytes of a file from `start` on. May sleep.
     ///
     /// # Errors

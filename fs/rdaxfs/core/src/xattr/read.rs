@@ -171,6 +171,20 @@ impl Blob {
 }
 
 impl<P: Platform> Volume<P> {
+    /// The blocks that hold the attributes: the first, and how many. [`None`] if there are no attributes, or they are
+    /// in the inode.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`], [`Error::Io`].
+    pub fn xattr_run(&self, xattrs: &XattrState) -> Result<Option<(u64, u64)>> {
+        let blob = Blob::open(self, xattrs.ino)?;
+        Ok(match blob.map(|blob| blob.root) {
+            Some(XattrRoot::Run(run)) => Some((run.block, run.count)),
+            _ => None,
+        })
+    }
+
     /// Reads an attribute's value into `into`, and returns its length; with an empty `into` only
     /// the length.
     ///
