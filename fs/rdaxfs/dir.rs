@@ -47,8 +47,9 @@ impl Operations for Directory {
         Ok(())
     }
 
-    fn fsync(_directory: &Inode<Rdaxfs>) -> Result {
-        // Every operation was durable when it returned.
-        Ok(())
+    fn fsync(directory: &Inode<Rdaxfs>) -> Result {
+        // Every operation was in the medium when it returned, or in a host's page cache.
+        directory.super_block().data().mounted.volume()?;
+        directory.super_block().block_device().flush()
     }
 }
