@@ -68,6 +68,8 @@ options of run and shell:
   --console FILE     keeps the guest's console there (default: in the cache, kept when the run fails)
   --no-build         does not build the modules, takes them as they are
   --no-modules       a guest without the project's modules
+  --kexec            the guest may start the stock kernel in its own place, with the files \$RPMEM_KEXEC/kernel
+                     and \$RPMEM_KEXEC/initrd: then CMD is run again
   --kernel DIR       another kernel and guest image, a folder as scripts/make-guest fills it
   --help             this text
 
@@ -142,7 +144,7 @@ run | shell) mode=$1; shift ;;
 esac
 
 region=memmap pmem=() pmem_files=() mem=$DEFAULT_MEM smp=$DEFAULT_SMP timeout=$DEFAULT_TIMEOUT
-shares=("$PROJECT") packages=() programs_root='' console='' build=yes modules=yes tools=no kernel='' pass=()
+shares=("$PROJECT") packages=() programs_root='' console='' build=yes modules=yes tools=no kernel='' kexec=no pass=()
 while (($#)); do
 	option=$1
 	# --option=VALUE is the same as --option VALUE.
@@ -216,6 +218,7 @@ while (($#)); do
 		pass+=(--stdin) ;;
 	--no-build) build=no ;;
 	--no-modules) modules=no ;;
+	--kexec) kexec=yes ;;
 	--help) help; exit 0 ;;
 	--) break ;;
 	-*) usage_error "unknown option '$option'" ;;
@@ -238,6 +241,7 @@ demo)
 	set -- /bin/bash "$demo" ;;
 esac
 
+[[ $kexec == no || -z $kernel ]] || usage_error "--kexec starts the stock kernel again; it does not go with --kernel"
 mem_bytes=$(bytes --mem "$mem")
 ((mem_bytes >= 256 << 20 && mem_bytes % (2 << 20) == 0)) ||
 	usage_error "--mem '$mem': it must be a multiple of 2M and at least 256M"
@@ -341,6 +345,7 @@ for file in "${pmem_files[@]}" ${console:+"$console"}; do
 done
 [[ -z $kernel ]] || enter+=(--bind "$kernel")
 [[ -z $console ]] || pass+=(--console "$console")
+[[ $kexec == no ]] || pass+=(--kexec "$KERNEL/vmlinuz")
 
 exec "$SCRIPTS/in-root" "${enter[@]}" -- python3 -B "$SCRIPTS/vm" --mode "$mode" --cache "$CACHE" \
 	--guest "${kernel:-$GUEST}" --release "$(<"${kernel:-$GUEST}/$STAMP")" \

@@ -70,6 +70,7 @@ def parse():
     parser.add_argument("--module", action="append", default=[])
     parser.add_argument("--modprobe-conf", action="append", default=[])
     parser.add_argument("--programs")
+    parser.add_argument("--kexec")
     parser.add_argument("--udev", action="store_true")
     parser.add_argument("--udev-rules", action="append", default=[])
     parser.add_argument("argv", nargs="+")
@@ -166,6 +167,13 @@ class Guest:
             # On a tmpfs of this run alone (see in-root): quick, and gone with it.
             backing.append(f"/var/tmp/memory{number}")
         initrd = f"{folder}/initrd.cpio"
+        if options.kexec:
+            # What the guest may start in its own place: the same kernel and the same files again.
+            os.mkdir(f"{folder}/kexec")
+            initrd = f"{folder}/kexec/initrd"
+            shutil.copy(options.kexec, f"{folder}/kexec/kernel")
+            options.share.append(f"{folder}/kexec")
+            options.env.append(f"RPMEM_KEXEC={folder}/kexec")
         write_initrd(initrd, options, plan, self.mark)
         line = machine.command(options, plan, options.cache, options.guest, initrd, console,
                                {port: end.fileno() for port, end in theirs.items()}, backing)

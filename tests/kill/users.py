@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What guests of tests/kill have in common: the volume, its users, and whether it has what they were told."""
+
+import os
+import subprocess
+import sys
+
+from model import Model
+
+ROOT = "/mnt"
+USERS = 3
+NODE = "/dev/rpmem0"
+
+
+def say(text):
+    os.write(1, (text + "\n").encode())
+
+
+def run(*command):
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        say(f"bad {' '.join(command)}: status {done.returncode}: {done.stdout} {done.stderr}")
+        sys.exit(1)
+
+
+def mount():
+    run("mount", "-t", "rdaxfs", "-o", "dax=always", NODE, ROOT)
+
+
+def state_of(user, seed, done):
+    """The model that the directory agrees with: of as many operations as were acknowledged, or of one more."""
+    reasons = []
+    model = Model(f"{seed} {user}").copy_at(done)
+    for _ in range(2):
+        reason = model.difference(f"{ROOT}/{user}")
+        if not reason:
+            return model
+        reasons.append(f"after {model.done} operations: {reason}")
+        model.step(None)
+    say(f"bad user {user}: {'; '.join(reasons)}")
+    sys.exit(1)
+
+
+def make(seed):
+    """The volume, mounted; the models of its users."""
+    run("mkfs.rdaxfs", "-f", "-q", NODE)
+    mount()
+    for user in range(USERS):
+        os.mkdir(f"{ROOT}/{user}")
+    return [Model(f"{seed} {user}") for user in range(USERS)]
+
+
+def find(seed, acknowledged):
+    """The volume as the guest before left it, looked at, and mounted again; the models of its users."""
+    mount()
+    models = [state_of(user, seed, done) for user, done in enumerate(acknowledged)]
+    run("umount", ROOT)
+    run("fsck.rdaxfs", "-f", "-n", NODE)
+    mount()
+    return models
+
+
+def work(models, acknowledge):
+    """Starts a process for each user, which tells `acknowledge` of each operation that has returned."""
+    processes = []
+    for user, model in enumerate(models):
+        process = os.fork()
+        if process == 0:
+            while True:
+                model.step(f"{ROOT}/{user}")
+                acknowledge(user, model.done)
+        processes.append(process)
+    return processes
