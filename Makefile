@@ -44,6 +44,14 @@ bench: ## instructions per call on rpmem, nd_pmem and brd; see bench/README.md
 bench-fs: ## what operations of rdaxfs cost, on the host and beside ext4, xfs and tmpfs in a guest, and their limits
 	@status=0; bench/run-fs || status=$$?; bench/fs/run || status=$$?; exit $$status
 
+.PHONY: bench-fs-processes
+bench-fs-processes: ## what two processes do at once on rdaxfs, ext4, xfs and tmpfs, to what one does
+	@bench/fs/run --processes
+
+.PHONY: bench-fs-entries
+bench-fs-entries: ## as bench-fs in a guest, in a directory with ENTRIES=1000000 files; hours
+	@bench/fs/run --entries $(or $(ENTRIES),1000000)
+
 .PHONY: bench-microvm
 bench-microvm: ## machines that boot from one shared root on persistent memory: faults, instructions, memory
 	@bench/microvm/run
@@ -75,6 +83,10 @@ test-crash: ## every crash of rdaxfs within wider bounds, with the counts of sta
 .PHONY: test-kill
 test-kill: modules tools ## rdaxfs after SIGKILL to the machine, ROUNDS=100 times; SEED=N for another load
 	@tests/kill/rounds $(or $(ROUNDS),100) $(SEED)
+
+.PHONY: test-kexec
+test-kexec: modules tools ## rdaxfs after one kernel has started the next under load, ROUNDS=20 times; SEED=N for another load
+	@tests/kill/kexec $(or $(ROUNDS),20) $(SEED)
 
 .PHONY: miri
 miri: ## readers beside writers in Miri, SEEDS=N ways; needs a nightly toolchain that has it

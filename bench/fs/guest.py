@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What runs in the guest: makes each file system on the same region in turn, and has bench/fs/operations count.
+"""What runs in the guest: makes a file system on the region, and has bench/fs/operations count.
 
-usage: guest.py OPERATIONS TOOLS [ENTRIES]   (prints lines of JSON)
+usage: guest.py OPERATIONS TOOLS FILE_SYSTEM [ENTRIES]   (prints lines of JSON)
+       guest.py OPERATIONS TOOLS FILE_SYSTEM --processes
 
-TOOLS is the folder with mkfs.rdaxfs.
+TOOLS is the folder with mkfs.rdaxfs. With --processes: what one process does in a second, and what two do at once on two
+processors, several times.
 """
 
 import json
@@ -18,8 +20,13 @@ FILE_SYSTEMS = {
     "rdaxfs": (["mkfs.rdaxfs", "-f", DISK], ["-t", "rdaxfs", "-o", "dax=always", DISK]),
     "ext4": (["mkfs.ext4", "-q", "-F", "-b", "4096", DISK], ["-t", "ext4", "-o", "dax=always", DISK]),
     "xfs": (["mkfs.xfs", "-q", "-f", "-m", "reflink=0", DISK], ["-t", "xfs", "-o", "dax=always", DISK]),
-    "tmpfs": (None, ["-t", "tmpfs", "-o", "size=80%", "tmpfs"]),
+    "tmpfs": (None, ["-t", "tmpfs", "-o", "size=80%,nr_inodes=0", "tmpfs"]),
 }
+# More files than these get inodes for by default.
+MANY = 100_000
+FOR_MANY = {"ext4": ["-N", "1500000"], "xfs": ["-i", "maxpct=80"]}
+# So often each: the machine may be busy with something else.
+ROUNDS = 5
 
 
 def run(*command, **more):
@@ -30,10 +37,11 @@ def measure(name, operations, entries):
     make, options = FILE_SYSTEMS[name]
     print(f"{name}", file=sys.stderr, flush=True)
     if make:
-        run(*make, stdout=subprocess.DEVNULL)
+        is_many = any(word.isdigit() and int(word) > MANY for word in entries)
+        run(*make, *(FOR_MANY.get(name, []) if is_many else []), stdout=subprocess.DEVNULL)
     run("mount", *options, MOUNT)
     try:
-        output = run(operations, MOUNT, *entries, stdout=subprocess.PIPE, encoding="ascii").stdout
+        output = run(*operations, MOUNT, *entries, stdout=subprocess.PIPE, encoding="ascii").stdout
     finally:
         run("umount", MOUNT)
     for line in output.splitlines():
@@ -42,13 +50,16 @@ def measure(name, operations, entries):
 
 
 def main():
-    operations, tools, *entries = sys.argv[1:]
+    operations, tools, name, *entries = sys.argv[1:]
     os.environ["PATH"] = f"{tools}:{os.environ['PATH']}"
-    print(json.dumps({"kernel": os.uname().release}))
     run("modprobe", "rpmem")
     run("modprobe", "rdaxfs")
-    for name in FILE_SYSTEMS:
-        measure(name, operations, entries)
+    if entries == ["--processes"]:
+        for _ in range(ROUNDS):
+            for processes in ("1", "2"):
+                measure(name, [operations, "--processes", processes], [])
+    else:
+        measure(name, [operations], entries)
 
 
 if __name__ == "__main__":

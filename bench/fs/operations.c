@@ -7,6 +7,11 @@
  * works in new directories below DIRECTORY, of which the one for operations on names gets ENTRIES files
  * (2000) first, and prints a line of JSON for each kind of operation. It needs a guest whose time stamp
  * counter counts instructions (QEMU's -icount shift=0), as ../calls.c does.
+ *
+ *	operations --processes N DIRECTORY
+ *
+ * has N processes do some of them at once, each on a processor and in a directory of its own, and prints how many
+ * there were in a second of the guest's clock.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -14,6 +19,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -22,6 +29,8 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <x86intrin.h>
 
@@ -317,13 +326,119 @@ static void measure_faults(void)
 	close(fd);
 }
 
+#define PROCESSES 8
+
+/* What processes do at once, one after the other. */
+static const struct {
+	const char *what;
+	operation issue;
+	/* On open files. */
+	bool data;
+} together[] = {
+	{ "create", create, false },
+	{ "stat", stat_file, false },
+	{ "rename", rename_file, false },
+	{ "link", link_file, false },
+	{ "symlink", symlink_file, false },
+	{ "three unlinks", unlink_three, false },
+	{ "mkdir", make_directory, false },
+	{ "rmdir", remove_directory, false },
+	{ "write 4 KiB, new block", write_new, true },
+	{ "overwrite 4 KiB", overwrite_page, true },
+	{ "read 4 KiB", read_page, true },
+	{ "append 4 KiB + fsync", append_fsync, true },
+};
+#define STEPS (sizeof(together) / sizeof(*together))
+
+/* What the processes share. */
+struct board {
+	atomic_int arrived[STEPS];
+	double seconds[STEPS][PROCESSES];
+};
+
+static double now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec + time.tv_nsec / 1e9;
+}
+
+static void work(struct board *board, int process, int processes)
+{
+	char directory[20];
+	cpu_set_t processor;
+	bool open = false;
+
+	CPU_ZERO(&processor);
+	CPU_SET(process, &processor);
+	if (sched_setaffinity(0, sizeof(processor), &processor))
+		err(1, "processor %d", process);
+	snprintf(directory, sizeof(directory), "process-%d", process);
+	enter(directory);
+	for (size_t step = 0; step < STEPS; step++) {
+		double start;
+
+		if (together[step].data && !open)
+			open_files();
+		open |= together[step].data;
+		atomic_fetch_add(&board->arrived[step], 1);
+		while (atomic_load(&board->arrived[step]) < processes)
+			sched_yield();
+		start = now();
+		for (int i = 0; i < TOTAL; i++)
+			if (together[step].issue(i))
+				err(1, "%s", together[step].what);
+		board->seconds[step][process] = now() - start;
+	}
+	exit(0);
+}
+
+static void measure_processes(int processes)
+{
+	struct board *board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status;
+
+	if (board == MAP_FAILED)
+		err(1, "mmap");
+	for (int process = 0; process < processes; process++) {
+		pid_t child = fork();
+
+		if (child < 0)
+			err(1, "fork");
+		if (!child)
+			work(board, process, processes);
+	}
+	for (int process = 0; process < processes; process++)
+		if (wait(&status) < 0 || status)
+			errx(1, "a process has failed");
+	for (size_t step = 0; step < STEPS; step++) {
+		double rate = 0;
+
+		for (int process = 0; process < processes; process++)
+			rate += TOTAL / board->seconds[step][process];
+		printf("{\"operation\": \"%s\", \"processes\": %d, \"rate\": %.0f}\n", together[step].what, processes, rate);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	int entries = argc > 2 ? atoi(argv[2]) : 2000;
 	uint64_t idle[BATCHES];
 
+	if (argc == 4 && !strcmp(argv[1], "--processes")) {
+		int processes = atoi(argv[2]);
+
+		if (processes < 1 || processes > PROCESSES)
+			errx(2, "--processes: from 1 to %d", PROCESSES);
+		if (chdir(argv[3]))
+			err(1, "%s", argv[3]);
+		make_names();
+		measure_processes(processes);
+		return 0;
+	}
 	if (argc < 2 || argc > 3 || entries < 0)
-		errx(2, "usage: operations DIRECTORY [ENTRIES]");
+		errx(2, "usage: operations [--processes N] DIRECTORY [ENTRIES]");
 	if (chdir(argv[1]))
 		err(1, "%s", argv[1]);
 	for (int i = 0; i < BATCHES; i++)

@@ -27,11 +27,11 @@ UNMET = 10
 
 def limit_of(row, counts):
     """The most that rdaxfs may take, and what it is made of."""
-    if row in LIKE_TMPFS:
+    if row in LIKE_TMPFS and "tmpfs" in counts:
         return counts["tmpfs"] * OF_TMPFS, f"{OF_TMPFS} x tmpfs"
     if row in LIKE_PEERS:
-        best = min(counts[name] for name in ("ext4", "xfs") if name in counts)
-        return best * 1.005, "the better of ext4 and xfs"
+        best = min((counts[name] for name in ("ext4", "xfs") if name in counts), default=None)
+        return (None, "") if best is None else (best * 1.005, "the better of ext4 and xfs")
     if row in ABSOLUTE:
         return ABSOLUTE[row], f"{ABSOLUTE[row]}"
     return None, ""
