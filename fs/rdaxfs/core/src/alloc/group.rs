@@ -10,7 +10,7 @@ use crate::format::{
     block_offset, group_bitmap, group_header, group_metadata, group_of, group_start, GroupHeader,
     GROUP_BLOCKS, GROUP_CHUNKS, GROUP_CRC, GROUP_MAGIC,
 };
-use crate::journal::{Stamp, Transaction};
+use crate::journal::{Guarded, Stamp, Transaction};
 use crate::platform::Platform;
 use crate::source::Source;
 use crate::volume::Volume;
@@ -78,7 +78,7 @@ impl GroupState {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            stamp: Stamp::unknown(),
+            stamp: Stamp::unknown(Guarded::Group),
             loaded: false,
             masks: Masks::new(),
             reserved: 0,

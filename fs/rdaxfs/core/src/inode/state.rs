@@ -3,7 +3,7 @@
 //! What the locks of an inode guard.
 
 use crate::alloc::Reservation;
-use crate::journal::Stamp;
+use crate::journal::{Guarded, Stamp};
 
 /// What an inode's map lock guards, beside the inode on the medium: its contents (extents, entries),
 /// size, attributes, times and links; all but its extended attributes and its place in the group's
@@ -26,13 +26,14 @@ impl MapState {
         Self {
             ino,
             generation,
-            stamp: Stamp::unknown(),
+            stamp: Stamp::unknown(Guarded::Contents(ino)),
             reservation: None,
         }
     }
 
     /// The state of an inode that a transaction has made, which has set the stamp.
-    pub(crate) const fn made(ino: u64, generation: u32, stamp: Stamp) -> Self {
+    pub(crate) fn made(ino: u64, generation: u32, mut stamp: Stamp) -> Self {
+        stamp.guard(Guarded::Contents(ino));
         Self {
             ino,
             generation,
@@ -68,7 +69,7 @@ impl XattrState {
     pub const fn new(map: &MapState) -> Self {
         Self {
             ino: map.ino,
-            stamp: Stamp::unknown(),
+            stamp: Stamp::unknown(Guarded::Xattrs(map.ino)),
         }
     }
 

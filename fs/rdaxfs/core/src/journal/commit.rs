@@ -31,6 +31,8 @@ impl<P: Platform> Open<'_, '_, P> {
 impl<'t, P: Platform> Transaction<'t, P> {
     fn make_durable(&mut self) -> Result {
         self.volume.check_running()?;
+        #[cfg(debug_assertions)]
+        self.check_guards()?;
         self.pin();
         if self.log.has_no_store() {
             if self.bulk || self.data {

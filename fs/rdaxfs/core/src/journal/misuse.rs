@@ -56,7 +56,7 @@ fn change<P: Platform>(mut tx: Open<'_, '_, P>) -> Result {
 
 #[cfg(misuse = "a lock let go of before the commit")]
 fn unlock_early<P: Platform>(volume: &Volume<P>, log: &mut Log) -> Result {
-    let mut stamp = Stamp::unknown();
+    let mut stamp = Stamp::new();
     let mut held = Transaction::new(volume, log);
     let mut tx = held.open();
     tx.join(&mut stamp)?;
@@ -66,7 +66,7 @@ fn unlock_early<P: Platform>(volume: &Volume<P>, log: &mut Log) -> Result {
 
 #[cfg(misuse = "twins")]
 fn unlock<P: Platform>(volume: &Volume<P>, log: &mut Log) -> Result {
-    let mut stamp = Stamp::unknown();
+    let mut stamp = Stamp::new();
     {
         let mut held = Transaction::new(volume, log);
         let mut tx = held.open();

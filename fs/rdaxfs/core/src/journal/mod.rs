@@ -91,6 +91,7 @@
 mod commit;
 mod data;
 mod filter;
+mod guarded;
 mod log;
 mod overlay;
 mod permit;
@@ -102,6 +103,7 @@ mod state;
 mod transaction;
 
 pub(crate) use data::Data;
+pub(crate) use guarded::Guarded;
 pub use log::Log;
 pub(crate) use overlay::Overlay;
 pub use permit::Permit;

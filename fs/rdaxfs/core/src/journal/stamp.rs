@@ -2,12 +2,18 @@
 
 //! What a lock remembers of the transactions under it.
 
+use super::guarded::Guarded;
 use crate::format::MAX_SLOTS;
 
 /// Part of what every lock guards: the journal slots with records that may still be found and that
 /// have words under this lock. See [`journal`](crate::journal).
 #[derive(Debug)]
-pub struct Stamp(u64);
+pub struct Stamp {
+    slots: u64,
+    /// What the lock guards: asserted of each word that is set under it.
+    #[cfg(debug_assertions)]
+    pub(super) guarded: Guarded,
+}
 
 const _: () = assert!(MAX_SLOTS <= u64::BITS);
 
@@ -15,25 +21,34 @@ impl Stamp {
     /// The stamp of a lock of which nothing is known, as of an inode that comes into the cache
     /// again: all slots.
     #[must_use]
-    pub const fn unknown() -> Self {
-        Self(u64::MAX)
+    pub(crate) const fn unknown(guarded: Guarded) -> Self {
+        Self::with(u64::MAX, guarded)
     }
 
     /// The stamp of a lock that comes into being with what it guards: no slot. What was at the same
     /// place before it was freed is not a concern: the transaction that takes its block or inode has
     /// the stamp of the group.
     pub(crate) const fn new() -> Self {
-        Self(0)
+        Self::with(0, Guarded::New)
+    }
+
+    #[cfg_attr(not(debug_assertions), expect(unused_variables))]
+    const fn with(slots: u64, guarded: Guarded) -> Self {
+        Self {
+            slots,
+            #[cfg(debug_assertions)]
+            guarded,
+        }
     }
 
     /// The slots.
     pub(super) const fn slots(&self) -> u64 {
-        self.0
+        self.slots
     }
 
     /// Only the record in `slot` has words under the lock; [`None`]: no record has.
     pub(super) fn set(&mut self, slot: Option<u32>) {
-        self.0 = match slot {
+        self.slots = match slot {
             Some(slot) => 1 << (slot % MAX_SLOTS),
             None => 0,
         };
@@ -51,7 +66,7 @@ impl SuperState {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            stamp: Stamp::unknown(),
+            stamp: Stamp::unknown(Guarded::Super),
         }
     }
 }
