@@ -16,7 +16,7 @@ SHOWN = 20
 # Guests in which the kernel has reason to report.
 MISBEHAVING = ("reports",)
 # After a machine check the kernel does not trust its locks any more, and does not watch them.
-UNTRUSTED = ("machine-checks",)
+UNTRUSTED = ("machine-checks", "nd-machine-checks")
 
 
 class Leaked(Exception):
