@@ -52,6 +52,10 @@ bench-fs-processes: ## what two processes do at once on rdaxfs, ext4, xfs and tm
 bench-fs-entries: ## as bench-fs in a guest, in a directory with ENTRIES=1000000 files; hours
 	@bench/fs/run --entries $(or $(ENTRIES),1000000)
 
+.PHONY: bench-programs
+bench-programs: ## SQLite, LMDB, git, tar and RocksDB on rdaxfs, ext4, xfs and tmpfs in a guest
+	@bench/programs/run
+
 .PHONY: bench-microvm
 bench-microvm: ## machines that boot from one shared root on persistent memory: faults, instructions, memory
 	@bench/microvm/run

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """The table of what bench/fs/guest.py has counted, and whether rdaxfs keeps its limits.
 
-usage: report.py COUNTS RESULTS TITLE   (prints the table, and leaves it in RESULTS)
+usage: report.py COUNTS RESULTS TITLE   (prints the table, and leaves it in RESULTS, and a plot beside it)
 """
 
 import json
 import pathlib
 import sys
+
+import plot
 
 # What the operation leaves durable when it returns, by file system.
 DURABLE = {"rdaxfs": "all of it", "ext4": "after fsync", "xfs": "after fsync", "tmpfs": "nothing"}
@@ -68,6 +70,7 @@ def main():
     text, unmet = table(rows, title)
     print(text, end="")
     pathlib.Path(results).write_text(f"# SPDX-License-Identifier: GPL-2.0\n{text}", encoding="ascii")
+    pathlib.Path(results).with_suffix(".svg").write_text(plot.svg(rows, title), encoding="utf-8")
     sys.exit(UNMET if unmet else 0)
 
 

@@ -25,15 +25,23 @@ ADDRESS = 4 << 30
 # How often each machine is booted.
 RUNS = 3
 LIMIT_SECONDS, LOOK_SECONDS = 900, 2
-RPMEM = "/dev/rpmem0"
 
-# What the root is on, by name: image, type, options of mount, and the modules.
-ROOTS = {
-    "rdaxfs": ("rdaxfs", "rdaxfs", "ro,dax=always", ("nfit", "rpmem", "rdaxfs")),
-    "ext4 with DAX": ("ext4", "ext4", "ro,dax=always", ("nfit", "rpmem", "ext4")),
-    "erofs with DAX": ("erofs", "erofs", "ro,dax=always", ("nfit", "rpmem", "erofs")),
-    "ext4 on virtio-blk": ("ext4", "ext4", "ro", ("virtio_blk", "virtio_pci", "ext4")),
+# The disk that the image is, and the modules for it, by what QEMU makes of the image.
+DEVICES = {
+    "nvdimm": ("/dev/rpmem0", ("nfit", "rpmem")),
+    "virtio-pmem": ("/dev/rpmem0.0", ("virtio_pci", "virtio_pmem", "nd_rpmem")),
+    "virtio-blk": ("/dev/vda", ("virtio_blk", "virtio_pci")),
 }
+# What the root is, by name: image and type, options of mount, and what QEMU makes of the image.
+ROOTS = {
+    "rdaxfs": ("rdaxfs", "ro,dax=always", "nvdimm"),
+    "rdaxfs on virtio-pmem": ("rdaxfs", "ro,dax=always", "virtio-pmem"),
+    "ext4 with DAX": ("ext4", "ro,dax=always", "nvdimm"),
+    "erofs with DAX": ("erofs", "ro,dax=always", "nvdimm"),
+    "ext4 on virtio-blk": ("ext4", "ro", "virtio-blk"),
+}
+# Of those, the ones from which two machines boot at the same time.
+SHARED = ("rdaxfs", "rdaxfs on virtio-pmem")
 
 
 def order(guest, release, ours, names):
@@ -72,7 +80,8 @@ def without_debugging(module):
 
 def initramfs(path, guest, ours, release, root, size):
     """What the machine begins with."""
-    _, kind, options, names = ROOTS[root]
+    kind, options, device = ROOTS[root]
+    disk, names = DEVICES[device]
     archive = cpio.Archive()
     with open("/usr/bin/busybox", "rb") as file:
         archive.file("bin/busybox", file.read(), 0o755)
@@ -80,13 +89,12 @@ def initramfs(path, guest, ours, release, root, size):
         archive.file("init", file.read(), 0o755)
     for folder in ("dev", "proc", "sys", "root"):
         archive.folder(folder)
-    modules = order(guest, release, ours, names)
+    modules = order(guest, release, ours, (*names, kind))
     for module in modules:
         archive.file(f"modules/{os.path.basename(module)}", without_debugging(module))
     archive.file("modules/order", "".join(f"{os.path.basename(module)}\n" for module in modules).encode())
-    on_rpmem = "rpmem" in names
-    words = [kind, options, RPMEM if on_rpmem else "/dev/vda"]
-    if on_rpmem:
+    words = [kind, options, disk]
+    if device == "nvdimm":
         words.append(f"{size // MIB}M@{ADDRESS // MIB}M:ro")
     archive.file("root-is", (" ".join(words) + "\n").encode())
     with open(path, "wb") as file:
@@ -96,9 +104,11 @@ def initramfs(path, guest, ours, release, root, size):
 def command(arguments, root, image, console, initrd, wait):
     """QEMU's command line. The image is shared and read-only."""
     size = os.path.getsize(image)
-    on_rpmem = "rpmem" in ROOTS[root][3]
-    kind = "pc,i8042=off" + (",nvdimm=on" if on_rpmem else "")
-    memory = f"{MEMORY // MIB}M" + (f",slots=1,maxmem={(ADDRESS + size) // MIB + 4096}M" if on_rpmem else "")
+    device = ROOTS[root][2]
+    kind = "pc,i8042=off" + (",nvdimm=on" if device == "nvdimm" else "")
+    memory = f"{MEMORY // MIB}M"
+    if device != "virtio-blk":
+        memory += f",slots=1,maxmem={(ADDRESS + size) // MIB + 4096}M"
     accel, cpu, smp = (["-accel", "kvm"], "host", 1) if arguments.kvm else (
         ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"], "max", 1)
     if wait and not arguments.kvm:
@@ -107,9 +117,12 @@ def command(arguments, root, image, console, initrd, wait):
     line = machine.base_command(arguments.guest, kind) + accel + [
         "-cpu", cpu, "-smp", str(smp), "-m", memory, "-initrd", initrd,
         "-chardev", f"file,id=console,path={console}", "-serial", "chardev:console"]
-    if on_rpmem:
-        line += ["-object", f"memory-backend-file,id=root,share=on,readonly=on,mem-path={image},size={size},align=2M",
-                 "-device", f"nvdimm,memdev=root,unarmed=on,addr={ADDRESS:#x}"]
+    if device != "virtio-blk":
+        line += ["-object", f"memory-backend-file,id=root,share=on,readonly=on,mem-path={image},size={size},align=2M"]
+    if device == "nvdimm":
+        line += ["-device", f"nvdimm,memdev=root,unarmed=on,addr={ADDRESS:#x}"]
+    elif device == "virtio-pmem":
+        line += ["-device", f"virtio-pmem-pci,memdev=root,memaddr={ADDRESS:#x}"]
     else:
         line += ["-blockdev", f"driver=raw,node-name=root,read-only=on,file.driver=file,file.filename={image}",
                  "-device", "virtio-blk-pci,drive=root"]
@@ -201,15 +214,16 @@ def main():
         row["image"] = os.path.getsize(path)
         row["unchanged"] = sum_of(path) == before
         result["rows"][root] = row
-    if arguments.together:
+    for root in SHARED if arguments.together else ():
         path = f"{arguments.work}/rdaxfs.image"
         before = sum_of(path)
-        print("microvm: two machines with one image", file=sys.stderr, flush=True)
-        both = [start(arguments, "rdaxfs", number, wait=5) for number in (1, 2)]
+        print(f"microvm: two machines with one image: {root}", file=sys.stderr, flush=True)
+        both = [start(arguments, root, number, wait=5) for number in (1, 2)]
         said = [finish(started) for started in both]
         sums = [text.split()[1] for found in said for _, text in found if text.startswith("sum ")]
-        result["together"] = {"sums": sums, "unchanged": sum_of(path) == before,
-                              "page_cache": [counted(found)["page_cache"] for found in said]}
+        result.setdefault("together", {})[root] = {
+            "sums": sums, "unchanged": sum_of(path) == before,
+            "page_cache": [counted(found)["page_cache"] for found in said]}
     with open(arguments.result, "w", encoding="ascii") as file:
         json.dump(result, file, indent=2)
 
