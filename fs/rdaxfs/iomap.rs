@@ -42,6 +42,7 @@ struct Pages {
 
 impl Pages {
     /// Those of a request, as far as files can have them.
+    #[inline]
     fn of(request: &Request) -> Self {
         let first = request.offset / BLOCK_SIZE;
         let end = request.offset.saturating_add(request.len);
@@ -53,7 +54,8 @@ impl Pages {
     }
 }
 
-/// What pages of a file are, for a caller without locks.
+/// What pages of a file are, for a caller without locks. Every read and every fault asks.
+#[inline(always)]
 fn look_up(inode: &Inode<Rdaxfs>, request: &Request, pages: Pages) -> Result<Mapping> {
     let lock = &inode.data().map;
     let map = if request.is_nowait() {
@@ -68,6 +70,7 @@ fn look_up(inode: &Inode<Rdaxfs>, request: &Request, pages: Pages) -> Result<Map
 }
 
 /// The answer that a mapping is.
+#[inline]
 pub(crate) fn answer(mapping: Mapping, is_new: bool) -> Iomap {
     Iomap {
         offset: mapping.page * BLOCK_SIZE,
@@ -89,6 +92,7 @@ impl Operations for Read {
         Some(sb.data().mounted.dax_device())
     }
 
+    #[inline]
     fn begin(inode: &Inode<Rdaxfs>, request: &Request) -> Result<Iomap> {
         look_up(inode, request, Pages::of(request)).map(|mapping| answer(mapping, false))
     }

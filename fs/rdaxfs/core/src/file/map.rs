@@ -9,8 +9,10 @@ use super::convert::Parts;
 use super::view::Segment;
 use super::{check_pages, extents_of, page_of, MAX_STEP};
 use crate::extents::{find, Cursor};
-use crate::format::{block_offset, Extent, ExtentRecord, Inode, Root, BLOCK_SIZE, MAX_PAGES};
-use crate::inode::{inode_word, MapState};
+use crate::format::{
+    block_offset, inode_offset, Extent, ExtentRecord, Inode, Root, BLOCK_SIZE, MAX_PAGES,
+};
+use crate::inode::MapState;
 use crate::platform::Platform;
 use crate::source::Source;
 use crate::volume::Volume;
@@ -168,18 +170,19 @@ impl<P: Platform> Volume<P> {
 
     /// The first extent that has `page` or a page behind it, of a file as most are: with its few extents in its
     /// inode, and nothing left to do.
-    #[inline]
+    #[inline(always)]
     fn first_of_few(&self, map: &MapState, page: u64) -> Result<Few> {
+        let inode = inode_offset(map.ino);
         // The first half of an intent's first word is its kind.
-        let intent = self.field(map, offset_of!(Inode, intent))?;
-        let root = self.field(map, offset_of!(Inode, root))?;
+        let intent = self.word(inode + offset_of!(Inode, intent) as u64)?;
+        let root = self.word(inode + offset_of!(Inode, root) as u64)?;
         let Some(Root::Extents(count)) = Root::from_word(root) else {
             return Ok(Few::Unknown);
         };
         if intent as u32 != 0 {
             return Ok(Few::Unknown);
         }
-        let first = inode_word(map.ino, offset_of!(Inode, inline));
+        let first = inode + offset_of!(Inode, inline) as u64;
         let mut before = 0;
         for position in 0..u64::from(count) {
             let at = first + position * size_of::<ExtentRecord>() as u64;

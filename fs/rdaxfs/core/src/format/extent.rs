@@ -43,24 +43,28 @@ pub struct Extent {
 impl Extent {
     /// The page behind the last.
     #[must_use]
+    #[inline]
     pub const fn end(&self) -> u64 {
         self.page.saturating_add(self.count)
     }
 
     /// The first word of the record.
     #[must_use]
+    #[inline]
     pub const fn pages_word(&self) -> u64 {
         self.page & 0xffff_ffff | self.count << 32
     }
 
     /// The second word of the record.
     #[must_use]
+    #[inline]
     pub const fn block_word(&self) -> u64 {
         self.block & (UNWRITTEN - 1) | if self.unwritten { UNWRITTEN } else { 0 }
     }
 
     /// The extent of two words; not judged.
     #[must_use]
+    #[inline]
     pub const fn from_words(pages: u64, block: u64) -> Self {
         Self {
             page: pages & 0xffff_ffff,

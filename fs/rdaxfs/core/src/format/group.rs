@@ -53,12 +53,14 @@ const _: () = assert!(size_of::<Superblock>() <= 4096);
 
 /// The first block of group `group`.
 #[must_use]
+#[inline]
 pub const fn group_start(group: u32) -> u64 {
     group as u64 * GROUP_BLOCKS
 }
 
 /// The block of a group's [`GroupHeader`].
 #[must_use]
+#[inline]
 pub const fn group_header(group: u32) -> u64 {
     group_start(group) + (group == 0) as u64
 }
@@ -66,24 +68,28 @@ pub const fn group_header(group: u32) -> u64 {
 /// The block of a group's bitmap of blocks in use: bit `n` of word `w` is block `64 w + n` of the
 /// group, and set if it is in use or beyond the volume.
 #[must_use]
+#[inline]
 pub const fn group_bitmap(group: u32) -> u64 {
     group_header(group) + 1
 }
 
 /// The block of a group's bitmap of metadata: set where a block in use holds metadata.
 #[must_use]
+#[inline]
 pub const fn group_metadata(group: u32) -> u64 {
     group_header(group) + 2
 }
 
 /// The first block of the group that is not its head.
 #[must_use]
+#[inline]
 pub const fn group_body(group: u32) -> u64 {
     group_header(group) + 3
 }
 
 /// The group of a block, which must be less than [`MAX_BLOCKS`](super::MAX_BLOCKS).
 #[must_use]
+#[inline]
 pub const fn group_of(block: u64) -> u32 {
     (block / GROUP_BLOCKS) as u32
 }

@@ -28,18 +28,21 @@ pub const fn inode_number(block: u64, slot: u64) -> u64 {
 
 /// The block of an inode.
 #[must_use]
+#[inline]
 pub const fn inode_block(ino: u64) -> u64 {
     ino / CHUNK_SLOTS
 }
 
 /// The slot of an inode.
 #[must_use]
+#[inline]
 pub const fn inode_slot(ino: u64) -> u64 {
     ino % CHUNK_SLOTS
 }
 
 /// The byte offset of an inode.
 #[must_use]
+#[inline]
 pub const fn inode_offset(ino: u64) -> u64 {
     block_offset(inode_block(ino)) + inode_slot(ino) * INODE_SIZE
 }
@@ -246,6 +249,7 @@ impl IntentWords {
 
     /// What two words say.
     #[must_use]
+    #[inline]
     pub const fn from_words([one, two]: [u64; 2]) -> Self {
         Self {
             kind: one as u32,

@@ -53,6 +53,7 @@ pub const MAX_LINKS: u64 = 0xffff_ffff;
 
 /// The byte offset of a block.
 #[must_use]
+#[inline]
 pub const fn block_offset(block: u64) -> u64 {
     block << BLOCK_SHIFT
 }
