@@ -11,6 +11,7 @@ import random
 import shutil
 import stat
 import subprocess
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -293,8 +294,10 @@ def trial(writer, node, number, tally):
         _checked(_libc.umount2(DIRECTORY.encode(), 0), "umount2")
 
 
-def try_volumes(t, numbers):
-    """Tries the volumes of these numbers; the kernel must not say anything else than what is damaged."""
+def try_volumes(t, numbers, seconds=float("inf")):
+    """Tries the volumes of these numbers, as far as the time allows; the kernel must not say anything else than what is
+    damaged."""
+    end = time.monotonic() + seconds
     t.allow_log(SAID)
     # This reads along, since there may be more lines than are kept until the test ends.
     t.allow_log(r"^\(the log lost \d+ lines here\)$")
@@ -302,6 +305,8 @@ def try_volumes(t, numbers):
     os.makedirs(DIRECTORY, exist_ok=True)
     with Writer(t.disk.node) as writer, kernel_log.KernelLog() as log:
         for number in numbers:
+            if time.monotonic() > end:
+                break
             log.mark(f"damaged volume {number}")
             try:
                 trial(writer, t.disk.node, number, tally)
