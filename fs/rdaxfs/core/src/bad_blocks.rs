@@ -66,6 +66,7 @@ impl<P: Platform> Volume<P> {
     ///
     /// [`Error::ReadOnly`]; [`Error::NoSpace`], [`Error::Corrupt`] or [`Error::Io`] if a block cannot be made the
     /// owner's: it stays set aside, and the next call tries again.
+    #[inline(never)]
     pub fn repair_bad_blocks(
         &self,
         workspace: &mut Workspace,
@@ -80,7 +81,10 @@ impl<P: Platform> Volume<P> {
             while let Some(block) = self.next_bad_block(group) {
                 if self.repair_block(block).is_ok() {
                     done.repaired += 1;
-                } else if let Err(error) = self.quarantine(workspace, bad_blocks, block, now) {
+                } else if let Err(error) = self
+                    .know_owner(workspace, bad_blocks, now)
+                    .and_then(|()| self.quarantine(workspace, bad_blocks, block, now))
+                {
                     self.bad_groups().fetch_or(groups, Relaxed);
                     return Err(error);
                 } else {
@@ -92,7 +96,26 @@ impl<P: Platform> Volume<P> {
         Ok(done)
     }
 
+    /// Sees to it that there is an owner, and opens it.
+    #[inline(never)]
+    fn know_owner(
+        &self,
+        workspace: &mut Workspace,
+        bad_blocks: &mut BadBlocks,
+        now: Time,
+    ) -> Result {
+        if bad_blocks.map.is_none() {
+            bad_blocks.map = Some(if self.bad_blocks_owner() == 0 {
+                self.make_bad_blocks_owner(workspace, now)?
+            } else {
+                self.open_bad_blocks_owner()?.0
+            });
+        }
+        Ok(())
+    }
+
     /// Makes a free block, which is set aside, the owner's.
+    #[inline(never)]
     fn quarantine(
         &self,
         workspace: &mut Workspace,
@@ -100,15 +123,10 @@ impl<P: Platform> Volume<P> {
         block: u64,
         now: Time,
     ) -> Result {
-        let map = match bad_blocks.map.take() {
-            Some(map) => map,
-            None if self.bad_blocks_owner() != 0 => self.open_bad_blocks_owner()?.0,
-            None => self.make_bad_blocks_owner(workspace, now)?,
-        };
-        let map = bad_blocks.map.insert(map);
+        let map = bad_blocks.map.as_mut().ok_or(Error::Invalid)?;
         let tree = tree_of(map.ino, map.generation);
-        let mut cursor = Cursor::new();
-        find(self, &tree, block, &mut cursor)?;
+        let cursor = &mut workspace.scratch.cursor;
+        find(self, &tree, block, cursor)?;
         if cursor.at_page(block).is_some() {
             // It was free.
             return Err(Error::Corrupt);
@@ -122,7 +140,7 @@ impl<P: Platform> Volume<P> {
         let change = Change::modified(now);
         self.transact(workspace, &mut map.stamp, |tx, scratch| {
             mark_used(tx, block, 1, false)?;
-            add_extent(tx, scratch, (&tree, &cursor), &extent, &change)
+            add_extent(tx, scratch, &tree, &extent, &change)
         })?;
         Ok(())
     }

@@ -114,6 +114,7 @@ impl<P: Platform> Volume<P> {
     /// Those of [`probe`](Self::probe) and of the journal's replay; [`Error::ReadOnly`] when the volume cannot be
     /// mounted for writing because of features; [`Error::Corrupt`] when it is known to be damaged and `access` does
     /// not allow for that, or its state is none that there is.
+    #[inline(never)]
     pub fn mount(
         platform: P,
         access: Access,
@@ -121,13 +122,30 @@ impl<P: Platform> Volume<P> {
         workspace: &mut Workspace,
     ) -> Result<Self> {
         if access == Access::NoStores {
-            let found = probe_both(&platform)?;
-            return Self::mount_without_stores(platform, found, workspace);
+            return Self::mount_found(platform, workspace);
         }
+        Self::mount_writable(platform, access, now, workspace)
+    }
+
+    /// Mounts for writing.
+    #[inline(never)]
+    fn mount_writable(
+        platform: P,
+        access: Access,
+        now: Time,
+        workspace: &mut Workspace,
+    ) -> Result<Self> {
         let superblock = read_superblock(&platform, 0)?;
         let mut volume = Self::new(platform, superblock);
         volume.superblock = volume.start(access, now, workspace)?;
         Ok(volume)
+    }
+
+    /// Mounts without stores.
+    #[inline(never)]
+    fn mount_found(platform: P, workspace: &mut Workspace) -> Result<Self> {
+        let found = probe_both(&platform)?;
+        Self::mount_without_stores(platform, found, workspace)
     }
 
     /// Mounts without stores, by the copy of the superblock in that block, whatever block 0 has.
@@ -135,6 +153,7 @@ impl<P: Platform> Volume<P> {
     /// # Errors
     ///
     /// As for [`mount`](Self::mount).
+    #[inline(never)]
     pub fn mount_by_copy(platform: P, block: u64, workspace: &mut Workspace) -> Result<Self> {
         let superblock = read_superblock(&platform, block)?;
         Self::mount_without_stores(platform, (superblock, block), workspace)
@@ -239,6 +258,7 @@ impl<P: Platform> Volume<P> {
     /// # Errors
     ///
     /// As for `mount`; [`Error::Io`] if the volume has stopped, [`Error::Invalid`] if `access` is none for writing.
+    #[inline(never)]
     pub fn remount_rw(&self, access: Access, now: Time, workspace: &mut Workspace) -> Result {
         match self.state.load(Acquire) {
             _ if access == Access::NoStores => Err(Error::Invalid),
@@ -526,6 +546,23 @@ impl<P: Platform> Source for Volume<P> {
 }
 
 impl<P: Platform> Volume<P> {
+    /// Reads bytes as the medium has them, which is how transactions see them: a volume that is mounted for writing
+    /// has no record that is not done.
+    pub(crate) fn read_stored(&self, offset: u64, into: &mut [u8]) -> Result {
+        self.check_range(offset, into.len() as u64)?;
+        self.platform.read(offset, into)
+    }
+
+    /// A word as the medium has it.
+    #[inline]
+    pub(crate) fn stored_word(&self, offset: u64) -> Result<u64> {
+        // The volume has whole words.
+        if offset % 8 != 0 || offset >= self.len {
+            return Err(Error::Corrupt);
+        }
+        self.platform.load_u64(offset)
+    }
+
     /// A word that one load does not give.
     #[cold]
     #[inline(never)]

@@ -129,7 +129,7 @@ impl ChunkBits {
         let first = places.start / 64;
         let words = self.0.get_mut(first as usize..).unwrap_or(&mut []);
         for (word, at) in words.iter_mut().zip((first * 64..places.end).step_by(64)) {
-            *word |= ones(places.end, at) & !ones(places.start, at);
+            *word |= within(&places, at);
         }
     }
 
@@ -140,7 +140,7 @@ impl ChunkBits {
             return bits;
         }
         for (at, word) in (0..CHUNK_BLOCKS).step_by(64).zip(&mut bits.0) {
-            *word |= !(ones(places.end, at) & !ones(places.start, at));
+            *word |= !within(&places, at);
         }
         bits
     }
@@ -208,6 +208,7 @@ impl ChunkBits {
     }
 
     /// The first place from which on so many blocks are free, and follow each other.
+    #[inline]
     pub(super) fn find(&self, chunks: Chunks, chunk: u32, len: u64) -> Option<u64> {
         if chunks.is_whole(chunk) {
             return self.find_in(0..CHUNK_BLOCKS, len);
@@ -218,7 +219,14 @@ impl ChunkBits {
     /// The same, among places whose blocks follow each other.
     #[inline(never)]
     fn find_in(&self, places: Range<u64>, len: u64) -> Option<u64> {
-        let mut starts = Starts::of(self, places);
+        if len == 1 {
+            let words = (0..CHUNK_BLOCKS).step_by(64).zip(&self.0);
+            let mut free = words.map(|(at, used)| (at, !used & within(&places, at)));
+            let (at, word) = free.find(|&(_, word)| word != 0)?;
+            return Some(at + u64::from(word.trailing_zeros()));
+        }
+        let mut starts = Starts([0; CHUNK_WORDS]);
+        starts.put(self, places);
         let mut done = 1;
         while done < len {
             let more = done.min(len - done);
@@ -235,18 +243,21 @@ fn ones(below: u64, at: u64) -> u64 {
     u64::MAX.checked_shl(bits).map_or(u64::MAX, |above| !above)
 }
 
+/// The bits of the word for the places from `at` on that are in a range.
+fn within(places: &Range<u64>, at: u64) -> u64 {
+    ones(places.end, at) & !ones(places.start, at)
+}
+
 /// The places at which runs of some length start: bit `n` of word `w` is place `64 w + n`.
 struct Starts([u64; CHUNK_WORDS]);
 
 impl Starts {
-    /// Of runs of one block, at places of a range.
-    fn of(bits: &ChunkBits, places: Range<u64>) -> Self {
-        let mut starts = Self([0; CHUNK_WORDS]);
-        let words = starts.0.iter_mut().zip(&bits.0);
+    /// Those of runs of one block, at places of a range. In place: a copy would be on the stack, too.
+    fn put(&mut self, bits: &ChunkBits, places: Range<u64>) {
+        let words = self.0.iter_mut().zip(&bits.0);
         for (at, (start, used)) in (0..CHUNK_BLOCKS).step_by(64).zip(words) {
-            *start = !used & ones(places.end, at) & !ones(places.start, at);
+            *start = !used & within(&places, at);
         }
-        starts
     }
 
     /// Goes on to runs that are longer by `more`, which is not more than they are now.

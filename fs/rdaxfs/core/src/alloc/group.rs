@@ -56,6 +56,12 @@ impl Masks {
     fn put(&mut self, chunk: u32, classes: u32, unused: bool) {
         let bit = 1_u64.checked_shl(chunk).unwrap_or(0);
         self.unused = self.unused & !bit | u64::from(unused).wrapping_neg() & bit;
+        self.put_classes(chunk, classes);
+    }
+
+    /// Notes the classes of a chunk.
+    fn put_classes(&mut self, chunk: u32, classes: u32) {
+        let bit = 1_u64.checked_shl(chunk).unwrap_or(0);
         for (class, mask) in self.runs.iter_mut().enumerate() {
             let has = u64::from(classes >> class & 1);
             *mask = *mask & !bit | has.wrapping_neg() & bit;
@@ -264,7 +270,7 @@ pub(super) fn load_masks<P: Platform>(tx: &mut Transaction<'_, P>, group: u32) -
 
 #[inline(never)]
 fn find_masks<P: Platform>(tx: &mut Transaction<'_, P>, group: u32) -> Result {
-    tx.volume().read_group(group)?;
+    judge_header(tx.volume(), group)?;
     let counters = tx.word(header_word(group, core::mem::offset_of!(GroupHeader, free)))?;
     tx.group(group)?.masks.free = counters as u32;
     for chunk in 0..GROUP_CHUNKS {
@@ -272,6 +278,12 @@ fn find_masks<P: Platform>(tx: &mut Transaction<'_, P>, group: u32) -> Result {
     }
     tx.group(group)?.loaded = true;
     Ok(())
+}
+
+/// Fails unless the group's header is one: apart, because of its place on the stack.
+#[inline(never)]
+fn judge_header<P: Platform>(volume: &Volume<P>, group: u32) -> Result {
+    volume.read_group(group).map(drop)
 }
 
 /// Which blocks of a chunk cannot be taken: what is in use or set aside.
@@ -294,6 +306,7 @@ pub(super) fn set_aside<P: Platform>(
     tx: &mut Transaction<'_, P>,
     block: u64,
     count: u64,
+    found: Option<&mut ChunkBits>,
 ) -> Result<bool> {
     tx.volume().check_run(block, count)?;
     let group = group_of(block);
@@ -303,18 +316,57 @@ pub(super) fn set_aside<P: Platform>(
         return Ok(false);
     }
     // The group's chunks are known: they have been searched.
-    judge_run(tx, group, (first, count))?;
+    judge_taken(tx, group, (first, count), found)?;
     Ok(true)
 }
 
-/// Sets a free block aside that is bad.
+/// Takes a run that a search has found in one chunk, whose bits are `found` if nothing has changed since.
+pub(super) fn take_found<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    block: u64,
+    count: u64,
+    metadata: bool,
+    found: Option<&mut ChunkBits>,
+) -> Result {
+    tx.volume().check_run(block, count)?;
+    let group = group_of(block);
+    let first = block - group_start(group);
+    change_run(tx, block, count, metadata, true)?;
+    judge_taken(tx, group, (first, count), found)?;
+    let (chunk, _) = Chunks::new(tx.volume().align()).locate(first);
+    let masks = &mut tx.group(group)?.masks;
+    masks.unused &= !1_u64.checked_shl(chunk).unwrap_or(0);
+    count_run(tx, group, count, true)
+}
+
+/// Finds out what a chunk is of which a run has been taken, from its bits before that.
+fn judge_taken<P: Platform>(
+    tx: &mut Transaction<'_, P>,
+    group: u32,
+    (first, count): (u64, u64),
+    found: Option<&mut ChunkBits>,
+) -> Result {
+    let Some(bits) = found else {
+        return judge_run(tx, group, (first, count));
+    };
+    let chunks = Chunks::new(tx.volume().align());
+    let (chunk, place) = chunks.locate(first);
+    bits.occupy(place..place + count);
+    let classes = bits.classes(chunks, chunk);
+    tx.group(group)?.masks.put_classes(chunk, classes);
+    Ok(())
+}
+
+/// Sets a free block aside that is bad, of a group whose chunks are known.
+#[cold]
+#[inline(never)]
 pub(super) fn set_bad<P: Platform>(tx: &mut Transaction<'_, P>, block: u64) -> Result {
     let group = group_of(block);
     let first = block - group_start(group);
     let chunks = Chunks::new(tx.volume().align());
     tx.group(group)?.aside.set_bad(chunks, first);
     tx.volume().want_repair(group);
-    judge_chunks(tx, group, (first, 1))
+    judge_run(tx, group, (first, 1))
 }
 
 /// Sets a block aside whose write has failed, if it is one of those that the transaction has taken and not one

@@ -5,7 +5,7 @@
 use core::sync::atomic::Ordering::Relaxed;
 
 use super::bits::{class_for, ChunkBits, Chunks, CLASSES};
-use super::group::{chunk_bits, load_masks, mark_used, set_aside, set_bad, Masks};
+use super::group::{chunk_bits, load_masks, set_aside, set_bad, take_found, Masks};
 use crate::format::{
     block_offset, group_of, group_start, CHUNK_BLOCKS, GROUP_CHUNKS, GROUP_RESERVE,
 };
@@ -199,27 +199,20 @@ pub(crate) fn allocate<P: Platform>(
     Err(Error::NoSpace)
 }
 
-/// The part of a run before its first bad block, which is set aside.
+/// How many blocks of a run are before its first bad one.
 #[inline(never)]
-fn before_bad<P: Platform>(tx: &mut Transaction<'_, P>, run: &Run) -> Result<u64> {
+fn before_bad<P: Platform>(volume: &Volume<P>, run: &Run) -> u64 {
     let bad = |block, count| {
-        let checked = tx
-            .volume()
-            .check_poison(block_offset(block), block_offset(count));
+        let checked = volume.check_poison(block_offset(block), block_offset(count));
         checked.is_err()
     };
     if !bad(run.block, run.count) {
-        return Ok(run.count);
+        return run.count;
     }
     let good = (0..run.count).find(|at| bad(run.block + at, 1));
-    let Some(good) = good else {
-        return Ok(run.count);
-    };
-    set_bad(tx, run.block + good)?;
-    Ok(good)
+    good.unwrap_or(run.count)
 }
 
-#[inline(never)]
 fn allocate_in<P: Platform>(
     tx: &mut Transaction<'_, P>,
     group: u32,
@@ -235,13 +228,21 @@ fn allocate_in<P: Platform>(
             return Ok(None);
         }
     }
+    let mut bits = ChunkBits::new();
+    let mut is_known = true;
     let taken = loop {
         load_masks(tx, group)?;
-        let Some((mut run, reservation)) = choose(tx, group, request, (keep, pass))? else {
+        let wanted = (keep, pass);
+        let Some((mut run, reservation)) = choose(tx, group, request, wanted, &mut bits)? else {
             break None;
         };
-        let good = before_bad(tx, &run)?;
+        let good = before_bad(tx.volume(), &run);
+        if good < run.count {
+            set_bad(tx, run.block + good)?;
+        }
         if good == run.count || (good > 0 && !request.exact) {
+            // What is bad has been set aside since the bits were read.
+            is_known = good == run.count;
             run.count = good;
             break Some((run, reservation));
         }
@@ -252,11 +253,12 @@ fn allocate_in<P: Platform>(
         }
         return Ok(None);
     };
+    let found = is_known.then_some(&mut bits);
     if request.claim {
         // There is room: `choose` has seen to it.
-        set_aside(tx, run.block, run.count)?;
+        set_aside(tx, run.block, run.count, found)?;
     } else {
-        mark_used(tx, run.block, run.count, request.metadata)?;
+        take_found(tx, run.block, run.count, request.metadata, found)?;
     }
     if let Some(new) = reservation.filter(|_| reservation != request.reservation) {
         tx.group(group)?.reserve(new.chunk);
@@ -270,6 +272,7 @@ fn choose<P: Platform>(
     group: u32,
     request: &Request,
     (keep, pass): (u32, Pass),
+    bits: &mut ChunkBits,
 ) -> Result<Option<(Run, Option<Reservation>)>> {
     let state = tx.held_group(group).ok_or(Error::Invalid)?;
     let (aside, masks) = (&state.aside, &state.masks);
@@ -283,7 +286,8 @@ fn choose<P: Platform>(
         return Ok(None);
     }
     let chunks = Chunks::new(tx.volume().align());
-    let search = Search {
+    let mut search = Search {
+        bits,
         group,
         chunks,
         want,
@@ -315,7 +319,10 @@ fn choose<P: Platform>(
         }
     }
     if pass == Pass::Broken || request.reach == Reach::Near {
-        let run = search.tightest(tx, masks, !whole & !taken)?;
+        let run = match search.tightest(masks, !whole & !taken) {
+            Some((chunk, len)) => search.find(tx, chunk, len)?,
+            None => None,
+        };
         // Writers in different groups stay apart while theirs have room.
         let breaks = group == request.group && whole.count_ones() > PLENTY;
         if run.is_some() || (pass == Pass::Broken && !breaks) {
@@ -332,7 +339,14 @@ fn choose<P: Platform>(
     if pass.is_for_large() {
         return Ok(None);
     }
-    Ok(search.longest(tx, masks, !taken)?.map(|run| (run, own)))
+    let mut left = !taken;
+    while let Some((chunk, len)) = search.longest(masks, left) {
+        if let Some(run) = search.find(tx, chunk, len)? {
+            return Ok(Some((run, own)));
+        }
+        left &= !bit(chunk);
+    }
+    Ok(None)
 }
 
 /// Whether all blocks of a chunk from a block on are free, of which the one before is in use; not where the
@@ -381,7 +395,9 @@ fn first_of(chunks: u64) -> Option<u32> {
 }
 
 /// A search in one group.
-struct Search {
+struct Search<'b> {
+    /// Those of the chunk that was looked at last.
+    bits: &'b mut ChunkBits,
     group: u32,
     chunks: Chunks,
     want: u64,
@@ -389,11 +405,11 @@ struct Search {
     exact: bool,
 }
 
-impl Search {
+impl Search<'_> {
     /// The blocks that continue the file, unless it is large and would not be aligned there, or small and
     /// would break a chunk.
     fn continuing<P: Platform>(
-        &self,
+        &mut self,
         tx: &Transaction<'_, P>,
         request: &Request,
         pass: Pass,
@@ -420,30 +436,25 @@ impl Search {
     /// The blocks from a place of a chunk on.
     #[inline(never)]
     fn at<P: Platform>(
-        &self,
+        &mut self,
         tx: &Transaction<'_, P>,
         chunk: u32,
         place: u64,
     ) -> Result<Option<Run>> {
-        let mut bits = ChunkBits::new();
-        chunk_bits(tx, self.group, self.chunks, chunk, &mut bits)?;
-        Ok(self.run(chunk, place, bits.free_from(place)))
+        chunk_bits(tx, self.group, self.chunks, chunk, self.bits)?;
+        Ok(self.run(chunk, place, self.bits.free_from(place)))
     }
 
-    /// A run that is long enough, or nearly so, from one of those chunks of a mask whose longest runs are
-    /// not much longer: so long ones stay. What it costs does not depend on how the chunks are.
+    /// One of those chunks of a mask that have a run that is long enough, or nearly so, and whose longest runs are
+    /// not much longer: so long ones stay. What it costs does not depend on how the chunks are. The second value is how
+    /// long a run has to be.
     #[inline(never)]
-    fn tightest<P: Platform>(
-        &self,
-        tx: &Transaction<'_, P>,
-        masks: &Masks,
-        chunks: u64,
-    ) -> Result<Option<Run>> {
+    fn tightest(&self, masks: &Masks, chunks: u64) -> Option<(u32, u64)> {
         let enough = class_for(self.room);
         for class in enough..CLASSES {
             let longer = masks.with(class + 1);
             if let Some(chunk) = first_of(masks.with(class) & !longer & chunks) {
-                return self.find(tx, chunk, self.want);
+                return Some((chunk, self.want));
             }
         }
         let least = class_for(self.want);
@@ -454,50 +465,47 @@ impl Search {
         };
         for class in (least..enough).rev() {
             if let Some(chunk) = first_of(masks.with(class) & chunks) {
-                return self.find(tx, chunk, self.want.min(1 << class));
+                return Some((chunk, self.want.min(1 << class)));
             }
         }
-        Ok(None)
+        None
     }
 
-    /// A run of the chunks of a mask that is long enough, or else at least half as long as the longest.
+    /// One of the chunks of a mask that have a run that is long enough, or else the longest. The second value is how
+    /// long a run has to be.
     #[inline(never)]
-    fn longest<P: Platform>(
-        &self,
-        tx: &Transaction<'_, P>,
-        masks: &Masks,
-        chunks: u64,
-    ) -> Result<Option<Run>> {
+    fn longest(&self, masks: &Masks, chunks: u64) -> Option<(u32, u64)> {
         let enough = class_for(self.want);
-        for class in (0..=enough).rev() {
-            let mut left = masks.with(class) & chunks;
-            let len = self.want.min(1 << class);
-            while let Some(chunk) = first_of(left) {
-                // For a run of just so many blocks, those of the class below may do.
-                let len = if self.exact { self.want } else { len };
-                if let Some(run) = self.find(tx, chunk, len)? {
-                    return Ok(Some(run));
-                }
-                left &= left - 1;
-            }
-            if self.exact && class < enough {
-                break;
+        // For a run of just so many blocks, those of the class below may do.
+        let least = if self.exact {
+            enough.saturating_sub(1)
+        } else {
+            0
+        };
+        for class in (least..=enough).rev() {
+            if let Some(chunk) = first_of(masks.with(class) & chunks) {
+                let len = if self.exact {
+                    self.want
+                } else {
+                    self.want.min(1 << class)
+                };
+                return Some((chunk, len));
             }
         }
-        Ok(None)
+        None
     }
 
     /// As many blocks as are wanted from where at least `len` are free.
+    #[inline(never)]
     fn find<P: Platform>(
-        &self,
+        &mut self,
         tx: &Transaction<'_, P>,
         chunk: u32,
         len: u64,
     ) -> Result<Option<Run>> {
-        let mut bits = ChunkBits::new();
-        chunk_bits(tx, self.group, self.chunks, chunk, &mut bits)?;
-        let place = bits.find(self.chunks, chunk, len);
-        Ok(place.and_then(|place| self.run(chunk, place, bits.free_from(place))))
+        chunk_bits(tx, self.group, self.chunks, chunk, self.bits)?;
+        let place = self.bits.find(self.chunks, chunk, len);
+        Ok(place.and_then(|place| self.run(chunk, place, self.bits.free_from(place))))
     }
 
     fn run(&self, chunk: u32, place: u64, free: u64) -> Option<Run> {

@@ -2,14 +2,17 @@
 
 //! A leaf's bytes in DRAM: one that is being made, or a copy whose entries are wanted in order.
 
-use zerocopy::{FromBytes, IntoBytes as _};
+use zerocopy::FromBytes;
 
 use super::leaf::{line_offset, Leaf, Lines};
 use crate::format::{
-    entry_lines, fingerprint, target_len, EntryHead, NodeHeader, BLOCK_BYTES, FINGERPRINTS,
-    FIRST_LINE, LINE, LINES, MAX_NAME, NODE_HEADER,
+    entry_lines, fingerprint, target_len, EntryHead, BLOCK_BYTES, FINGERPRINTS, FIRST_LINE, LINE,
+    LINES, MAX_NAME,
 };
+use crate::platform::Platform;
 use crate::source::Source;
+use crate::tree::{put_header, Tree};
+use crate::volume::Volume;
 use crate::{Error, Result};
 
 /// The lines that entries of a leaf can take.
@@ -92,15 +95,17 @@ impl<'b> Image<'b> {
         Ok(())
     }
 
-    /// Puts the header in, whose `word` and `more` are set here. Returns the lines that are in use: nobody reads
-    /// the others.
-    pub(super) fn finish(self, mut header: NodeHeader) -> &'b [u8] {
-        header.word.set(self.lines.starts);
-        header.more.set(self.lines.more);
-        if let Some(place) = self.bytes.get_mut(..NODE_HEADER) {
-            place.copy_from_slice(header.as_bytes());
-        }
-        self.bytes.get(..self.next * LINE).unwrap_or(&[])
+    /// Puts the header in, for a leaf at a block. Returns the lines that are in use: nobody reads the others.
+    pub(super) fn finish<P: Platform>(
+        self,
+        volume: &Volume<P>,
+        directory: &Tree,
+        block: u64,
+        low: u64,
+    ) -> Result<&'b [u8]> {
+        let words = [self.lines.starts, self.lines.more];
+        put_header(volume, directory, self.bytes, (block, 0), low, words)?;
+        Ok(self.bytes.get(..self.next * LINE).unwrap_or(&[]))
     }
 
     /// Which lines are in use.

@@ -11,14 +11,15 @@ use super::lookup::Search;
 use super::rewrite::{rewrite, write_leaf};
 use super::{contents, inline, Contents};
 use crate::format::{
-    block_offset, entry_lines, entry_target, fingerprint, last_key, Inode, BLOCK_SIZE,
+    block_offset, entry_lines, entry_target, fingerprint, last_key, Inode, BLOCK_BYTES, BLOCK_SIZE,
     FINGERPRINTS, LINE, MAX_NAME,
 };
 use crate::inode::{inline_room, inode_word, Changed};
 use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::source::Source;
-use crate::tree::{descend, NodeBlocks, Path, Scratch, Tree};
+use crate::tree::{descend, replace, NodeBlocks, Nodes, Path, Tree};
+use crate::workspace::Scratch;
 use crate::{Error, Result};
 
 /// What an insertion did to the tree.
@@ -32,7 +33,7 @@ pub(crate) enum Inserted {
 
 /// Adds an entry to a directory.
 ///
-/// `search` has not found the name. The transaction may have removed entries since, but no leaf. It
+/// `search` has not found the name, and has come to the leaf of [`Scratch::way`]. The transaction may have removed entries since, but no leaf. It
 /// adds one entry at most.
 ///
 /// # Errors
@@ -41,8 +42,7 @@ pub(crate) enum Inserted {
 /// can be.
 pub(crate) fn insert<P: Platform>(
     tx: &mut Transaction<'_, P>,
-    scratch: &mut Scratch<'_>,
-    blocks: &mut NodeBlocks,
+    scratch: &mut Scratch,
     directory: &Tree,
     (name, search): (&Name<'_>, &Search),
     (ino, kind): (u64, u8),
@@ -56,7 +56,14 @@ pub(crate) fn insert<P: Platform>(
         Contents::Tree(block, level) => (block, level),
         small => {
             let to = (directory, small, search.last);
-            return insert_small(tx, scratch, blocks, to, (name, &mut entry));
+            let Nodes { node, blocks, .. } = &mut scratch.nodes;
+            let Some(image) = insert_small(tx, node, to, (name, &mut entry))? else {
+                return Ok(Inserted::InPlace);
+            };
+            let block = write_leaf(tx, blocks, directory, 0, image)?;
+            let root = directory.root(block, 0).to_word();
+            tx.set(inode_word(directory.ino, offset_of!(Inode, root)), root)?;
+            return Ok(Inserted::Rewritten);
         }
     };
     match search.last {
@@ -64,25 +71,31 @@ pub(crate) fn insert<P: Platform>(
         Some(last) if last < last_key(name.key) => entry.key = last + 1,
         Some(_) => entry.key = free_key(tx, scratch, directory, root, name)?,
     }
-    let known = &search.path;
-    if let Some(leaf) = &search.leaf {
-        if known.low <= entry.key && entry.key < known.end {
-            return add(tx, scratch, blocks, (directory, known, leaf), &entry);
+    let Scratch {
+        nodes,
+        way: known,
+        path,
+        ..
+    } = scratch;
+    let (path, leaf) = match search.leaf {
+        Some(leaf) if known.low <= entry.key && entry.key < known.end => (&*known, leaf),
+        _ => {
+            let leaf = leaf_of(tx, directory, root, entry.key, path)?;
+            (&*path, leaf)
         }
-    }
-    add_elsewhere(tx, scratch, blocks, (directory, root), &entry)
+    };
+    add(tx, nodes, (directory, path, leaf), &entry)
 }
 
 /// Adds an entry to a directory whose entries are in the inode, or that has none; `last` is the largest key of a name
-/// with its hash.
+/// with its hash. Returns the leaf that the directory needs instead, if it does.
 #[inline(never)]
-fn insert_small<P: Platform>(
+fn insert_small<'n, P: Platform>(
     tx: &mut Transaction<'_, P>,
-    scratch: &mut Scratch<'_>,
-    blocks: &mut NodeBlocks,
+    node: &'n mut [u8; BLOCK_BYTES],
     (directory, contents, last): (&Tree, Contents, Option<u64>),
     (name, entry): (&Name<'_>, &mut Entry<'_>),
-) -> Result<Inserted> {
+) -> Result<Option<Image<'n>>> {
     let mut entries = match contents {
         Contents::Inline(len) => inline::Entries::read(tx, directory, len)?,
         _ => inline::Entries::new(),
@@ -90,35 +103,35 @@ fn insert_small<P: Platform>(
     match last {
         None if entries.push(entry.target, name, inline_room(tx, directory.ino)?) => {
             entries.write(tx, directory)?;
-            return Ok(Inserted::InPlace);
+            return Ok(None);
         }
         None => {}
         Some(last) => entry.key = last + 1,
     }
-    convert(tx, scratch, blocks, directory, (&entries, entry))
+    let mut image = Image::new(node);
+    entries.copy_to(tx.volume(), &mut image)?;
+    image.push(*entry)?;
+    Ok(Some(image))
 }
 
-/// Adds an entry to another leaf than the one that the search has seen.
+/// The leaf for a key, when it is another than the search has seen.
 #[inline(never)]
-fn add_elsewhere<P: Platform>(
-    tx: &mut Transaction<'_, P>,
-    scratch: &mut Scratch<'_>,
-    blocks: &mut NodeBlocks,
-    (directory, root): (&Tree, (u64, u8)),
-    entry: &Entry<'_>,
-) -> Result<Inserted> {
-    let mut path = Path::default();
-    descend(tx, tx.volume(), directory, root, entry.key, &mut path)?;
-    let leaf = Leaf::read(tx, tx.volume(), directory, &path)?;
-    add(tx, scratch, blocks, (directory, &path, &leaf), entry)
+fn leaf_of<P: Platform>(
+    tx: &Transaction<'_, P>,
+    directory: &Tree,
+    root: (u64, u8),
+    key: u64,
+    path: &mut Path,
+) -> Result<Leaf> {
+    descend(tx, tx.volume(), directory, root, key, path)?;
+    Leaf::read(tx, tx.volume(), directory, path)
 }
 
 /// Adds an entry to a leaf of a tree, which has the entry's key.
 fn add<P: Platform>(
     tx: &mut Transaction<'_, P>,
-    scratch: &mut Scratch<'_>,
-    blocks: &mut NodeBlocks,
-    (directory, path, leaf): (&Tree, &Path, &Leaf),
+    nodes: &mut Nodes,
+    (directory, path, leaf): (&Tree, &Path, Leaf),
     entry: &Entry<'_>,
 ) -> Result<Inserted> {
     // What was removed in this transaction is reachable until it is committed.
@@ -128,26 +141,10 @@ fn add<P: Platform>(
         put(tx, (leaf.block, lines), line, entry)?;
         return Ok(Inserted::InPlace);
     }
-    let leaf = Leaf { lines, ..*leaf };
-    rewrite(tx, scratch, blocks, (directory, path), &leaf, entry)?;
-    Ok(Inserted::Rewritten)
-}
-
-/// Makes a tree of the entries in an inode and one more.
-#[inline(never)]
-fn convert<P: Platform>(
-    tx: &mut Transaction<'_, P>,
-    scratch: &mut Scratch<'_>,
-    blocks: &mut NodeBlocks,
-    directory: &Tree,
-    (entries, entry): (&inline::Entries, &Entry<'_>),
-) -> Result<Inserted> {
-    let mut image = Image::new(scratch.node);
-    entries.copy_to(tx.volume(), &mut image)?;
-    image.push(*entry)?;
-    let block = write_leaf(tx, blocks, directory, 0, image)?;
-    let root = directory.root(block, 0).to_word();
-    tx.set(inode_word(directory.ino, offset_of!(Inode, root)), root)?;
+    let leaf = Leaf { lines, ..leaf };
+    // That has left the stack when the nodes above follow.
+    let (block, next) = rewrite(tx, nodes, (directory, path.low), &leaf, entry)?;
+    replace(tx, nodes, (directory, path), block, next)?;
     Ok(Inserted::Rewritten)
 }
 
@@ -192,19 +189,18 @@ fn put_long<P: Platform>(tx: &mut Transaction<'_, P>, offset: u64, entry: &Entry
 #[inline(never)]
 fn free_key<P: Platform>(
     tx: &Transaction<'_, P>,
-    scratch: &mut Scratch<'_>,
+    scratch: &mut Scratch,
     directory: &Tree,
     root: (u64, u8),
     name: &Name<'_>,
 ) -> Result<u64> {
     // A bit for each key.
-    let (taken, copy) = (&mut *scratch.node, &mut *scratch.other);
+    let Scratch { nodes, path, .. } = scratch;
+    let (taken, copy) = (&mut nodes.node, &mut nodes.other);
     taken.fill(0);
     let mut key = name.key;
-    let mut path = Path::default();
     while name.has(key) {
-        descend(tx, tx.volume(), directory, root, key, &mut path)?;
-        let leaf = Leaf::read(tx, tx.volume(), directory, &path)?;
+        let leaf = leaf_of(tx, directory, root, key, path)?;
         let lines = copy_leaf(tx, &leaf, copy)?;
         let mut order = Order::new();
         sort(copy, lines, leaf.keys, name.key, &mut order)?;

@@ -32,8 +32,9 @@ impl<P: Platform> Volume<P> {
     /// [`Error::Corrupt`], [`Error::Io`].
     pub fn lookup(&self, directory: &MapState, name: &[u8]) -> Result<Target> {
         let name = Name::new(self, name)?;
-        let mut place = Search::default();
-        search(self, &directory_of(directory), &name, &mut place)?;
+        let (mut place, mut path) = (Search::default(), Path::new());
+        let directory = directory_of(directory);
+        search(self, &directory, &name, &mut place, &mut path)?;
         let found = place.found.ok_or(Error::NoEntry)?;
         Ok(Target {
             ino: found.ino(),
@@ -51,8 +52,6 @@ pub(crate) struct Search {
     /// The last leaf that was looked at. It and the way to it are what they were until the tree is changed;
     /// which lines of the leaf are in use may have changed since.
     pub(super) leaf: Option<Leaf>,
-    /// The way to that leaf.
-    pub(super) path: Path,
 }
 
 impl Search {
@@ -62,13 +61,14 @@ impl Search {
     }
 }
 
-/// Looks for a name in a directory as it is on the medium; `search` is a new one, and is of no use when that
-/// fails.
+/// Looks for a name in a directory as it is on the medium; `search` is a new one, and `path` becomes the way to its
+/// leaf. Both are of no use when that fails.
 pub(crate) fn search<P: Platform>(
     volume: &Volume<P>,
     directory: &Tree,
     name: &Name<'_>,
     search: &mut Search,
+    path: &mut Path,
 ) -> Result {
     let root = match contents(volume, directory)? {
         Contents::Empty => return Ok(()),
@@ -79,17 +79,17 @@ pub(crate) fn search<P: Platform>(
     };
     let mut key = name.key;
     loop {
-        descend(volume, volume, directory, root, key, &mut search.path)?;
-        let leaf = Leaf::read(volume, volume, directory, &search.path)?;
+        descend(volume, volume, directory, root, key, path)?;
+        let leaf = Leaf::read(volume, volume, directory, path)?;
         leaf.find(volume, name, search)?;
         // The names with one hash may be in several leaves.
-        if search.found.is_some() || search.path.end > last_key(name.key) {
+        if search.found.is_some() || path.end > last_key(name.key) {
             search.leaf = Some(leaf);
             return Ok(());
         }
-        if search.path.end <= key {
+        if path.end <= key {
             return Err(Error::Corrupt);
         }
-        key = search.path.end;
+        key = path.end;
     }
 }

@@ -12,7 +12,7 @@ use super::{check_name, contents, directory_of, inline, Contents};
 use crate::format::{target_ino, target_kind, BLOCK_BYTES, MAX_KEY, MIN_KEY};
 use crate::inode::MapState;
 use crate::platform::Platform;
-use crate::tree::{descend, Path};
+use crate::tree::descend;
 use crate::volume::Volume;
 use crate::workspace::Workspace;
 use crate::{Error, Result};
@@ -83,7 +83,7 @@ impl<P: Platform> Volume<P> {
         from: u64,
     ) -> Result<Entries<'w>> {
         let directory = directory_of(directory);
-        let bytes = &mut workspace.node;
+        let bytes = &mut workspace.scratch.nodes.node;
         let (lines, keys) = match contents(self, &directory)? {
             Contents::Empty => (Image::new(bytes).lines(), ALL_KEYS),
             Contents::Inline(len) => {
@@ -92,9 +92,9 @@ impl<P: Platform> Volume<P> {
                 (image.lines(), ALL_KEYS)
             }
             Contents::Tree(block, level) => {
-                let mut path = Path::default();
-                descend(self, self, &directory, (block, level), from, &mut path)?;
-                let leaf = Leaf::read(self, self, &directory, &path)?;
+                let path = &mut workspace.scratch.path;
+                descend(self, self, &directory, (block, level), from, path)?;
+                let leaf = Leaf::read(self, self, &directory, path)?;
                 (copy_leaf(self, &leaf, bytes)?, leaf.keys)
             }
         };

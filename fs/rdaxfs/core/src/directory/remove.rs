@@ -10,9 +10,9 @@ use crate::format::{entry_target, target_len, EntryHead};
 use crate::inode::{Changed, MapState};
 use crate::journal::Transaction;
 use crate::platform::Platform;
-use crate::tree::{self, descend, NodeBlocks, Path, Scratch, Tree};
+use crate::tree::{self, descend, Path, Tree};
 use crate::volume::Volume;
-use crate::workspace::Workspace;
+use crate::workspace::{Scratch, Workspace};
 use crate::{Error, Result};
 
 /// Removes an entry. Its leaf stays, even if it is empty now: see [`drop_empty_leaf`].
@@ -62,7 +62,7 @@ pub(crate) fn set_target<P: Platform>(
 /// that, and an empty leaf does no harm.
 pub(crate) fn drop_empty_leaf<P: Platform>(
     tx: &mut Transaction<'_, P>,
-    scratch: &mut Scratch<'_>,
+    scratch: &mut Scratch,
     directory: &Tree,
     removed: &Found,
     changed: &mut Changed,
@@ -71,11 +71,11 @@ pub(crate) fn drop_empty_leaf<P: Platform>(
         Place::Leaf(block, _) if lines_of(tx, block)?.used() == 0 => {}
         _ => return Ok(()),
     }
-    let mut blocks = NodeBlocks::new(directory.ino, true);
-    let mut path = Path::default();
-    leaf_of(tx, directory, removed.key, &mut path)?;
-    match tree::remove(tx, scratch, &mut blocks, (directory, &path)) {
-        Ok(()) => settle(tx, &blocks, directory, changed),
+    let Scratch { nodes, path, .. } = scratch;
+    nodes.blocks.start(directory.ino, true);
+    leaf_of(tx, directory, removed.key, path)?;
+    match tree::remove(tx, nodes, (directory, path)) {
+        Ok(()) => settle(tx, &nodes.blocks, directory, changed),
         Err(Error::NoSpace) => Ok(()),
         Err(error) => Err(error),
     }
@@ -131,23 +131,20 @@ impl<P: Platform> Volume<P> {
     #[inline(never)]
     fn remove_first_leaf(&self, workspace: &mut Workspace, map: &mut MapState) -> Result<Changed> {
         let directory = directory_of(map);
-        let mut held = Transaction::new(self, &mut workspace.log);
+        let Workspace { log, scratch } = workspace;
+        let Scratch { nodes, path, .. } = scratch;
+        let mut held = Transaction::new(self, log);
         let mut tx = held.open();
         tx.join(&mut map.stamp)?;
-        let mut scratch = Scratch {
-            node: &mut workspace.node,
-            other: &mut workspace.other,
-        };
         let changed = tx.attempt(|tx| {
-            let mut path = Path::default();
-            let leaf = leaf_of(tx, &directory, 0, &mut path)?;
+            let leaf = leaf_of(tx, &directory, 0, path)?;
             if leaf.lines.used() != 0 {
                 return Err(Error::NotEmpty);
             }
-            let mut blocks = NodeBlocks::new(directory.ino, true);
-            tree::remove(tx, &mut scratch, &mut blocks, (&directory, &path))?;
+            nodes.blocks.start(directory.ino, true);
+            tree::remove(tx, nodes, (&directory, path))?;
             let mut changed = Changed::default();
-            settle(tx, &blocks, &directory, &mut changed)?;
+            settle(tx, &nodes.blocks, &directory, &mut changed)?;
             Ok(changed)
         })?;
         tx.commit()?;

@@ -13,7 +13,7 @@ use super::leaf::Leaf;
 use crate::format::{block_offset, entry_lines, Child, BLOCK_BYTES};
 use crate::journal::Transaction;
 use crate::platform::Platform;
-use crate::tree::{make_header, replace, NodeBlocks, Path, Scratch, Tree};
+use crate::tree::{NodeBlocks, Nodes, Tree};
 use crate::{Error, Result};
 
 /// A leaf with more lines in use than this is split: it would be full again soon.
@@ -22,40 +22,42 @@ const COMPACT_LINES: usize = ENTRY_LINES * 3 / 4;
 /// In an [`Order`]: the entry that is added. No entry is at this line.
 const NEW: u8 = 0;
 
-/// Writes a leaf anew with one entry more.
+/// Writes a leaf, whose lowest key is `low`, anew with one entry more. Returns the block, and what is behind it if the
+/// leaf is two now: for [`replace`](crate::tree::replace).
 #[inline(never)]
 pub(super) fn rewrite<P: Platform>(
     tx: &mut Transaction<'_, P>,
-    scratch: &mut Scratch<'_>,
-    blocks: &mut NodeBlocks,
-    (directory, path): (&Tree, &Path),
+    nodes: &mut Nodes,
+    (directory, low): (&Tree, u64),
     leaf: &Leaf,
     new: &Entry<'_>,
-) -> Result {
-    let lines = copy_leaf(tx, leaf, scratch.node)?;
+) -> Result<(u64, Option<Child>)> {
+    let Nodes {
+        node,
+        other,
+        blocks,
+    } = nodes;
+    let lines = copy_leaf(tx, leaf, node)?;
     let mut order = Order::new();
-    sort(scratch.node, lines, leaf.keys, 0, &mut order)?;
-    let entries = Entries {
-        old: scratch.node,
-        new,
-    };
+    sort(node, lines, leaf.keys, 0, &mut order)?;
+    let entries = Entries { old: node, new };
     entries.add_new(&mut order)?;
 
     let order = order.as_slice();
-    let (low, upper) = order.split_at(entries.split(order)?);
-    let block = entries.write(tx, blocks, directory, path.low, low, scratch.other)?;
+    let (lower, upper) = order.split_at(entries.split(order)?);
+    let block = entries.write(tx, blocks, directory, low, lower, other)?;
     let next = match upper.first() {
         None => None,
         Some(&first) => {
             let key = entries.get(first)?.key;
-            let block = entries.write(tx, blocks, directory, key, upper, scratch.other)?;
+            let block = entries.write(tx, blocks, directory, key, upper, other)?;
             Some(Child {
                 key: U64::new(key),
                 block: U64::new(block),
             })
         }
     };
-    replace(tx, scratch, blocks, (directory, path), block, next)
+    Ok((block, next))
 }
 
 /// The old leaf's entries and the new one.
@@ -138,7 +140,7 @@ pub(super) fn write_leaf<P: Platform>(
     image: Image<'_>,
 ) -> Result<u64> {
     let block = blocks.make(tx)?;
-    let header = make_header(tx.volume(), directory, block, 0, (low, 0));
-    tx.fresh(block_offset(block), image.finish(header))?;
+    let bytes = image.finish(tx.volume(), directory, block, low)?;
+    tx.fresh(block_offset(block), bytes)?;
     Ok(block)
 }

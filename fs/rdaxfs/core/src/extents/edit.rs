@@ -12,7 +12,7 @@ use crate::format::{
 use crate::inode::{inline_room, inode_word};
 use crate::journal::Transaction;
 use crate::platform::Platform;
-use crate::tree::{self, NodeBlocks, Scratch, Tree};
+use crate::tree::{self, Nodes, Tree};
 use crate::{Error, Result};
 
 /// The most extents that an edit puts in: what is left of one on both sides, and what is between.
@@ -104,8 +104,7 @@ fn follows(first: &Extent, second: &Extent) -> bool {
 /// [`Error::NoSpace`] if a node is needed and there is no block for it, and those of [`Transaction`].
 pub(crate) fn edit<P: Platform>(
     tx: &mut Transaction<'_, P>,
-    scratch: &mut Scratch<'_>,
-    blocks: &mut NodeBlocks,
+    nodes: &mut Nodes,
     (tree, cursor): (&Tree, &Cursor),
     removed: usize,
     new: &[Extent],
@@ -123,7 +122,7 @@ pub(crate) fn edit<P: Platform>(
         edit.push(extent)?;
     }
     edit.merge(tx, tree, cursor)?;
-    apply(tx, scratch, blocks, (tree, cursor), &edit)
+    apply(tx, nodes, (tree, cursor), &edit)
 }
 
 /// Makes two extents of the one that has `page`, which begins the second one.
@@ -133,8 +132,7 @@ pub(crate) fn edit<P: Platform>(
 /// As [`edit`]; [`Error::Invalid`] if no extent has the page and the one before it.
 pub(crate) fn cut<P: Platform>(
     tx: &mut Transaction<'_, P>,
-    scratch: &mut Scratch<'_>,
-    blocks: &mut NodeBlocks,
+    nodes: &mut Nodes,
     (tree, cursor): (&Tree, &Cursor),
     page: u64,
 ) -> Result {
@@ -154,7 +152,7 @@ pub(crate) fn cut<P: Platform>(
         new: [left, right, NONE],
         len: 2,
     };
-    apply(tx, scratch, blocks, (tree, cursor), &edit)
+    apply(tx, nodes, (tree, cursor), &edit)
 }
 
 /// Where extents move to: so many pages towards the end or the start.
@@ -184,15 +182,14 @@ impl Shift {
 /// As [`edit`].
 pub(crate) fn shift<P: Platform>(
     tx: &mut Transaction<'_, P>,
-    scratch: &mut Scratch<'_>,
-    blocks: &mut NodeBlocks,
+    nodes: &mut Nodes,
     (tree, cursor): (&Tree, &Cursor),
     by: Shift,
 ) -> Result {
     if by.page(last_end(tx.volume(), tree, cursor)? - 1)? >= cursor.end {
         return Err(Error::Corrupt);
     }
-    let Some(path) = &cursor.leaf else {
+    let Some(path) = cursor.leaf() else {
         for position in cursor.at..cursor.count {
             let extent = extent_at(tx.volume(), tree, cursor, position)?;
             let page = by.page(extent.page)?;
@@ -201,41 +198,40 @@ pub(crate) fn shift<P: Platform>(
         }
         return Ok(());
     };
-    let first = leaf::gather_shifted(tx, scratch, (tree, cursor), by)?;
+    let first = leaf::gather_shifted(tx, nodes, (tree, cursor), by)?;
     let key = match by {
         // What is before the leaf ends where the leaf begins.
         Shift::Up(_) if cursor.at == 0 && path.low > 0 => first,
         Shift::Down(_) if first < path.low => first,
         _ => path.low,
     };
-    let block = leaf::write(tx, scratch, blocks, tree, (key, 0..cursor.count))?;
+    let block = leaf::write(tx, nodes, tree, (key, 0..cursor.count))?;
     if key == path.low {
-        tree::replace(tx, scratch, blocks, (tree, path), block, None)
+        tree::replace(tx, nodes, (tree, path), block, None)
     } else {
-        tree::rekey(tx, scratch, blocks, (tree, path), (block, key))
+        tree::rekey(tx, nodes, (tree, path), (block, key))
     }
 }
 
 fn apply<P: Platform>(
     tx: &mut Transaction<'_, P>,
-    scratch: &mut Scratch<'_>,
-    blocks: &mut NodeBlocks,
+    nodes: &mut Nodes,
     (tree, cursor): (&Tree, &Cursor),
     edit: &Edit,
 ) -> Result {
     let total = edit.total(cursor.count);
-    match &cursor.leaf {
+    match cursor.leaf() {
         None if fits_inline(tx, tree, total)? => edit_inline(tx, tree, cursor, edit),
         None => {
-            leaf::gather(tx, scratch, (tree, cursor), edit)?;
-            let block = leaf::write(tx, scratch, blocks, tree, (0, 0..total))?;
+            leaf::gather(tx, nodes, (tree, cursor), edit)?;
+            let block = leaf::write(tx, nodes, tree, (0, 0..total))?;
             set_root(tx, tree, tree.root(block, 0))
         }
-        Some(path) if total == 0 => tree::remove(tx, scratch, blocks, (tree, path)),
+        Some(path) if total == 0 => tree::remove(tx, nodes, (tree, path)),
         Some(path) if total <= MAX_EXTENTS => leaf::change(tx, path.leaf, cursor, edit),
         Some(path) => {
-            leaf::gather(tx, scratch, (tree, cursor), edit)?;
-            leaf::split(tx, scratch, blocks, (tree, path), (edit, total))
+            leaf::gather(tx, nodes, (tree, cursor), edit)?;
+            leaf::split(tx, nodes, (tree, path), (edit, total))
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use core::mem::offset_of;
 
-use super::Cursor;
+use super::{Cursor, NONE};
 use crate::format::{
     block_offset, Extent, ExtentRecord, Inode, Root, EXTENT_ORDER, EXTENT_PLACES, MAX_EXTENTS,
     MAX_PAGES,
@@ -12,7 +12,7 @@ use crate::format::{
 use crate::inode::inode_word;
 use crate::platform::Platform;
 use crate::source::Source;
-use crate::tree::{descend, read_words, Path, Tree};
+use crate::tree::{descend, read_words, Tree};
 use crate::volume::Volume;
 use crate::{Error, Result};
 
@@ -31,33 +31,31 @@ pub(crate) fn find<P: Platform>(
     find_home(volume, tree, page, cursor)?;
     // Those before `low` begin at the page or before it, those from `high` on behind it.
     let (mut low, mut high) = (0, cursor.count);
-    let (mut last, mut next) = (None, None);
+    let (mut last, mut next) = (NONE, NONE);
     while low < high {
         let middle = low + (high - low) / 2;
         let extent = extent_at(volume, tree, cursor, middle)?;
         if extent.page <= page {
             low = middle + 1;
-            last = Some(extent);
+            last = extent;
         } else {
             high = middle;
-            next = Some(extent);
+            next = extent;
         }
     }
-    match last {
-        Some(extent) if extent.end() > page => {
-            cursor.at = low - 1;
-            cursor.here = Some(extent);
-        }
-        _ => {
-            cursor.at = low;
-            cursor.here = next;
-            cursor.before = last;
-        }
+    // That of none is 0, which no page is before.
+    if last.end() > page {
+        cursor.at = low - 1;
+        cursor.here = last;
+    } else {
+        cursor.at = low;
+        cursor.here = next;
+        cursor.before = last;
     }
-    match (last, next) {
-        (Some(last), Some(next)) if last.end() > next.page => Err(Error::Corrupt),
-        _ => Ok(()),
+    if next.count > 0 && last.end() > next.page {
+        return Err(Error::Corrupt);
     }
+    Ok(())
 }
 
 /// Puts the cursor into the home of the last extent that begins before a page, which is not 0. Returns whether
@@ -76,7 +74,7 @@ pub(crate) fn last_before<P: Platform>(
         return Ok(false);
     };
     find(volume, tree, last, cursor)?;
-    Ok(cursor.at_page(last).is_some() || cursor.before.is_some())
+    Ok(cursor.at_page(last).is_some() || cursor.before().is_some())
 }
 
 /// The page behind the last extent of the cursor's home.
@@ -101,9 +99,9 @@ fn find_home<P: Platform>(
     cursor: &mut Cursor,
 ) -> Result {
     let root = volume.word(inode_word(tree.ino, offset_of!(Inode, root)))?;
-    cursor.leaf = None;
+    cursor.in_leaf = false;
     (cursor.count, cursor.at, cursor.low, cursor.end) = (0, 0, 0, MAX_PAGES);
-    (cursor.here, cursor.before) = (None, None);
+    (cursor.here, cursor.before) = (NONE, NONE);
     match Root::from_word(root).ok_or(Error::Corrupt)? {
         Root::Empty => Ok(()),
         Root::Extents(count) => {
@@ -111,7 +109,7 @@ fn find_home<P: Platform>(
             Ok(())
         }
         Root::ExtentTree { block, level } => {
-            let path = cursor.leaf.insert(Path::default());
+            let path = &mut cursor.path;
             descend(volume, volume, tree, (block, level), page, path)?;
             read_words(volume, volume, tree, &path.place())?;
             let order = block_offset(path.leaf) + EXTENT_ORDER as u64;
@@ -119,6 +117,7 @@ fn find_home<P: Platform>(
             if count == 0 || count > MAX_EXTENTS {
                 return Err(Error::Corrupt);
             }
+            cursor.in_leaf = true;
             cursor.count = count;
             (cursor.low, cursor.end) = (path.low, path.end.min(MAX_PAGES));
             Ok(())
@@ -140,7 +139,7 @@ pub(crate) fn extent_at<P: Platform>(
     cursor: &Cursor,
     position: usize,
 ) -> Result<Extent> {
-    let offset = match &cursor.leaf {
+    let offset = match cursor.leaf() {
         None => inline_offset(tree, position),
         Some(path) => {
             let mut place = [0];

@@ -17,7 +17,7 @@ use crate::format::{
 use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::source::Source;
-use crate::tree::{self, make_header, NodeBlocks, Path, Scratch, Tree};
+use crate::tree::{self, put_header, Nodes, Path, Tree};
 use crate::{Error, Result};
 
 /// A leaf's order, and which places are taken.
@@ -113,13 +113,13 @@ pub(super) fn change<P: Platform>(
 #[inline(never)]
 pub(super) fn gather<P: Platform>(
     tx: &Transaction<'_, P>,
-    scratch: &mut Scratch<'_>,
+    nodes: &mut Nodes,
     (tree, cursor): (&Tree, &Cursor),
     edit: &Edit,
 ) -> Result {
     let kept_before = 0..edit.at;
     let kept_behind = edit.at + edit.removed..cursor.count;
-    let places = &mut records(scratch.node).iter_mut();
+    let places = &mut records(&mut nodes.node).iter_mut();
     for position in kept_before {
         let extent = extent_at(tx.volume(), tree, cursor, position)?;
         *places.next().ok_or(Error::Corrupt)? = record(&extent);
@@ -137,12 +137,12 @@ pub(super) fn gather<P: Platform>(
 /// Collects the extents of a home, of which those from the cursor on move. Returns the page of the first one.
 pub(super) fn gather_shifted<P: Platform>(
     tx: &Transaction<'_, P>,
-    scratch: &mut Scratch<'_>,
+    nodes: &mut Nodes,
     (tree, cursor): (&Tree, &Cursor),
     by: Shift,
 ) -> Result<u64> {
     let mut first = u64::MAX;
-    let places = &mut records(scratch.node).iter_mut();
+    let places = &mut records(&mut nodes.node).iter_mut();
     for position in 0..cursor.count {
         let mut extent = extent_at(tx.volume(), tree, cursor, position)?;
         if position >= cursor.at {
@@ -158,47 +158,44 @@ pub(super) fn gather_shifted<P: Platform>(
 #[inline(never)]
 pub(super) fn split<P: Platform>(
     tx: &mut Transaction<'_, P>,
-    scratch: &mut Scratch<'_>,
-    blocks: &mut NodeBlocks,
+    nodes: &mut Nodes,
     (tree, path): (&Tree, &Path),
     (edit, total): (&Edit, usize),
 ) -> Result {
     // Leaves of a file that is written from front to back stay full.
     let at_end = edit.at + edit.incoming().len() == total && path.end == u64::MAX;
     let at = if at_end { MAX_EXTENTS } else { total / 2 };
-    let key = records(scratch.node).get(at).ok_or(Error::Corrupt)?.page;
+    let key = records(&mut nodes.node).get(at).ok_or(Error::Corrupt)?.page;
     let key = u64::from(key.get());
-    let left = write(tx, scratch, blocks, tree, (path.low, 0..at))?;
-    let right = write(tx, scratch, blocks, tree, (key, at..total))?;
+    let left = write(tx, nodes, tree, (path.low, 0..at))?;
+    let right = write(tx, nodes, tree, (key, at..total))?;
     let next = Child {
         key: U64::new(key),
         block: U64::new(right),
     };
-    tree::replace(tx, scratch, blocks, (tree, path), left, Some(next))
+    tree::replace(tx, nodes, (tree, path), left, Some(next))
 }
 
 /// Writes a leaf with some of the gathered extents to a block of its own.
 pub(super) fn write<P: Platform>(
     tx: &mut Transaction<'_, P>,
-    scratch: &mut Scratch<'_>,
-    blocks: &mut NodeBlocks,
+    nodes: &mut Nodes,
     tree: &Tree,
     (low, range): (u64, Range<usize>),
 ) -> Result<u64> {
-    let block = blocks.make(tx)?;
-    let header = make_header(tx.volume(), tree, block, 0, (low, 0));
+    let block = nodes.blocks.make(tx)?;
     let count = range.len().min(MAX_EXTENTS);
-    let leaf = &mut *scratch.other;
+    let leaf = &mut nodes.other;
     leaf.fill(0);
-    let (head, rest) = leaf.split_at_mut(NODE_HEADER);
-    head.copy_from_slice(header.as_bytes());
+    put_header(tx.volume(), tree, leaf, (block, 0), low, [0, 0])?;
+    let (_, rest) = leaf.split_at_mut(NODE_HEADER);
     let (order, places) = rest.split_at_mut(EXTENT_ORDER_BYTES);
     let numbers = core::iter::once(count as u8).chain(0..count as u8);
     for (byte, number) in order.iter_mut().zip(numbers) {
         *byte = number;
     }
     let places = <[ExtentRecord]>::mut_from_bytes(places).unwrap_or(&mut []);
-    let gathered = records(scratch.node).get(range).unwrap_or(&[]);
+    let gathered = records(&mut nodes.node).get(range).unwrap_or(&[]);
     for (place, record) in places.iter_mut().zip(gathered) {
         *place = *record;
     }

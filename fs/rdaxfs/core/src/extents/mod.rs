@@ -21,6 +21,8 @@ mod leaf;
 pub(crate) use edit::{cut, edit, shift, Shift};
 pub(crate) use find::{extent_at, find, last_before, last_end};
 
+use zerocopy_derive::FromZeros;
+
 use crate::format::{Extent, MAX_PAGES};
 use crate::tree::{Kind, Path, Tree};
 
@@ -41,11 +43,14 @@ pub(crate) const NONE: Extent = Extent {
     unwritten: false,
 };
 
-/// A place among a file's extents. It holds while the map lock does, until the next edit.
-#[derive(Clone, Copy, Debug)]
+/// A place among a file's extents. It holds while the map lock does, until the next edit. It is large: operations that
+/// change something have it in their workspace.
+#[derive(Debug, FromZeros)]
 pub(crate) struct Cursor {
-    /// The home, if it is a leaf.
-    leaf: Option<Path>,
+    /// Whether the home is a leaf.
+    in_leaf: bool,
+    /// The way to that leaf.
+    path: Path,
     /// The extents of the home.
     count: usize,
     /// The position of `here` among them; `count` if there is none.
@@ -54,34 +59,50 @@ pub(crate) struct Cursor {
     pub(crate) low: u64,
     /// The first page that may not.
     pub(crate) end: u64,
-    /// The extent that has the page, or the next one of this home.
-    pub(crate) here: Option<Extent>,
-    /// If the page is in a hole: the extent of this home before it.
-    pub(crate) before: Option<Extent>,
+    /// The extent that has the page, or the next one of this home, or [`NONE`].
+    here: Extent,
+    /// If the page is in a hole: the extent of this home before it, or [`NONE`].
+    before: Extent,
 }
 
 impl Cursor {
-    /// For [`find`], which says where it is: it is too large to be handed on.
+    /// For [`find`], which says where it is.
     pub(crate) const fn new() -> Self {
         Self {
-            leaf: None,
+            in_leaf: false,
+            path: Path::new(),
             count: 0,
             at: 0,
             low: 0,
             end: MAX_PAGES,
-            here: None,
-            before: None,
+            here: NONE,
+            before: NONE,
         }
+    }
+
+    /// The way to the home, if it is a leaf.
+    fn leaf(&self) -> Option<&Path> {
+        self.in_leaf.then_some(&self.path)
+    }
+
+    /// The extent that has the page, or the next one of this home.
+    pub(crate) fn here(&self) -> Option<Extent> {
+        (self.here.count > 0).then_some(self.here)
+    }
+
+    /// If the page is in a hole: the extent of this home before it.
+    pub(crate) fn before(&self) -> Option<Extent> {
+        (self.before.count > 0).then_some(self.before)
     }
 
     /// The extent that has the page.
     pub(crate) fn at_page(&self, page: u64) -> Option<Extent> {
-        self.here.filter(|extent| extent.page <= page)
+        self.here().filter(|extent| extent.page <= page)
     }
 
     /// If the page is in a hole: where that ends, as far as this home says.
     pub(crate) fn hole_end(&self) -> u64 {
-        self.here.map_or(self.end, |next| next.page)
+        self.here().map_or(self.end, |next| next.page)
     }
 
     /// How many extents of this home are behind `here`, with it.

@@ -11,9 +11,9 @@ use crate::format::{block_offset, group_of, inode_block, Extent, BLOCK_SIZE, CHU
 use crate::inode::{set_attributes, Change, MapState};
 use crate::journal::Transaction;
 use crate::platform::Platform;
-use crate::tree::{NodeBlocks, Scratch, Tree};
+use crate::tree::Tree;
 use crate::volume::Volume;
-use crate::workspace::Workspace;
+use crate::workspace::{Scratch, Workspace};
 use crate::{Error, Result};
 
 /// A file that has so many pages of a huge page's gets a chunk of its own for them: one that is smaller would
@@ -44,6 +44,7 @@ impl<P: Platform> Volume<P> {
     /// # Errors
     ///
     /// Those of [`map`](Self::map), [`Error::ReadOnly`], and [`Error::NoSpace`].
+    #[inline(never)]
     pub fn map_for_write(
         &self,
         workspace: &mut Workspace,
@@ -53,8 +54,21 @@ impl<P: Platform> Volume<P> {
     ) -> Result<Writable> {
         check_pages(page, count)?;
         self.complete(workspace, map)?;
-        let mut cursor = Cursor::new();
-        find(self, &extents_of(map), page, &mut cursor)?;
+        self.map_new(workspace, map, (page, count), change)
+    }
+
+    /// As [`map_for_write`](Self::map_for_write), of a file of which nothing is left to do. Apart, so that its frame is
+    /// not below the one that does that.
+    #[inline(never)]
+    fn map_new(
+        &self,
+        workspace: &mut Workspace,
+        map: &mut MapState,
+        (page, count): (u64, u64),
+        change: &Change,
+    ) -> Result<Writable> {
+        let cursor = &mut workspace.scratch.cursor;
+        find(self, &extents_of(map), page, cursor)?;
         let (mapping, changed) = match cursor.at_page(page) {
             Some(extent) if !extent.unwritten => {
                 return Ok(Writable {
@@ -67,7 +81,10 @@ impl<P: Platform> Volume<P> {
                 let pages = (page, count.min(MAX_STEP));
                 self.convert_at(workspace, map, pages, &|_| false, change)?
             }
-            None => self.fill_hole(workspace, map, &cursor, (page, count), change)?,
+            None => match self.fill_hole(workspace, map, (page, count), change)? {
+                Some(filled) => filled,
+                None => self.fill(workspace, map, false, (page, count), change)?,
+            },
         };
         Ok(Writable {
             mapping,
@@ -84,6 +101,7 @@ impl<P: Platform> Volume<P> {
     /// # Errors
     ///
     /// As [`map_for_write`](Self::map_for_write).
+    #[inline(never)]
     pub fn reserve_unwritten(
         &self,
         workspace: &mut Workspace,
@@ -93,11 +111,11 @@ impl<P: Platform> Volume<P> {
     ) -> Result<Mapping> {
         check_pages(page, count)?;
         self.complete(workspace, map)?;
-        let mut cursor = Cursor::new();
-        find(self, &extents_of(map), page, &mut cursor)?;
+        let cursor = &mut workspace.scratch.cursor;
+        find(self, &extents_of(map), page, cursor)?;
         match cursor.at_page(page) {
             Some(extent) => Ok(Mapping::of(&extent, page, page + count)),
-            None => self.fill_unwritten(workspace, map, &cursor, (page, count)),
+            None => self.fill_unwritten(workspace, map, (page, count)),
         }
     }
 
@@ -110,23 +128,25 @@ impl<P: Platform> Volume<P> {
         }
     }
 
-    /// Takes blocks for pages of the hole that the cursor is at, and zeroes them.
+    /// Takes blocks for pages of the hole that the workspace's cursor is at, and zeroes them.
     ///
     /// The blocks are zeroed while they are set aside in DRAM and their group is let go, so that other
     /// allocations need not wait for that.
+    ///
+    /// [`None`] if it cannot be done so: [`fill`](Self::fill) may do.
+    #[inline(never)]
     fn fill_hole(
         &self,
         workspace: &mut Workspace,
         map: &mut MapState,
-        cursor: &Cursor,
         (page, count): (u64, u64),
         change: &Change,
-    ) -> Result<(Mapping, Changed)> {
+    ) -> Result<Option<(Mapping, Changed)>> {
         self.check_writable()?;
         for _ in 0..MAX_TRIES {
             let request = Request {
                 claim: true,
-                ..self.request(map, cursor, (page, count))?
+                ..self.request(map, &workspace.scratch.cursor, (page, count))?
             };
             let (block, count) = match self.take_new(workspace, map, request) {
                 // There may be no room for claims.
@@ -148,42 +168,42 @@ impl<P: Platform> Volume<P> {
             let added = self.transact(workspace, &mut map.stamp, |tx, scratch| {
                 tx.after_data();
                 settle_claim(tx, block, count, count)?;
-                add_extent(tx, scratch, (&tree, cursor), &extent, change)
+                add_extent(tx, scratch, &tree, &extent, change)
             });
             return match added {
-                Ok(changed) => Ok((Mapping::of(&extent, page, u64::MAX), changed)),
+                Ok(changed) => Ok(Some((Mapping::of(&extent, page, u64::MAX), changed))),
                 Err(error) => {
                     self.release_claim(block, count, false);
                     Err(error)
                 }
             };
         }
-        self.fill(workspace, map, (cursor, false), (page, count), change)
+        Ok(None)
     }
 
-    /// Takes blocks for pages of the hole that the cursor is at, which read as zeros until they are converted.
+    /// Takes blocks for pages of the hole that the workspace's cursor is at, which read as zeros until they are converted.
     pub(super) fn fill_unwritten(
         &self,
         workspace: &mut Workspace,
         map: &mut MapState,
-        cursor: &Cursor,
         pages: (u64, u64),
     ) -> Result<Mapping> {
         self.check_writable()?;
-        let (mapping, _) = self.fill(workspace, map, (cursor, true), pages, &Change::none())?;
+        let (mapping, _) = self.fill(workspace, map, true, pages, &Change::none())?;
         Ok(mapping)
     }
 
     /// Takes blocks and makes them the file's, in one transaction.
+    #[inline(never)]
     fn fill(
         &self,
         workspace: &mut Workspace,
         map: &mut MapState,
-        (cursor, unwritten): (&Cursor, bool),
+        unwritten: bool,
         (page, count): (u64, u64),
         change: &Change,
     ) -> Result<(Mapping, Changed)> {
-        let mut request = self.request(map, cursor, (page, count))?;
+        let mut request = self.request(map, &workspace.scratch.cursor, (page, count))?;
         let tree = extents_of(map);
         let mut chunks = Chunks::new(map.reservation);
         let filled = self.transact(workspace, &mut map.stamp, |tx, scratch| {
@@ -199,7 +219,7 @@ impl<P: Platform> Volume<P> {
                 block: run.block,
                 unwritten,
             };
-            let changed = add_extent(tx, scratch, (&tree, cursor), &extent, change)?;
+            let changed = add_extent(tx, scratch, &tree, &extent, change)?;
             Ok((extent, changed))
         });
         self.keep(map, chunks);
@@ -231,8 +251,8 @@ impl<P: Platform> Volume<P> {
             _ if first > 0 => Reach::Spare,
             _ => Reach::Broken,
         };
-        let adjacent = cursor.before.filter(|before| before.end() == page);
-        let group = match (map.reservation, cursor.before) {
+        let adjacent = cursor.before().filter(|before| before.end() == page);
+        let group = match (map.reservation, cursor.before()) {
             (Some(own), _) => own.group(),
             (None, Some(before)) => group_of(before.block),
             (None, None) => group_of(inode_block(map.ino)),
@@ -263,17 +283,18 @@ impl<P: Platform> Volume<P> {
     }
 }
 
-/// Adds an extent, whose blocks the transaction has taken, to the hole that the cursor is at.
+/// Adds an extent, whose blocks the transaction has taken, to the hole that the workspace's cursor is at.
 pub(crate) fn add_extent<P: Platform>(
     tx: &mut Transaction<'_, P>,
-    scratch: &mut Scratch<'_>,
-    (tree, cursor): (&Tree, &Cursor),
+    scratch: &mut Scratch,
+    tree: &Tree,
     extent: &Extent,
     change: &Change,
 ) -> Result<Changed> {
-    let mut blocks = NodeBlocks::new(tree.ino, false);
-    edit(tx, scratch, &mut blocks, (tree, cursor), 0, &[*extent])?;
-    let (made, retired) = blocks.settle(tx)?;
+    let Scratch { nodes, cursor, .. } = scratch;
+    nodes.blocks.start(tree.ino, false);
+    edit(tx, nodes, (tree, cursor), 0, &[*extent])?;
+    let (made, retired) = nodes.blocks.settle(tx)?;
     count_blocks(tx, tree.ino, (made + extent.count, retired))?;
     set_attributes(tx, tree.ino, change)?;
     Changed::of(tx, tree.ino)

@@ -10,14 +10,13 @@ use super::convert::Parts;
 use super::{check_pages, count_blocks, end_of, extents_of, page_of, Changed, Head};
 use super::{Mapping, State, MAX_STEP};
 use crate::alloc::{allocate, settle_claim, Request};
-use crate::extents::{edit, find, Cursor};
+use crate::extents::{edit, find};
 use crate::format::{block_offset, Extent, BLOCK_SIZE};
 use crate::inode::{Change, MapState};
 use crate::journal::Transaction;
 use crate::platform::Platform;
-use crate::tree::NodeBlocks;
 use crate::volume::Volume;
-use crate::workspace::Workspace;
+use crate::workspace::{Scratch, Workspace};
 use crate::{Error, Result};
 
 /// How often other blocks are tried when some cannot be written.
@@ -99,6 +98,7 @@ impl<P: Platform> Volume<P> {
     ///
     /// [`Error::Invalid`] if `len` is 0, [`Error::FileTooBig`], [`Error::ReadOnly`],
     /// [`Error::NoSpace`], [`Error::Corrupt`], and [`Error::Io`].
+    #[inline(never)]
     pub fn claim(
         &self,
         workspace: &mut Workspace,
@@ -118,6 +118,18 @@ impl<P: Platform> Volume<P> {
         }
         let pages = (page, end.div_ceil(BLOCK_SIZE) - page);
         check_pages(page, pages.1)?;
+        self.claim_pages(workspace, map, offset..end, pages)
+    }
+
+    /// Takes blocks for pages, of a file of which nothing is left to do, and zeroes what they have around the bytes.
+    #[inline(never)]
+    fn claim_pages(
+        &self,
+        workspace: &mut Workspace,
+        map: &mut MapState,
+        bytes: Range<u64>,
+        pages: (u64, u64),
+    ) -> Result<Option<Claim>> {
         for _ in 0..MAX_TRIES {
             let Some((run, kind)) = self.take(workspace, map, pages)? else {
                 return Ok(None);
@@ -125,7 +137,7 @@ impl<P: Platform> Volume<P> {
             let claim = Claim {
                 ino: map.ino,
                 generation: map.generation,
-                bytes: offset..end.min(block_offset(run.end())),
+                bytes: bytes.start..bytes.end.min(block_offset(run.end())),
                 block: run.block,
                 pages: run.count,
                 kind,
@@ -163,6 +175,7 @@ impl<P: Platform> Volume<P> {
     /// [`Error::Invalid`] if `map` is another file's, or `from` is behind the claim;
     /// [`Error::NoSpace`] if the list of extents needs a block and there is none; [`Error::ReadOnly`],
     /// [`Error::Corrupt`], [`Error::Io`]. The claim is given back then, and the file is as it was.
+    #[inline(never)]
     pub fn commit_claim(
         &self,
         workspace: &mut Workspace,
@@ -176,7 +189,12 @@ impl<P: Platform> Volume<P> {
             self.forget_claim(claim);
             return Ok(None);
         }
-        match self.commit_bytes(workspace, map, &claim, (from, copied), change) {
+        let completed = self
+            .check_writable()
+            .and_then(|()| self.complete(workspace, map));
+        let committed = completed
+            .and_then(|()| self.commit_bytes(workspace, map, &claim, (from, copied), change));
+        match committed {
             Ok(changed) => {
                 if claim.is_held() {
                     self.let_go_of_blocks(claim.block, claim.pages);
@@ -202,8 +220,8 @@ impl<P: Platform> Volume<P> {
         map: &mut MapState,
         (page, count): (u64, u64),
     ) -> Result<Option<(Extent, Kind)>> {
-        let mut cursor = Cursor::new();
-        find(self, &extents_of(map), page, &mut cursor)?;
+        let cursor = &mut workspace.scratch.cursor;
+        find(self, &extents_of(map), page, cursor)?;
         if let Some(extent) = cursor.at_page(page) {
             let run = Parts::of(&extent, page, count.min(MAX_STEP)).middle;
             let kind = if extent.unwritten {
@@ -216,7 +234,7 @@ impl<P: Platform> Volume<P> {
         }
         let request = Request {
             claim: true,
-            ..self.request(map, &cursor, (page, count))?
+            ..self.request(map, cursor, (page, count))?
         };
         let taken = self.take_new(workspace, map, request);
         let extent = |block, count| Extent {
@@ -302,6 +320,8 @@ impl<P: Platform> Volume<P> {
         self.release_claim(block, count, false);
     }
 
+    /// Commits a claim of a file of which nothing is left to do.
+    #[inline(never)]
     fn commit_bytes(
         &self,
         workspace: &mut Workspace,
@@ -310,12 +330,10 @@ impl<P: Platform> Volume<P> {
         (from, copied): (u64, u64),
         change: &Change,
     ) -> Result<Changed> {
-        self.check_writable()?;
         let Range { start, .. } = claim.bytes;
         if claim.ino != map.ino || claim.generation != map.generation || from > start {
             return Err(Error::Invalid);
         }
-        self.complete(workspace, map)?;
         let old = self.size(map)?;
         let (page, end) = (page_of(start), start + copied);
         if old > block_offset(page) {
@@ -323,8 +341,8 @@ impl<P: Platform> Volume<P> {
         }
         let count = end.div_ceil(BLOCK_SIZE) - page;
         let tree = extents_of(map);
-        let mut cursor = Cursor::new();
-        find(self, &tree, page, &mut cursor)?;
+        let cursor = &mut workspace.scratch.cursor;
+        find(self, &tree, page, cursor)?;
         let whole = Extent {
             page,
             count: claim.pages,
@@ -360,21 +378,22 @@ impl<P: Platform> Volume<P> {
         };
         self.transact(workspace, &mut map.stamp, |tx, scratch| {
             tx.after_data();
-            let mut blocks = NodeBlocks::new(tree.ino, false);
+            let Scratch { nodes, cursor, .. } = scratch;
+            nodes.blocks.start(tree.ino, false);
             let counts = match claim.kind {
                 Kind::New => {
                     // First: what the claim gives up may be taken for a node.
                     settle_claim(tx, claim.block, claim.pages, count)?;
-                    edit(tx, scratch, &mut blocks, (&tree, &cursor), 0, &[written])?;
-                    let (made, retired) = blocks.settle(tx)?;
+                    edit(tx, nodes, (&tree, cursor), 0, &[written])?;
+                    let (made, retired) = nodes.blocks.settle(tx)?;
                     (made + count, retired)
                 }
                 Kind::Unwritten => {
                     let extent = cursor.at_page(page).ok_or(Error::Stale)?;
                     let Parts { left, right, .. } = Parts::of(&extent, page, count);
                     let new = [left, written, right];
-                    edit(tx, scratch, &mut blocks, (&tree, &cursor), 1, &new)?;
-                    blocks.settle(tx)?
+                    edit(tx, nodes, (&tree, cursor), 1, &new)?;
+                    nodes.blocks.settle(tx)?
                 }
                 Kind::Written => (0, 0),
             };

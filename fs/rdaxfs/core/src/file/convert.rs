@@ -3,14 +3,13 @@
 //! Makes unwritten pages readable.
 
 use super::{check_pages, count_blocks, extents_of, Changed, Mapping};
-use crate::extents::{edit, find, Cursor};
+use crate::extents::{edit, find};
 use crate::format::{block_offset, Extent};
 use crate::inode::{set_attributes, Change, MapState};
 use crate::journal::Transaction;
 use crate::platform::Platform;
-use crate::tree::NodeBlocks;
 use crate::volume::Volume;
-use crate::workspace::Workspace;
+use crate::workspace::{Scratch, Workspace};
 use crate::{Error, Result};
 
 impl<P: Platform> Volume<P> {
@@ -28,6 +27,7 @@ impl<P: Platform> Volume<P> {
     /// # Errors
     ///
     /// Those of [`map`](Self::map), and [`Error::ReadOnly`].
+    #[inline(never)]
     pub fn convert(
         &self,
         workspace: &mut Workspace,
@@ -42,8 +42,8 @@ impl<P: Platform> Volume<P> {
         let end = page + count;
         let mut page = page;
         while page < end {
-            let mut cursor = Cursor::new();
-            find(self, &extents_of(map), page, &mut cursor)?;
+            let cursor = &mut workspace.scratch.cursor;
+            find(self, &extents_of(map), page, cursor)?;
             page = match cursor.at_page(page) {
                 Some(extent) if extent.unwritten => {
                     let pages = (page, end - page);
@@ -59,6 +59,7 @@ impl<P: Platform> Volume<P> {
 
     /// Makes pages of one unwritten extent readable, which has the first of them. They are zeroed
     /// before, except those of which `keep` says that their blocks hold them.
+    #[inline(never)]
     pub(super) fn convert_at(
         &self,
         workspace: &mut Workspace,
@@ -69,8 +70,8 @@ impl<P: Platform> Volume<P> {
     ) -> Result<(Mapping, Changed)> {
         self.check_writable()?;
         let tree = extents_of(map);
-        let mut cursor = Cursor::new();
-        find(self, &tree, page, &mut cursor)?;
+        let cursor = &mut workspace.scratch.cursor;
+        find(self, &tree, page, cursor)?;
         let unwritten = cursor.at_page(page).filter(|extent| extent.unwritten);
         let Parts {
             left,
@@ -83,10 +84,11 @@ impl<P: Platform> Volume<P> {
         };
         let converted = self.transact(workspace, &mut map.stamp, |tx, scratch| {
             zero_unless(tx, &middle, keep)?;
-            let mut blocks = NodeBlocks::new(tree.ino, false);
+            let Scratch { nodes, cursor, .. } = scratch;
+            nodes.blocks.start(tree.ino, false);
             let new = [left, written, right];
-            edit(tx, scratch, &mut blocks, (&tree, &cursor), 1, &new)?;
-            let counts = blocks.settle(tx)?;
+            edit(tx, nodes, (&tree, cursor), 1, &new)?;
+            let counts = nodes.blocks.settle(tx)?;
             count_blocks(tx, tree.ino, counts)?;
             set_attributes(tx, tree.ino, change)?;
             Changed::of(tx, tree.ino)
@@ -103,8 +105,9 @@ impl<P: Platform> Volume<P> {
         let changed = self.transact(workspace, &mut map.stamp, |tx, scratch| {
             zero_unless(tx, &whole, keep)?;
             // One takes the place of one: this needs no node.
-            let mut blocks = NodeBlocks::new(tree.ino, false);
-            edit(tx, scratch, &mut blocks, (&tree, &cursor), 1, &[whole])?;
+            let Scratch { nodes, cursor, .. } = scratch;
+            nodes.blocks.start(tree.ino, false);
+            edit(tx, nodes, (&tree, cursor), 1, &[whole])?;
             set_attributes(tx, tree.ino, change)?;
             Changed::of(tx, tree.ino)
         })?;

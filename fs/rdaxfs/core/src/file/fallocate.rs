@@ -6,7 +6,7 @@ use core::ops::Range;
 
 use super::perform::{Job, Record};
 use super::{end_of, extents_of, page_of, Changed, Head};
-use crate::extents::{find, Cursor};
+use crate::extents::find;
 use crate::format::{Intent, BLOCK_SIZE};
 use crate::inode::{Change, MapState};
 use crate::platform::Platform;
@@ -62,6 +62,7 @@ impl<P: Platform> Volume<P> {
     /// [`Error::Invalid`] if `len` is 0, or for a collapse or an insertion that is not as above,
     /// [`Error::FileTooBig`], [`Error::NoSpace`], [`Error::ReadOnly`], [`Error::Corrupt`], and
     /// [`Error::Io`], also when a page at an edge is poisoned.
+    #[inline(never)]
     pub fn fallocate(
         &self,
         workspace: &mut Workspace,
@@ -99,10 +100,11 @@ impl<P: Platform> Volume<P> {
         self.allocate_pages(workspace, map, page_of(offset)..end.div_ceil(BLOCK_SIZE))?;
         let size = self.size(map)?;
         let size = if range.keep_size { size } else { size.max(end) };
-        self.set_size(workspace, map, (size, size), change)
+        self.commit_size(workspace, map, (size, size), change)
     }
 
     /// Zeroes a range by what is done to its whole pages.
+    #[inline(never)]
     fn zero_pages(
         &self,
         workspace: &mut Workspace,
@@ -134,6 +136,7 @@ impl<P: Platform> Volume<P> {
     }
 
     /// Gives unwritten blocks to pages that have none.
+    #[inline(never)]
     fn allocate_pages(
         &self,
         workspace: &mut Workspace,
@@ -142,13 +145,13 @@ impl<P: Platform> Volume<P> {
     ) -> Result {
         let mut page = pages.start;
         while page < pages.end {
-            let mut cursor = Cursor::new();
-            find(self, &extents_of(map), page, &mut cursor)?;
+            let cursor = &mut workspace.scratch.cursor;
+            find(self, &extents_of(map), page, cursor)?;
             page = match cursor.at_page(page) {
                 Some(extent) => extent.end(),
                 None => {
                     let wanted = (page, pages.end - page);
-                    let filled = self.fill_unwritten(workspace, map, &cursor, wanted)?;
+                    let filled = self.fill_unwritten(workspace, map, wanted)?;
                     filled.page + filled.count
                 }
             };

@@ -11,8 +11,9 @@ use crate::extents::{edit, extent_at, find, Cursor, NONE};
 use crate::format::{group_of, Extent};
 use crate::journal::Transaction;
 use crate::platform::Platform;
-use crate::tree::{NodeBlocks, Scratch, Tree};
+use crate::tree::Tree;
 use crate::volume::Volume;
+use crate::workspace::Scratch;
 use crate::Result;
 
 /// How much a step does.
@@ -85,36 +86,29 @@ struct Piece {
 /// Frees blocks of the pages of a range. Returns the page from which on there may be more.
 pub(super) fn free_step<P: Platform>(
     tx: &mut Transaction<'_, P>,
-    scratch: &mut Scratch<'_>,
+    scratch: &mut Scratch,
     tree: &Tree,
     pages: &Range<u64>,
     effort: Effort,
 ) -> Result<Option<u64>> {
     let volume = tx.volume();
-    let mut cursor = Cursor::new();
-    find(volume, tree, pages.start, &mut cursor)?;
-    let piece = choose(volume, tree, &cursor, pages, effort)?;
+    let Scratch { nodes, cursor, .. } = scratch;
+    find(volume, tree, pages.start, cursor)?;
+    let piece = choose(volume, tree, cursor, pages, effort)?;
     if piece.removed == 0 {
         return Ok(piece.next);
     }
     if effort == Effort::Least && piece.left.count > 0 && piece.right.count > 0 {
         // What is left would need another place among the extents. Zeros will do.
-        zero_first(tx, tree, &cursor, &piece)?;
+        zero_first(tx, tree, cursor, &piece)?;
         return Ok(piece.next);
     }
 
-    let mut blocks = NodeBlocks::new(tree.ino, true);
+    nodes.blocks.start(tree.ino, true);
     let kept = [piece.left, piece.right];
-    edit(
-        tx,
-        scratch,
-        &mut blocks,
-        (tree, &cursor),
-        piece.removed,
-        &kept,
-    )?;
-    let (made, retired) = blocks.settle(tx)?;
-    let freed = free_blocks(tx, tree, &cursor, &piece)?;
+    edit(tx, nodes, (tree, cursor), piece.removed, &kept)?;
+    let (made, retired) = nodes.blocks.settle(tx)?;
+    let freed = free_blocks(tx, tree, cursor, &piece)?;
     count_blocks(tx, tree.ino, (made, retired + freed))?;
     Ok(piece.next)
 }
@@ -218,17 +212,17 @@ fn choose<P: Platform>(
 #[inline(never)]
 pub(super) fn unwrite_step<P: Platform>(
     tx: &mut Transaction<'_, P>,
-    scratch: &mut Scratch<'_>,
+    scratch: &mut Scratch,
     tree: &Tree,
     pages: &Range<u64>,
     effort: Effort,
 ) -> Result<Option<u64>> {
-    let mut cursor = Cursor::new();
-    find(tx.volume(), tree, pages.start, &mut cursor)?;
+    let Scratch { nodes, cursor, .. } = scratch;
+    find(tx.volume(), tree, pages.start, cursor)?;
     let more = |page: u64| (page < pages.end).then_some(page);
-    while let Some(extent) = cursor.here.filter(|extent| extent.page < pages.end) {
+    while let Some(extent) = cursor.here().filter(|extent| extent.page < pages.end) {
         if extent.unwritten {
-            find(tx.volume(), tree, extent.end(), &mut cursor)?;
+            find(tx.volume(), tree, extent.end(), cursor)?;
             continue;
         }
         let count = pages.end.saturating_sub(pages.start);
@@ -240,13 +234,13 @@ pub(super) fn unwrite_step<P: Platform>(
             return Ok(more(end));
         }
         // Nothing is given back: the reserve is for what does, and zeros in place do as well.
-        let mut blocks = NodeBlocks::new(tree.ino, false);
-        edit(tx, scratch, &mut blocks, (tree, &cursor), 1, &new)?;
-        let counts = blocks.settle(tx)?;
+        nodes.blocks.start(tree.ino, false);
+        edit(tx, nodes, (tree, cursor), 1, &new)?;
+        let counts = nodes.blocks.settle(tx)?;
         count_blocks(tx, tree.ino, counts)?;
         return Ok(more(end));
     }
-    Ok(match cursor.here {
+    Ok(match cursor.here() {
         Some(_) => None,
         None => more(cursor.end),
     })

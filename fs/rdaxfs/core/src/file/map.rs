@@ -212,7 +212,7 @@ impl<P: Platform> Volume<P> {
         while at < last {
             let mut cursor = Cursor::new();
             find(self, &extents_of(map), at, &mut cursor)?;
-            if let Some(extent) = cursor.here {
+            if let Some(extent) = cursor.here() {
                 let part = Parts::of(&extent, first, last - first).middle;
                 return Ok((part.count > 0).then_some(Extent {
                     page: start + part.page.saturating_sub(first),

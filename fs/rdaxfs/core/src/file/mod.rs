@@ -53,9 +53,9 @@ use crate::inode::{inode_word, set_attributes, Change, MapState};
 use crate::journal::{Stamp, Transaction};
 use crate::platform::Platform;
 use crate::source::Source;
-use crate::tree::{Scratch, Tree};
+use crate::tree::Tree;
 use crate::volume::Volume;
-use crate::workspace::Workspace;
+use crate::workspace::{Scratch, Workspace};
 use crate::{Error, Result};
 
 /// The most pages that one call zeroes and allocates: a huge page.
@@ -68,14 +68,13 @@ impl<P: Platform> Volume<P> {
         &self,
         workspace: &mut Workspace,
         stamp: &mut Stamp,
-        mut attempt: impl FnMut(&mut Transaction<'_, P>, &mut Scratch<'_>) -> Result<R>,
+        mut attempt: impl FnMut(&mut Transaction<'_, P>, &mut Scratch) -> Result<R>,
     ) -> Result<R> {
-        let Workspace { log, node, other } = workspace;
-        let mut scratch = Scratch { node, other };
+        let Workspace { log, scratch } = workspace;
         let mut held = Transaction::new(self, log);
         let mut tx = held.open();
         tx.join(stamp)?;
-        let value = tx.attempt(|tx| attempt(tx, &mut scratch))?;
+        let value = tx.attempt(|tx| attempt(tx, scratch))?;
         tx.commit()?;
         Ok(value)
     }

@@ -12,9 +12,9 @@ use crate::inode::MapState;
 use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::source::Source;
-use crate::tree::{NodeBlocks, Scratch, Tree};
+use crate::tree::Tree;
 use crate::volume::Volume;
-use crate::workspace::Workspace;
+use crate::workspace::{Scratch, Workspace};
 use crate::{Error, Result};
 
 /// The most extents that are moved.
@@ -22,9 +22,8 @@ const MAX_MOVED: usize = 128;
 /// The most groups that they are in.
 const MAX_GROUPS: usize = 4;
 
-/// Pages, and the extents that have them.
+/// Pages, and the extents that have them, from the workspace's cursor on.
 struct Moved {
-    cursor: Cursor,
     first: u64,
     count: u64,
     extents: usize,
@@ -55,6 +54,7 @@ impl<P: Platform> Volume<P> {
     /// # Errors
     ///
     /// Those of [`map`](Self::map), and [`Error::ReadOnly`].
+    #[inline(never)]
     pub fn realign(
         &self,
         workspace: &mut Workspace,
@@ -69,8 +69,14 @@ impl<P: Platform> Volume<P> {
         }
         self.check_writable()?;
         self.complete(workspace, map)?;
+        self.realign_now(workspace, map, page)
+    }
+
+    /// Moves the pages before `page`, of a file of which nothing is left to do.
+    #[inline(never)]
+    fn realign_now(&self, workspace: &mut Workspace, map: &mut MapState, page: u64) -> Result {
         let tree = extents_of(map);
-        let Some(moved) = self.to_move(&tree, page)? else {
+        let Some(moved) = self.to_move(&tree, page, &mut workspace.scratch.cursor)? else {
             return Ok(());
         };
         let request = Request {
@@ -113,15 +119,14 @@ impl<P: Platform> Volume<P> {
     }
 
     /// What there is before a page: nothing if pages are missing.
-    fn to_move(&self, tree: &Tree, page: u64) -> Result<Option<Moved>> {
+    fn to_move(&self, tree: &Tree, page: u64, cursor: &mut Cursor) -> Result<Option<Moved>> {
         let first = page - page % CHUNK_BLOCKS;
-        let mut cursor = Cursor::new();
-        find(self, tree, first, &mut cursor)?;
+        find(self, tree, first, cursor)?;
         let mut groups = [None; MAX_GROUPS];
         let mut moved: Option<Moved> = None;
         let mut end = first;
         for extents in 1..=cursor.rest().min(MAX_MOVED) {
-            let extent = extent_at(self, tree, &cursor, cursor.at + extents - 1)?;
+            let extent = extent_at(self, tree, cursor, cursor.at + extents - 1)?;
             let Parts { left, middle, .. } = Parts::of(&extent, first, CHUNK_BLOCKS);
             if middle.page != end || middle.count == 0 {
                 break;
@@ -136,7 +141,6 @@ impl<P: Platform> Volume<P> {
                 _ => return Ok(None),
             }
             moved = Some(Moved {
-                cursor,
                 first,
                 count: end - first,
                 extents,
@@ -153,34 +157,28 @@ impl<P: Platform> Volume<P> {
 /// Copies the pages to where they are to be, and puts that extent in place of theirs.
 fn move_to<P: Platform>(
     tx: &mut Transaction<'_, P>,
-    scratch: &mut Scratch<'_>,
+    scratch: &mut Scratch,
     (tree, moved): (&Tree, &Moved),
     extent: Extent,
 ) -> Result {
     let volume = tx.volume();
+    let Scratch { nodes, cursor, .. } = scratch;
     let old = |at: usize| {
-        let old = extent_at(volume, tree, &moved.cursor, moved.cursor.at + at)?;
+        let old = extent_at(volume, tree, cursor, cursor.at + at)?;
         Ok(Parts::of(&old, extent.page, extent.count))
     };
     for at in 0..moved.extents {
         let Parts { middle, .. } = old(at)?;
         let to = extent.block + (middle.page - extent.page);
         for block in 0..middle.count {
-            volume.read(block_offset(middle.block + block), scratch.node)?;
-            tx.bulk(block_offset(to + block), scratch.node)?;
+            volume.read(block_offset(middle.block + block), &mut nodes.node)?;
+            tx.bulk(block_offset(to + block), &nodes.node)?;
         }
     }
-    let mut blocks = NodeBlocks::new(tree.ino, false);
+    nodes.blocks.start(tree.ino, false);
     let new = [moved.left, extent, old(moved.extents - 1)?.right];
-    edit(
-        tx,
-        scratch,
-        &mut blocks,
-        (tree, &moved.cursor),
-        moved.extents,
-        &new,
-    )?;
-    let counts = blocks.settle(tx)?;
+    edit(tx, nodes, (tree, cursor), moved.extents, &new)?;
+    let counts = nodes.blocks.settle(tx)?;
     for at in 0..moved.extents {
         let Parts { middle, .. } = old(at)?;
         free_run(tx, middle.block, middle.count, false)?;

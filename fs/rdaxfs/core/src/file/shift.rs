@@ -17,14 +17,12 @@ use crate::extents::{cut, find, last_before, last_end, shift, Cursor, Shift};
 use crate::format::{block_offset, Intent, IntentWords, BLOCK_SIZE, MAX_FILE_SIZE, MAX_PAGES};
 use crate::inode::{store_intent, Change, MapState};
 use crate::platform::Platform;
-use crate::tree::NodeBlocks;
 use crate::volume::Volume;
-use crate::workspace::Workspace;
+use crate::workspace::{Scratch, Workspace};
 use crate::{Error, Result};
 
 /// Where the extents are to move next.
 struct Step {
-    cursor: Cursor,
     /// [`None`]: there are none.
     by: Option<Shift>,
     /// What is left to do then; [`None`]: nothing.
@@ -69,7 +67,7 @@ impl<P: Platform> Volume<P> {
         if block_offset(pages.start) >= size {
             return Err(Error::Invalid);
         }
-        let end = self.end_of_extents(map)?;
+        let end = self.end_of_extents(map, &mut workspace.scratch.cursor)?;
         let size = size
             .checked_add(block_offset(by))
             .filter(|&size| size <= MAX_FILE_SIZE)
@@ -87,11 +85,10 @@ impl<P: Platform> Volume<P> {
 
     /// The page behind the last extent.
     #[inline(never)]
-    fn end_of_extents(&self, map: &MapState) -> Result<u64> {
+    fn end_of_extents(&self, map: &MapState, cursor: &mut Cursor) -> Result<u64> {
         let tree = extents_of(map);
-        let mut cursor = Cursor::new();
-        if last_before(self, &tree, MAX_PAGES, &mut cursor)? {
-            last_end(self, &tree, &cursor)
+        if last_before(self, &tree, MAX_PAGES, cursor)? {
+            last_end(self, &tree, cursor)
         } else {
             Ok(0)
         }
@@ -121,13 +118,17 @@ impl<P: Platform> Volume<P> {
         let mut view = view;
         loop {
             let mut step = Step {
-                cursor: Cursor::new(),
                 by: None,
                 left: None,
             };
+            let cursor = &mut workspace.scratch.cursor;
             match view {
-                View::Collapse { from, by } => self.next_down(map, from, by, &mut step)?,
-                View::Insert { at, by, end } => self.next_up(map, (at, by, end), &mut step)?,
+                View::Collapse { from, by } => {
+                    self.next_down(map, (from, by), cursor, &mut step)?
+                }
+                View::Insert { at, by, end } => {
+                    self.next_up(map, (at, by, end), cursor, &mut step)?
+                }
                 _ => return Err(Error::Invalid),
             }
             let changed = self.shift_step(workspace, map, &step)?;
@@ -142,8 +143,8 @@ impl<P: Platform> Volume<P> {
     #[inline(never)]
     fn cut_at(&self, workspace: &mut Workspace, map: &mut MapState, page: u64) -> Result {
         let tree = extents_of(map);
-        let mut cursor = Cursor::new();
-        find(self, &tree, page, &mut cursor)?;
+        let cursor = &mut workspace.scratch.cursor;
+        find(self, &tree, page, cursor)?;
         if cursor
             .at_page(page)
             .is_none_or(|extent| extent.page == page)
@@ -151,9 +152,10 @@ impl<P: Platform> Volume<P> {
             return Ok(());
         }
         self.transact(workspace, &mut map.stamp, |tx, scratch| {
-            let mut blocks = NodeBlocks::new(tree.ino, false);
-            cut(tx, scratch, &mut blocks, (&tree, &cursor), page)?;
-            let counts = blocks.settle(tx)?;
+            let Scratch { nodes, cursor, .. } = scratch;
+            nodes.blocks.start(tree.ino, false);
+            cut(tx, nodes, (&tree, cursor), page)?;
+            let counts = nodes.blocks.settle(tx)?;
             count_blocks(tx, tree.ino, counts)
         })
     }
@@ -201,13 +203,18 @@ impl<P: Platform> Volume<P> {
 
     /// The next extents of a collapse: those of the first home that has any from `from` on.
     #[inline(never)]
-    fn next_down(&self, map: &MapState, from: u64, by: u64, step: &mut Step) -> Result {
+    fn next_down(
+        &self,
+        map: &MapState,
+        (from, by): (u64, u64),
+        cursor: &mut Cursor,
+        step: &mut Step,
+    ) -> Result {
         let tree = extents_of(map);
-        let cursor = &mut step.cursor;
         let mut page = from;
         while page < MAX_PAGES {
             find(self, &tree, page, cursor)?;
-            if let Some(first) = cursor.here {
+            if let Some(first) = cursor.here() {
                 if first.page < from {
                     return Err(Error::Corrupt);
                 }
@@ -224,15 +231,20 @@ impl<P: Platform> Volume<P> {
 
     /// The next extents of an insertion: those of the last home that has any from `at` to before `end`.
     #[inline(never)]
-    fn next_up(&self, map: &MapState, (at, by, end): (u64, u64, u64), step: &mut Step) -> Result {
+    fn next_up(
+        &self,
+        map: &MapState,
+        (at, by, end): (u64, u64, u64),
+        cursor: &mut Cursor,
+        step: &mut Step,
+    ) -> Result {
         let tree = extents_of(map);
-        let cursor = &mut step.cursor;
         if !last_before(self, &tree, end, cursor)? || at >= cursor.end {
             return Ok(());
         }
         let first = at.max(cursor.low);
         find(self, &tree, first, cursor)?;
-        let Some(first) = cursor.here else {
+        let Some(first) = cursor.here() else {
             return Ok(());
         };
         let last = last_end(self, &tree, cursor)?;
@@ -243,7 +255,7 @@ impl<P: Platform> Volume<P> {
         if last.saturating_add(by) > behind && behind < MAX_PAGES {
             // What is behind has moved, or the home's end would not be where it is: let that say so.
             find(self, &tree, behind, cursor)?;
-            let room = cursor.here.is_some_and(|next| next.page >= last + by);
+            let room = cursor.here().is_some_and(|next| next.page >= last + by);
             if cursor.at > 0 || !room {
                 return Err(Error::Corrupt);
             }
@@ -266,13 +278,14 @@ impl<P: Platform> Volume<P> {
         step: &Step,
     ) -> Result<Changed> {
         let tree = extents_of(map);
-        let Step { cursor, by, left } = step;
+        let Step { by, left } = step;
         self.transact(workspace, &mut map.stamp, |tx, scratch| {
             if let Some(by) = by {
                 // It gives back as many blocks as it takes, so that it may take the last ones.
-                let mut blocks = NodeBlocks::new(tree.ino, true);
-                shift(tx, scratch, &mut blocks, (&tree, cursor), *by)?;
-                let counts = blocks.settle(tx)?;
+                let Scratch { nodes, cursor, .. } = scratch;
+                nodes.blocks.start(tree.ino, true);
+                shift(tx, nodes, (&tree, cursor), *by)?;
+                let counts = nodes.blocks.settle(tx)?;
                 count_blocks(tx, tree.ino, counts)?;
             }
             match *left {

@@ -27,6 +27,7 @@ impl<P: Platform> Volume<P> {
     ///
     /// [`Error::FileTooBig`], [`Error::Invalid`] if `from` is behind `size`, [`Error::ReadOnly`],
     /// [`Error::Corrupt`], and [`Error::Io`], also when the old end's page is poisoned.
+    #[inline(never)]
     pub fn set_size(
         &self,
         workspace: &mut Workspace,
@@ -47,7 +48,7 @@ impl<P: Platform> Volume<P> {
 
     /// Commits the size of a file of which nothing is left to do.
     #[inline(never)]
-    fn commit_size(
+    pub(super) fn commit_size(
         &self,
         workspace: &mut Workspace,
         map: &mut MapState,
@@ -93,6 +94,7 @@ impl<P: Platform> Volume<P> {
     ///
     /// As [`set_size`](Self::set_size). When pages could not be freed the size has changed, and the
     /// next operation goes on.
+    #[inline(never)]
     pub fn truncate(
         &self,
         workspace: &mut Workspace,
@@ -101,11 +103,13 @@ impl<P: Platform> Volume<P> {
         change: &Change,
     ) -> Result<Changed> {
         self.check_writable()?;
-        let old = self.size(map)?;
-        if size > old {
-            return self.set_size(workspace, map, (size, size), change);
-        }
         self.complete(workspace, map)?;
+        if size > self.size(map)? {
+            if size > MAX_FILE_SIZE {
+                return Err(Error::FileTooBig);
+            }
+            return self.commit_size(workspace, map, (size, size), change);
+        }
         let tail = size..size.next_multiple_of(BLOCK_SIZE);
         self.check_zeroable(map, tail.clone())?;
         let job = Job {

@@ -3,7 +3,7 @@
 //! A run of a file's pages on adjacent blocks of one group.
 
 use zerocopy::little_endian::{U32, U64};
-use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use zerocopy_derive::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 use super::INLINE_BYTES;
 
@@ -28,7 +28,7 @@ pub const UNWRITTEN: u64 = 1 << 48;
 const _: () = assert!(size_of::<ExtentRecord>() == 16);
 
 /// An extent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, FromZeros, PartialEq, Eq)]
 pub struct Extent {
     /// The first page (pgoff) of the file, below 2³².
     pub page: u64,

@@ -303,7 +303,7 @@ impl<'t, P: Platform> Transaction<'t, P> {
     /// check later.
     pub(crate) fn set(&mut self, offset: u64, value: u64) -> Result {
         let listed = self.filter.may_store_word(offset) && self.log.word(offset).is_some();
-        if !listed && self.volume.word(offset)? == value {
+        if !listed && self.volume.stored_word(offset)? == value {
             return Ok(());
         }
         self.log.set(&mut self.filter, (offset, value), listed)
@@ -418,7 +418,7 @@ impl<P: Platform> Drop for Transaction<'_, P> {
 
 impl<P: Platform> Source for Transaction<'_, P> {
     fn read(&self, offset: u64, into: &mut [u8]) -> Result {
-        self.volume.read(offset, into)?;
+        self.volume.read_stored(offset, into)?;
         if !self.filter.may_store(offset, into.len() as u64) {
             return Ok(());
         }
@@ -438,6 +438,6 @@ impl<P: Platform> Source for Transaction<'_, P> {
                 return Ok(value);
             }
         }
-        self.volume.word(offset)
+        self.volume.stored_word(offset)
     }
 }

@@ -17,7 +17,6 @@ use crate::inode::{add_new_orphan, Attributes, Changed, MapState};
 use crate::journal::{Stamp, Transaction};
 use crate::platform::Platform;
 use crate::source::Source;
-use crate::tree::Scratch;
 use crate::volume::Volume;
 use crate::workspace::Workspace;
 use crate::{Error, Result};
@@ -33,6 +32,7 @@ impl<P: Platform> Volume<P> {
     /// [`Error::NoEntry`] if the directory has been removed; [`Error::NotDirectory`];
     /// [`Error::NoSpace`]; [`Error::TooBig`] for the attributes; [`Error::ReadOnly`];
     /// [`Error::Corrupt`], [`Error::Io`]; that of `announce`.
+    #[inline(never)]
     pub fn create(
         &self,
         workspace: &mut Workspace,
@@ -56,6 +56,7 @@ impl<P: Platform> Volume<P> {
     /// # Errors
     ///
     /// As [`create`](Self::create); [`Error::TooManyLinks`] if its parent has as many as there can be.
+    #[inline(never)]
     pub fn mkdir(
         &self,
         workspace: &mut Workspace,
@@ -99,31 +100,30 @@ impl<P: Platform> Volume<P> {
     ) -> Result<Made> {
         new.check()?;
         let mut place = Search::default();
-        let entry = NewEntry::find(self, map, name, false, &mut place)?;
+        let Workspace { log, scratch } = workspace;
+        let entry = NewEntry::find(self, map, name, false, &mut place, &mut scratch.way)?;
         let group = group_for(self, map.ino, new.kind());
-        let mut scratch = Scratch {
-            node: &mut workspace.node,
-            other: &mut workspace.other,
-        };
         let mut stamp = Stamp::new();
-        let mut inode = Inode::new_zeroed();
         let mut changed = Changed::default();
+        scratch.inode.zero();
         {
-            let mut held = Transaction::new(self, &mut workspace.log);
+            let mut held = Transaction::new(self, log);
             let mut tx = held.open();
             tx.join(&mut map.stamp)?;
             tx.join(&mut stamp)?;
             tx.attempt(|tx| {
-                new.start(tx, group, now, &mut inode)?;
-                changed = contents(tx, &mut inode)?;
-                write(tx, &mut inode)?;
+                let inode = &mut scratch.inode;
+                new.start(tx, group, now, inode)?;
+                changed = contents(tx, inode)?;
+                write(tx, inode)?;
                 let target = (inode.ino.get(), entry_type(new.mode));
-                entry.add(tx, &mut scratch, target, now, &mut changed)
+                entry.add(tx, scratch, target, now, &mut changed)
             })?;
+            let inode = &scratch.inode;
             announce(inode.ino.get(), inode.generation.get())?;
             tx.commit()?;
         }
-        made(&inode, stamp, changed)
+        made(&scratch.inode, stamp, changed)
     }
 
     /// Makes a regular file without a name, near a directory: an orphan, to which
@@ -133,6 +133,7 @@ impl<P: Platform> Volume<P> {
     ///
     /// [`Error::Invalid`] if the type is another, [`Error::NoSpace`], [`Error::TooBig`] for the
     /// attributes, [`Error::ReadOnly`], [`Error::Corrupt`], [`Error::Io`]; that of `announce`.
+    #[inline(never)]
     pub fn tmpfile(
         &self,
         workspace: &mut Workspace,
@@ -148,29 +149,32 @@ impl<P: Platform> Volume<P> {
         }
         let group = group_for(self, directory, new.kind());
         let mut stamp = Stamp::new();
-        let mut inode = Inode::new_zeroed();
+        let Workspace { log, scratch } = workspace;
+        let inode = &mut scratch.inode;
+        inode.zero();
         {
-            let mut held = Transaction::new(self, &mut workspace.log);
+            let mut held = Transaction::new(self, log);
             let mut tx = held.open();
             tx.join(&mut stamp)?;
             tx.attempt(|tx| {
-                new.start(tx, group, now, &mut inode)?;
+                new.start(tx, group, now, inode)?;
                 let (next, prev) = add_new_orphan(tx, inode.ino.get())?;
                 inode.links.set(0);
                 inode.orphan_next.set(next);
                 inode.orphan_prev.set(prev);
-                write(tx, &mut inode)
+                write(tx, inode)
             })?;
             announce(inode.ino.get(), inode.generation.get())?;
             tx.commit()?;
         }
-        made(&inode, stamp, Changed::default())
+        made(inode, stamp, Changed::default())
     }
 }
 
 impl<P: Platform> Volume<P> {
     /// Makes the inode that owns blocks which must not be used, of which there is none yet: an empty file without a
     /// name that the superblock names.
+    #[inline(never)]
     pub(crate) fn make_bad_blocks_owner(
         &self,
         workspace: &mut Workspace,
@@ -181,15 +185,17 @@ impl<P: Platform> Volume<P> {
             ..NewInode::default()
         };
         let mut stamp = Stamp::new();
-        let mut inode = Inode::new_zeroed();
+        let Workspace { log, scratch } = workspace;
+        let inode = &mut scratch.inode;
+        inode.zero();
         {
-            let mut held = Transaction::new(self, &mut workspace.log);
+            let mut held = Transaction::new(self, log);
             let mut tx = held.open();
             tx.join(&mut stamp)?;
             tx.attempt(|tx| {
-                new.start(tx, 0, now, &mut inode)?;
+                new.start(tx, 0, now, inode)?;
                 inode.own_flags.set(OWN_BAD_BLOCKS);
-                write(tx, &mut inode)?;
+                write(tx, inode)?;
                 tx.lock_superblock();
                 let mut superblock: Superblock = tx.get(0)?;
                 superblock.bad_blocks = inode.ino;

@@ -8,8 +8,9 @@ use crate::format::Time;
 use crate::inode::{Changed, MapState};
 use crate::journal::Transaction;
 use crate::platform::Platform;
-use crate::tree::{NodeBlocks, Scratch, Tree};
+use crate::tree::{Path, Tree};
 use crate::volume::Volume;
+use crate::workspace::Scratch;
 use crate::{Error, Result};
 
 /// An entry that is to be.
@@ -23,18 +24,19 @@ pub(super) struct NewEntry<'e> {
 }
 
 impl<'e> NewEntry<'e> {
-    /// An entry for a name that the directory does not have; `search` is a new one.
+    /// An entry for a name that the directory does not have; `search` is a new one, and `way` the workspace's.
     pub(super) fn find<P: Platform>(
         volume: &Volume<P>,
         map: &MapState,
         name: &'e [u8],
         reserve: bool,
         place: &'e mut Search,
+        way: &mut Path,
     ) -> Result<Self> {
         volume.check_writable()?;
         check_directory(volume, map)?;
         let (name, directory) = (Name::new(volume, name)?, directory_of(map));
-        search(volume, &directory, &name, place)?;
+        search(volume, &directory, &name, place, way)?;
         if place.found.is_some() {
             return Err(Error::Exists);
         }
@@ -50,21 +52,21 @@ impl<'e> NewEntry<'e> {
     pub(super) fn add<P: Platform>(
         &self,
         tx: &mut Transaction<'_, P>,
-        scratch: &mut Scratch<'_>,
+        scratch: &mut Scratch,
         target: (u64, u8),
         now: Time,
         changed: &mut Changed,
     ) -> Result {
-        let mut blocks = NodeBlocks::new(self.directory.ino, self.reserve);
+        let blocks = &mut scratch.nodes.blocks;
+        blocks.start(self.directory.ino, self.reserve);
         insert(
             tx,
             scratch,
-            &mut blocks,
             &self.directory,
             (&self.name, self.search),
             target,
         )?;
         modified(tx, self.directory.ino, now)?;
-        settle(tx, &blocks, &self.directory, changed)
+        settle(tx, &scratch.nodes.blocks, &self.directory, changed)
     }
 }

@@ -6,7 +6,6 @@ use core::mem::offset_of;
 
 use super::changes::Changes;
 use super::entry::NewEntry;
-use super::last::Last;
 use super::words::{
     add_links, change_links, changed, check_directory, drop_name, is_directory, links, mode,
     modified,
@@ -17,7 +16,7 @@ use crate::inode::{inode_word, intent_of, is_listed, remove_orphan, Changed, Map
 use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::source::Source;
-use crate::tree::Scratch;
+use crate::tree::Path;
 use crate::volume::Volume;
 use crate::workspace::Workspace;
 use crate::{Error, Result};
@@ -27,26 +26,8 @@ struct Removed {
     is_directory: bool,
     /// What has changed in it before.
     changed: Changed,
-    /// What is freed with the name.
-    last: Option<Last>,
-}
-
-impl Removed {
-    fn file(last: Option<Last>) -> Self {
-        Self {
-            is_directory: false,
-            changed: Changed::default(),
-            last,
-        }
-    }
-
-    fn directory(last: Option<Last>, changed: Changed) -> Self {
-        Self {
-            is_directory: true,
-            changed,
-            last,
-        }
-    }
+    /// What it has is freed with the name: what the workspace says.
+    is_last: bool,
 }
 
 impl<P: Platform> Volume<P> {
@@ -55,6 +36,7 @@ impl<P: Platform> Volume<P> {
     /// # Errors
     ///
     /// As [`create`](Self::create); [`Error::IsDirectory`]; [`Error::TooManyLinks`].
+    #[inline(never)]
     pub fn link(
         &self,
         workspace: &mut Workspace,
@@ -131,14 +113,11 @@ impl<P: Platform> Volume<P> {
         mut counted: impl FnMut(&mut Transaction<'_, P>, u64, &mut Changes) -> Result,
     ) -> Result<Changes> {
         let mut place = Search::default();
-        let entry = NewEntry::find(self, map, name, reserve, &mut place)?;
+        let Workspace { log, scratch } = workspace;
+        let entry = NewEntry::find(self, map, name, reserve, &mut place, &mut scratch.way)?;
         let ino = inode.ino;
         let target = (ino, entry_type(mode(self, inode)?));
-        let mut scratch = Scratch {
-            node: &mut workspace.node,
-            other: &mut workspace.other,
-        };
-        let mut held = Transaction::new(self, &mut workspace.log);
+        let mut held = Transaction::new(self, log);
         let mut tx = held.open();
         tx.join(&mut map.stamp)?;
         tx.join(&mut inode.stamp)?;
@@ -146,7 +125,7 @@ impl<P: Platform> Volume<P> {
             let mut changes = Changes::default();
             counted(tx, ino, &mut changes)?;
             changed(tx, ino, now)?;
-            entry.add(tx, &mut scratch, target, now, &mut changes.directory)?;
+            entry.add(tx, scratch, target, now, &mut changes.directory)?;
             Ok(changes)
         })?;
         tx.commit()?;
@@ -161,6 +140,7 @@ impl<P: Platform> Volume<P> {
     /// [`Error::NoEntry`] if there is no such name, [`Error::Stale`] if it is another inode's,
     /// [`Error::IsDirectory`], [`Error::NotDirectory`], [`Error::ReadOnly`], [`Error::Corrupt`],
     /// [`Error::Io`]. Never for lack of space.
+    #[inline(never)]
     pub fn unlink(
         &self,
         workspace: &mut Workspace,
@@ -173,8 +153,12 @@ impl<P: Platform> Volume<P> {
         if is_directory(self, inode)? {
             return Err(Error::IsDirectory);
         }
-        let removed = Removed::file(None);
-        self.remove_name(workspace, (directory, &found), inode, removed, now)
+        let removed = Removed {
+            is_directory: false,
+            changed: Changed::default(),
+            is_last: false,
+        };
+        self.remove_name(workspace, (directory, &found), inode, &removed, now)
     }
 
     /// As [`unlink`](Self::unlink), for an inode that nobody uses but the caller, and that nobody can come to
@@ -186,6 +170,7 @@ impl<P: Platform> Volume<P> {
     /// # Errors
     ///
     /// As [`unlink`](Self::unlink).
+    #[inline(never)]
     pub fn unlink_last(
         &self,
         workspace: &mut Workspace,
@@ -198,17 +183,16 @@ impl<P: Platform> Volume<P> {
         if is_directory(self, inode)? {
             return Err(Error::IsDirectory);
         }
-        if let Ok(Some(last)) = Last::of(self, inode, false) {
+        let last = &mut workspace.scratch.last;
+        let mut removed = Removed {
+            is_directory: false,
+            changed: Changed::default(),
+            is_last: last.find(self, inode, false).unwrap_or(false),
+        };
+        if removed.is_last {
             self.close(inode);
-            let removed = Removed::file(Some(last));
-            let place = (&mut *directory, &found);
-            if let Ok(changes) = self.remove_name(workspace, place, inode, removed, now) {
-                return Ok(changes);
-            }
-            // Somebody holds groups that it needs, or what it has makes no sense: it is an orphan then.
         }
-        let removed = Removed::file(None);
-        self.remove_name(workspace, (directory, &found), inode, removed, now)
+        self.remove_last(workspace, (directory, &found), inode, &mut removed, now)
     }
 
     /// Removes a directory, which has no entries. It is an orphan from then on.
@@ -217,6 +201,7 @@ impl<P: Platform> Volume<P> {
     ///
     /// As [`unlink`](Self::unlink), but [`Error::NotDirectory`] if the inode is none;
     /// [`Error::NotEmpty`].
+    #[inline(never)]
     pub fn rmdir(
         &self,
         workspace: &mut Workspace,
@@ -226,8 +211,12 @@ impl<P: Platform> Volume<P> {
         now: Time,
     ) -> Result<Changes> {
         let (found, changed) = self.found_empty(workspace, directory, name, inode)?;
-        let removed = Removed::directory(None, changed);
-        self.remove_name(workspace, (directory, &found), inode, removed, now)
+        let removed = Removed {
+            is_directory: true,
+            changed,
+            is_last: false,
+        };
+        self.remove_name(workspace, (directory, &found), inode, &removed, now)
     }
 
     /// As [`rmdir`](Self::rmdir), for a directory that nobody uses but the caller, and that nobody can come
@@ -236,6 +225,7 @@ impl<P: Platform> Volume<P> {
     /// # Errors
     ///
     /// As [`rmdir`](Self::rmdir).
+    #[inline(never)]
     pub fn rmdir_last(
         &self,
         workspace: &mut Workspace,
@@ -245,15 +235,13 @@ impl<P: Platform> Volume<P> {
         now: Time,
     ) -> Result<Changes> {
         let (found, changed) = self.found_empty(workspace, directory, name, inode)?;
-        if let Ok(Some(last)) = Last::of(self, inode, true) {
-            let removed = Removed::directory(Some(last), changed);
-            let place = (&mut *directory, &found);
-            if let Ok(changes) = self.remove_name(workspace, place, inode, removed, now) {
-                return Ok(changes);
-            }
-        }
-        let removed = Removed::directory(None, changed);
-        self.remove_name(workspace, (directory, &found), inode, removed, now)
+        let last = &mut workspace.scratch.last;
+        let mut removed = Removed {
+            is_directory: true,
+            changed,
+            is_last: last.find(self, inode, true).unwrap_or(false),
+        };
+        self.remove_last(workspace, (directory, &found), inode, &mut removed, now)
     }
 
     /// The entry with a name, which must be that of a directory without entries; and what has changed in that.
@@ -280,8 +268,9 @@ impl<P: Platform> Volume<P> {
     ) -> Result<Found> {
         self.check_writable()?;
         let name = Name::new(self, name)?;
-        let mut place = Search::default();
-        search(self, &directory_of(directory), &name, &mut place)?;
+        let (mut place, mut path) = (Search::default(), Path::new());
+        let directory = directory_of(directory);
+        search(self, &directory, &name, &mut place, &mut path)?;
         let found = place.found.ok_or(Error::NoEntry)?;
         if found.ino() != inode.ino {
             return Err(Error::Stale);
@@ -289,20 +278,36 @@ impl<P: Platform> Volume<P> {
         Ok(found)
     }
 
+    /// Removes a name, and what had it if that is to be freed and can be.
+    fn remove_last(
+        &self,
+        workspace: &mut Workspace,
+        (map, found): (&mut MapState, &Found),
+        inode: &mut MapState,
+        removed: &mut Removed,
+        now: Time,
+    ) -> Result<Changes> {
+        let done = self.remove_name(workspace, (map, found), inode, removed, now);
+        if done.is_ok() || !removed.is_last {
+            return done;
+        }
+        // Somebody holds groups that it needs, or what it has makes no sense: it is an orphan then.
+        removed.is_last = false;
+        self.remove_name(workspace, (map, found), inode, removed, now)
+    }
+
+    #[inline(never)]
     fn remove_name(
         &self,
         workspace: &mut Workspace,
         (map, found): (&mut MapState, &Found),
         inode: &mut MapState,
-        removed: Removed,
+        removed: &Removed,
         now: Time,
     ) -> Result<Changes> {
         let (directory, ino) = (directory_of(map), inode.ino);
-        let mut scratch = Scratch {
-            node: &mut workspace.node,
-            other: &mut workspace.other,
-        };
-        let mut held = Transaction::new(self, &mut workspace.log);
+        let Workspace { log, scratch } = workspace;
+        let mut held = Transaction::new(self, log);
         let mut tx = held.open();
         tx.join(&mut map.stamp)?;
         tx.join(&mut inode.stamp)?;
@@ -312,7 +317,7 @@ impl<P: Platform> Volume<P> {
                 ..Changes::default()
             };
             remove(tx, &directory, found)?;
-            if removed.last.is_none() {
+            if !removed.is_last {
                 let left = drop_name(tx, ino, removed.is_directory, now)?;
                 changes.inode.links = Some(left);
             }
@@ -321,9 +326,9 @@ impl<P: Platform> Volume<P> {
             }
             modified(tx, directory.ino, now)?;
             let changed = &mut changes.directory;
-            drop_empty_leaf(tx, &mut scratch, &directory, found, changed)?;
-            if let Some(last) = &removed.last {
-                last.free(tx)?;
+            drop_empty_leaf(tx, scratch, &directory, found, changed)?;
+            if removed.is_last {
+                scratch.last.free(tx)?;
                 changes.inode.links = Some(0);
                 changes.freed = true;
             }

@@ -43,6 +43,8 @@ mod rename;
 mod symlink;
 mod words;
 
+pub(crate) use last::Last;
+
 pub use changes::{Changes, Made, RenameChanges};
 pub use new::{unannounced, NewInode};
 pub use rename::{Directories, RenameMode, Renamed};

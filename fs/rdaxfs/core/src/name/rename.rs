@@ -7,7 +7,6 @@ use core::mem::offset_of;
 use zerocopy::FromZeros;
 
 use super::changes::RenameChanges;
-use super::last::Last;
 use super::new::{group_for, write, NewInode};
 use super::words::{add_links, changed, check_directory, drop_name, is_directory, modified};
 use crate::directory::{
@@ -18,9 +17,9 @@ use crate::format::{entry_type, Inode, Time, S_IFCHR};
 use crate::inode::{inode_word, Changed, MapState};
 use crate::journal::Transaction;
 use crate::platform::Platform;
-use crate::tree::{NodeBlocks, Scratch, Tree};
+use crate::tree::Tree;
 use crate::volume::Volume;
-use crate::workspace::Workspace;
+use crate::workspace::{Scratch, Workspace};
 use crate::{Error, Result};
 
 /// What becomes of an inode that has the new name already.
@@ -71,6 +70,7 @@ impl<P: Platform> Volume<P> {
     /// moved into itself; [`Error::NameTooLong`]; [`Error::TooManyLinks`];
     /// [`Error::NoSpace`], not when a name is replaced; [`Error::ReadOnly`], [`Error::Corrupt`],
     /// [`Error::Io`].
+    #[inline(never)]
     pub fn rename(
         &self,
         workspace: &mut Workspace,
@@ -101,7 +101,8 @@ impl<P: Platform> Volume<P> {
         let new_name = Name::new(self, new_name)?;
         let old = self.found(from, old_name, moved)?;
         let mut new = Search::default();
-        search(self, &directory_of(to), &new_name, &mut new)?;
+        let way = &mut workspace.scratch.way;
+        search(self, &directory_of(to), &new_name, &mut new, way)?;
         match (&new.found, mode) {
             (Some(_), RenameMode::NoReplace) => return Err(Error::Exists),
             (None, RenameMode::Exchange) => return Err(Error::NoEntry),
@@ -128,8 +129,8 @@ impl<P: Platform> Volume<P> {
                 None => None,
             },
             exchange: mode == RenameMode::Exchange,
-            whiteout: whiteout.copied(),
-            last: None,
+            whiteout,
+            is_last: false,
             now,
         };
         let mut emptied = Changed::default();
@@ -138,12 +139,14 @@ impl<P: Platform> Volume<P> {
                 emptied = self.require_empty(workspace, map)?;
             }
             if other_is_unused {
-                rename.last = Last::of(self, map, replaced.directory).unwrap_or(None);
+                let last = &mut workspace.scratch.last;
+                let found = last.find(self, map, replaced.directory);
+                rename.is_last = found.unwrap_or(false);
                 self.close(map);
             }
         }
         let mut changes = RenameChanges::default();
-        if rename.last.is_some() {
+        if rename.is_last {
             let done = self.rename_once(
                 workspace,
                 &mut directories,
@@ -155,7 +158,7 @@ impl<P: Platform> Volume<P> {
             match done {
                 Ok(()) => return Ok(changes),
                 // It becomes an orphan: see `unlink_last`.
-                Err(_) => rename.last = None,
+                Err(_) => rename.is_last = false,
             }
         }
         self.rename_once(
@@ -181,11 +184,8 @@ impl<P: Platform> Volume<P> {
         (rename, new_name): (&Rename<'_>, &Name<'_>),
         changes: &mut RenameChanges,
     ) -> Result {
-        let mut scratch = Scratch {
-            node: &mut workspace.node,
-            other: &mut workspace.other,
-        };
-        let mut held = Transaction::new(self, &mut workspace.log);
+        let Workspace { log, scratch } = workspace;
+        let mut held = Transaction::new(self, log);
         let mut tx = held.open();
         match directories {
             Directories::One(map) => tx.join(&mut map.stamp)?,
@@ -198,7 +198,14 @@ impl<P: Platform> Volume<P> {
         if let Some(other) = other {
             tx.join(&mut other.stamp)?;
         }
-        tx.attempt(|tx| rename.apply(tx, &mut scratch, new_name, changes))?;
+        tx.attempt(|tx| {
+            *changes = RenameChanges {
+                renamed: true,
+                ..RenameChanges::default()
+            };
+            rename.change_entries(tx, scratch, new_name, changes)?;
+            rename.change_inodes(tx, scratch, changes)
+        })?;
         tx.commit()
     }
 }
@@ -229,9 +236,9 @@ struct Rename<'r> {
     /// What has the new name.
     other: Option<Moved>,
     exchange: bool,
-    whiteout: Option<NewInode<'r>>,
-    /// What is freed with the new name's inode.
-    last: Option<Last>,
+    whiteout: Option<&'r NewInode<'r>>,
+    /// The new name's inode is freed, with what the workspace says.
+    is_last: bool,
     now: Time,
 }
 
@@ -245,50 +252,44 @@ impl Rename<'_> {
         }
     }
 
+    /// What follows from the entries.
     #[inline(never)]
-    fn apply<P: Platform>(
+    fn change_inodes<P: Platform>(
         &self,
         tx: &mut Transaction<'_, P>,
-        scratch: &mut Scratch<'_>,
-        name: &Name<'_>,
+        scratch: &Scratch,
         changes: &mut RenameChanges,
     ) -> Result {
-        *changes = RenameChanges {
-            renamed: true,
-            ..RenameChanges::default()
-        };
-        let mut made = NodeBlocks::new(self.to.ino, false);
-        self.change_entries(tx, scratch, &mut made, name, changes)?;
         self.change_links(tx, changes)?;
-        if let Some(replaced) = self.replaced()?.filter(|_| self.last.is_none()) {
+        if let Some(replaced) = self.replaced()?.filter(|_| !self.is_last) {
             let left = drop_name(tx, replaced.ino, replaced.directory, self.now)?;
             changes.other.links = Some(left);
         }
         changed(tx, self.moved.ino, self.now)?;
-        if let Some(other) = self.other.filter(|_| self.last.is_none()) {
+        if let Some(other) = self.other.filter(|_| !self.is_last) {
             changed(tx, other.ino, self.now)?;
         }
         modified(tx, self.from.ino, self.now)?;
         modified(tx, self.to.ino, self.now)?;
-        settle(tx, &made, &self.to, &mut changes.to)?;
-        if let Some(last) = &self.last {
-            last.free(tx)?;
+        settle(tx, &scratch.made, &self.to, &mut changes.to)?;
+        if self.is_last {
+            scratch.last.free(tx)?;
             changes.other.links = Some(0);
             changes.freed = true;
         }
         Ok(())
     }
 
-    /// The blocks that the new name's directory takes and leaves behind are `made`'s.
     #[inline(never)]
     fn change_entries<P: Platform>(
         &self,
         tx: &mut Transaction<'_, P>,
-        scratch: &mut Scratch<'_>,
-        made: &mut NodeBlocks,
+        scratch: &mut Scratch,
         name: &Name<'_>,
         changes: &mut RenameChanges,
     ) -> Result {
+        scratch.nodes.blocks.start(self.to.ino, false);
+        scratch.made.start(self.to.ino, false);
         let target = (self.moved.ino, self.old.kind());
         let mut inserted = Inserted::InPlace;
         if let Some(found) = &self.new.found {
@@ -297,11 +298,15 @@ impl Rename<'_> {
                 set_target(tx, &self.from, &self.old, (found.ino(), found.kind()))?;
                 return Ok(());
             }
-            self.leave(tx)?;
+            self.leave(tx, &mut scratch.inode)?;
         } else {
             // In this order: in one directory, the inode may have room for one entry only.
-            self.leave(tx)?;
-            inserted = insert(tx, scratch, made, &self.to, (name, self.new), target)?;
+            self.leave(tx, &mut scratch.inode)?;
+            inserted = insert(tx, scratch, &self.to, (name, self.new), target)?;
+        }
+        if inserted == Inserted::Rewritten {
+            // What follows has its own.
+            core::mem::swap(&mut scratch.nodes.blocks, &mut scratch.made);
         }
         // A transaction changes a tree but once. An empty leaf may stay.
         let one = self.from.ino == self.to.ino;
@@ -317,9 +322,9 @@ impl Rename<'_> {
     }
 
     /// The old name goes, or becomes that of a whiteout.
-    fn leave<P: Platform>(&self, tx: &mut Transaction<'_, P>) -> Result {
-        match &self.whiteout {
-            Some(new) => self.leave_whiteout(tx, new),
+    fn leave<P: Platform>(&self, tx: &mut Transaction<'_, P>, inode: &mut Inode) -> Result {
+        match self.whiteout {
+            Some(new) => self.leave_whiteout(tx, new, inode),
             None => remove(tx, &self.from, &self.old),
         }
     }
@@ -329,11 +334,12 @@ impl Rename<'_> {
         &self,
         tx: &mut Transaction<'_, P>,
         new: &NewInode<'_>,
+        inode: &mut Inode,
     ) -> Result {
         let group = group_for(tx.volume(), self.from.ino, new.kind());
-        let mut inode = Inode::new_zeroed();
-        new.start(tx, group, self.now, &mut inode)?;
-        write(tx, &mut inode)?;
+        inode.zero();
+        new.start(tx, group, self.now, inode)?;
+        write(tx, inode)?;
         let target = (inode.ino.get(), entry_type(new.mode));
         set_target(tx, &self.from, &self.old, target)
     }

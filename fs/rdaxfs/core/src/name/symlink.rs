@@ -29,6 +29,7 @@ impl<P: Platform> Volume<P> {
     /// # Errors
     ///
     /// As [`create`](Self::create); [`Error::NameTooLong`] and [`Error::Invalid`] also for the target.
+    #[inline(never)]
     pub fn symlink(
         &self,
         workspace: &mut Workspace,

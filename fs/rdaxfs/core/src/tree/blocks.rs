@@ -2,6 +2,8 @@
 
 //! The blocks of nodes that a transaction takes and leaves behind.
 
+use zerocopy_derive::FromZeros;
+
 use crate::alloc::{allocate, free_run, Request};
 use crate::format::{group_of, inode_block};
 use crate::journal::Transaction;
@@ -11,8 +13,9 @@ use crate::{Error, Result};
 /// The most nodes that a transaction leaves behind: two trees of full depth, and their leaves.
 const MAX_RETIRED: usize = 20;
 
-/// The blocks of nodes that a transaction takes and leaves behind.
-#[derive(Debug)]
+/// The blocks of nodes that a transaction takes and leaves behind: part of the workspace, so that it is on nobody's
+/// stack. What it says is of the transaction that has [`start`](Self::start)ed it.
+#[derive(Debug, FromZeros)]
 pub(crate) struct NodeBlocks {
     group: u32,
     reserve: bool,
@@ -23,16 +26,24 @@ pub(crate) struct NodeBlocks {
 }
 
 impl NodeBlocks {
-    /// None yet. New ones are taken near the inode; `reserve`: from the last blocks too, for
-    /// what must succeed on a full volume.
-    pub(crate) const fn new(ino: u64, reserve: bool) -> Self {
+    /// For a workspace.
+    pub(crate) const fn new() -> Self {
         Self {
-            group: group_of(inode_block(ino)),
-            reserve,
+            group: 0,
+            reserve: false,
             made: 0,
             retired: [0; MAX_RETIRED],
             count: 0,
         }
+    }
+
+    /// None yet. New ones are taken near the inode; `reserve`: from the last blocks too, for
+    /// what must succeed on a full volume.
+    pub(crate) fn start(&mut self, ino: u64, reserve: bool) {
+        self.group = group_of(inode_block(ino));
+        self.reserve = reserve;
+        self.made = 0;
+        self.count = 0;
     }
 
     /// Takes a block for a node.

@@ -5,10 +5,10 @@
 use core::mem::offset_of;
 
 use zerocopy::little_endian::U64;
-use zerocopy::{FromBytes, IntoBytes};
+use zerocopy::FromBytes;
 
 use super::path::{child_offset, Step};
-use super::{make_header, NodeBlocks, Path, Scratch, Tree};
+use super::{put_header, NodeBlocks, Nodes, Path, Tree};
 use crate::format::{
     block_offset, Child, Inode, Root, BLOCK_BYTES, MAX_CHILDREN, MAX_DEPTH, NODE_HEADER,
 };
@@ -26,24 +26,26 @@ use crate::{Error, Result};
 /// [`Error::NoSpace`] if there is no block for an inner node, and those of [`Transaction`].
 pub(crate) fn replace<P: Platform>(
     tx: &mut Transaction<'_, P>,
-    scratch: &mut Scratch<'_>,
-    blocks: &mut NodeBlocks,
+    nodes: &mut Nodes,
     (tree, path): (&Tree, &Path),
     block: u64,
     next: Option<Child>,
 ) -> Result {
-    blocks.retire(path.leaf)?;
+    nodes.blocks.retire(path.leaf)?;
     let mut block = block;
     let mut level = 0;
     let mut next = next;
     while let Some(new) = next {
         if level == path.level {
-            return grow(tx, blocks, tree, (level, block), new);
+            root_above(nodes, level, block, new)?;
+            let place = (level + 1, 0, 2);
+            let root = write(tx, &mut nodes.blocks, tree, &mut nodes.node, place)?;
+            return set_root(tx, tree, tree.root(root, level + 1));
         }
         level += 1;
         let step = path.step(level)?;
-        load(tx, scratch.node, &step)?;
-        let children = children_of(scratch.node);
+        load(tx, &mut nodes.node, &step)?;
+        let children = children_of(&mut nodes.node);
         children.get_mut(step.index()).ok_or(Error::Corrupt)?.block = U64::new(block);
         let behind = step.index() + 1;
         // Inner nodes at the right edge stay full, for files that are written from front to back.
@@ -61,7 +63,7 @@ pub(crate) fn replace<P: Platform>(
             }
             Some(at) => {
                 let moved = step.count() - at;
-                let other = children_of(scratch.other);
+                let other = children_of(&mut nodes.other);
                 for (to, from) in other.iter_mut().zip(children.iter().skip(at)) {
                     *to = *from;
                 }
@@ -74,15 +76,27 @@ pub(crate) fn replace<P: Platform>(
                 };
                 kept = left;
                 let key = other.first().ok_or(Error::Corrupt)?.key;
-                let made = write(tx, blocks, tree, scratch.other, (level, key.get(), right))?;
+                let made = write(
+                    tx,
+                    &mut nodes.blocks,
+                    tree,
+                    &mut nodes.other,
+                    (level, key.get(), right),
+                )?;
                 next = Some(Child {
                     key,
                     block: U64::new(made),
                 });
             }
         }
-        block = write(tx, blocks, tree, scratch.node, (level, step.low, kept))?;
-        blocks.retire(step.block())?;
+        block = write(
+            tx,
+            &mut nodes.blocks,
+            tree,
+            &mut nodes.node,
+            (level, step.low, kept),
+        )?;
+        nodes.blocks.retire(step.block())?;
     }
     let (offset, value) = path.pointer(tree, level, block)?;
     tx.set(offset, value)
@@ -96,15 +110,14 @@ pub(crate) fn replace<P: Platform>(
 /// As [`replace`].
 pub(crate) fn remove<P: Platform>(
     tx: &mut Transaction<'_, P>,
-    scratch: &mut Scratch<'_>,
-    blocks: &mut NodeBlocks,
+    nodes: &mut Nodes,
     (tree, path): (&Tree, &Path),
 ) -> Result {
-    blocks.retire(path.leaf)?;
+    nodes.blocks.retire(path.leaf)?;
     for level in 1..=path.level {
         let step = path.step(level)?;
         if step.count() == 1 {
-            blocks.retire(step.block())?;
+            nodes.blocks.retire(step.block())?;
             continue;
         }
         if level == path.level && step.count() == 2 {
@@ -112,18 +125,18 @@ pub(crate) fn remove<P: Platform>(
             let other = child_offset(step.block(), 1 - step.index().min(1));
             let block = tx.word(other + offset_of!(Child, block) as u64)?;
             tx.volume().check_block(block)?;
-            blocks.retire(step.block())?;
+            nodes.blocks.retire(step.block())?;
             return set_root(tx, tree, tree.root(block, level - 1));
         }
-        load(tx, scratch.node, &step)?;
-        let children = children_of(scratch.node);
+        load(tx, &mut nodes.node, &step)?;
+        let children = children_of(&mut nodes.node);
         children.copy_within(step.index() + 1..step.count(), step.index());
         if step.index() == 0 {
             children.first_mut().ok_or(Error::Corrupt)?.key = U64::new(step.low);
         }
         let kept = (level, step.low, step.count() - 1);
-        let block = write(tx, blocks, tree, scratch.node, kept)?;
-        blocks.retire(step.block())?;
+        let block = write(tx, &mut nodes.blocks, tree, &mut nodes.node, kept)?;
+        nodes.blocks.retire(step.block())?;
         let (offset, value) = path.pointer(tree, level, block)?;
         return tx.set(offset, value);
     }
@@ -138,17 +151,16 @@ pub(crate) fn remove<P: Platform>(
 /// As [`replace`].
 pub(crate) fn rekey<P: Platform>(
     tx: &mut Transaction<'_, P>,
-    scratch: &mut Scratch<'_>,
-    blocks: &mut NodeBlocks,
+    nodes: &mut Nodes,
     (tree, path): (&Tree, &Path),
     (block, key): (u64, u64),
 ) -> Result {
-    blocks.retire(path.leaf)?;
+    nodes.blocks.retire(path.leaf)?;
     let mut block = block;
     for level in 1..=path.level {
         let step = path.step(level)?;
-        load(tx, scratch.node, &step)?;
-        let children = children_of(scratch.node);
+        load(tx, &mut nodes.node, &step)?;
+        let children = children_of(&mut nodes.node);
         *children.get_mut(step.index()).ok_or(Error::Corrupt)? = Child {
             key: U64::new(key),
             block: U64::new(block),
@@ -156,8 +168,14 @@ pub(crate) fn rekey<P: Platform>(
         // The key of a node's first child is the node's.
         let is_first = step.index() == 0;
         let low = if is_first { key } else { step.low };
-        block = write(tx, blocks, tree, scratch.node, (level, low, step.count()))?;
-        blocks.retire(step.block())?;
+        block = write(
+            tx,
+            &mut nodes.blocks,
+            tree,
+            &mut nodes.node,
+            (level, low, step.count()),
+        )?;
+        nodes.blocks.retire(step.block())?;
         if !is_first {
             let (offset, value) = path.pointer(tree, level, block)?;
             return tx.set(offset, value);
@@ -166,36 +184,20 @@ pub(crate) fn rekey<P: Platform>(
     Err(Error::Corrupt)
 }
 
-/// A root above the old one.
+/// Makes the children of a root above the old one.
 #[inline(never)]
-fn grow<P: Platform>(
-    tx: &mut Transaction<'_, P>,
-    blocks: &mut NodeBlocks,
-    tree: &Tree,
-    (level, block): (u8, u64),
-    next: Child,
-) -> Result {
-    let level = level + 1;
-    if u32::from(level) > MAX_DEPTH {
+fn root_above(nodes: &mut Nodes, level: u8, block: u64, next: Child) -> Result {
+    if u32::from(level) >= MAX_DEPTH {
         return Err(Error::NoSpace);
     }
+    let children = children_of(&mut nodes.node).first_chunk_mut();
     let first = Child {
         key: U64::new(0),
         block: U64::new(block),
     };
-    let root = blocks.make(tx)?;
-    let header = make_header(tx.volume(), tree, root, level, (0, 2));
-    tx.fresh(block_offset(root), header.as_bytes())?;
-    // A probe reads a whole line.
-    let line = [first, next, EMPTY, EMPTY];
-    tx.fresh(child_offset(root, 0), line.as_bytes())?;
-    set_root(tx, tree, tree.root(root, level))
+    *children.ok_or(Error::Invalid)? = [first, next];
+    Ok(())
 }
-
-const EMPTY: Child = Child {
-    key: U64::ZERO,
-    block: U64::ZERO,
-};
 
 fn set_root<P: Platform>(tx: &mut Transaction<'_, P>, tree: &Tree, root: Root) -> Result {
     let offset = inode_word(tree.ino, offset_of!(Inode, root));
@@ -223,9 +225,8 @@ fn write<P: Platform>(
     (level, low, count): (u8, u64, usize),
 ) -> Result<u64> {
     let block = blocks.make(tx)?;
-    let header = make_header(tx.volume(), tree, block, level, (low, count as u64));
-    let head = node.get_mut(..NODE_HEADER).unwrap_or(&mut []);
-    head.copy_from_slice(header.as_bytes());
+    let place = (block, level);
+    put_header(tx.volume(), tree, node, place, low, [count as u64, 0])?;
     // A probe reads a whole line; nobody reads those without a child.
     let used = NODE_HEADER + count * size_of::<Child>();
     let end = used.next_multiple_of(CACHE_LINE).min(BLOCK_BYTES);

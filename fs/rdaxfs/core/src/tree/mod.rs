@@ -34,8 +34,10 @@ mod path;
 
 pub(crate) use blocks::NodeBlocks;
 pub(crate) use change::{rekey, remove, replace};
-pub(crate) use node::{make_header, read_words, Place};
+pub(crate) use node::{put_header, read_words, Place};
 pub(crate) use path::{descend, Path};
+
+use zerocopy_derive::FromZeros;
 
 use crate::format::{
     Root, BLOCK_BYTES, DIRECTORY_LEAF_MAGIC, EXTENT_LEAF_MAGIC, INNER_MAGIC, MAX_DEPTH, MAX_KEY,
@@ -84,10 +86,24 @@ impl Tree {
     }
 }
 
-/// The workspace's two blocks.
-pub(crate) struct Scratch<'w> {
-    pub(crate) node: &'w mut [u8; BLOCK_BYTES],
-    pub(crate) other: &'w mut [u8; BLOCK_BYTES],
+/// What a change of a tree works in: part of the workspace.
+#[derive(FromZeros)]
+pub(crate) struct Nodes {
+    /// A node that is being made or read as a whole.
+    pub(crate) node: [u8; BLOCK_BYTES],
+    /// Another one, for splits.
+    pub(crate) other: [u8; BLOCK_BYTES],
+    pub(crate) blocks: NodeBlocks,
+}
+
+impl Nodes {
+    pub(crate) const fn new() -> Self {
+        Self {
+            node: [0; BLOCK_BYTES],
+            other: [0; BLOCK_BYTES],
+            blocks: NodeBlocks::new(),
+        }
+    }
 }
 
 const _: () = assert!(MAX_DEPTH <= 8);

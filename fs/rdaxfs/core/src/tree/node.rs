@@ -4,10 +4,10 @@
 
 use core::mem::offset_of;
 
-use zerocopy::IntoBytes;
+use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
 use super::{Kind, Tree};
-use crate::format::{block_offset, NodeHeader, MAX_CHILDREN, NODE_CRC};
+use crate::format::{block_offset, NodeHeader, BLOCK_BYTES, MAX_CHILDREN, NODE_CRC};
 use crate::judged::Judged;
 use crate::platform::Platform;
 use crate::source::Source;
@@ -26,15 +26,17 @@ pub(crate) struct Place {
     pub(crate) end: u64,
 }
 
-/// The header of a new node; `word` is [`NodeHeader::word`].
-pub(crate) fn make_header<P: Platform>(
+/// Puts the header of a new node in place, which begins `node`; the words are `word` and `more` of [`NodeHeader`].
+pub(crate) fn put_header<P: Platform>(
     volume: &Volume<P>,
     tree: &Tree,
-    block: u64,
-    level: u8,
-    (low, word): (u64, u64),
-) -> NodeHeader {
-    let mut header: NodeHeader = zerocopy::FromZeros::new_zeroed();
+    node: &mut [u8; BLOCK_BYTES],
+    (block, level): (u64, u8),
+    low: u64,
+    [word, more]: [u64; 2],
+) -> Result {
+    let (header, _) = NodeHeader::mut_from_prefix(node).map_err(|_| Error::Invalid)?;
+    header.zero();
     header.magic.set(tree.magic(level));
     header.block.set(block);
     header.owner.set(tree.ino);
@@ -42,8 +44,9 @@ pub(crate) fn make_header<P: Platform>(
     header.level.set(u16::from(level));
     header.low.set(low);
     header.word.set(word);
-    header.crc.set(checksum(volume, &header));
-    header
+    header.more.set(more);
+    header.crc.set(checksum(volume, header));
+    Ok(())
 }
 
 /// The header of a node, judged: it is this tree's node at that place. Of an inner node, the number of

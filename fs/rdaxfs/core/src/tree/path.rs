@@ -4,6 +4,8 @@
 
 use core::mem::offset_of;
 
+use zerocopy_derive::FromZeros;
+
 use super::{read_words, Place, Tree};
 use crate::format::{block_offset, Child, Inode, MAX_DEPTH, NODE_HEADER};
 use crate::inode::inode_word;
@@ -16,7 +18,7 @@ use crate::{Error, Result};
 const LINE_CHILDREN: usize = CACHE_LINE / size_of::<Child>();
 
 /// An inner node on the way.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, FromZeros)]
 pub(super) struct Step {
     /// The lowest key that belongs to the node.
     pub(super) low: u64,
@@ -43,8 +45,9 @@ impl Step {
     }
 }
 
-/// The way to a leaf. It holds while the map lock does, until the tree is changed.
-#[derive(Clone, Copy, Debug, Default)]
+/// The way to a leaf. It holds while the map lock does, until the tree is changed. It is large: operations that change
+/// something have it in their workspace.
+#[derive(Debug, FromZeros)]
 pub(crate) struct Path {
     /// The inner nodes, by level less 1. Those above the root mean nothing.
     steps: [Step; MAX_DEPTH as usize],
@@ -59,6 +62,23 @@ pub(crate) struct Path {
 }
 
 impl Path {
+    /// For [`descend`].
+    pub(crate) const fn new() -> Self {
+        const NO_STEP: Step = Step {
+            low: 0,
+            block: 0,
+            count: 0,
+            index: 0,
+        };
+        Self {
+            steps: [NO_STEP; MAX_DEPTH as usize],
+            level: 0,
+            leaf: 0,
+            low: 0,
+            end: 0,
+        }
+    }
+
     /// The inner node at a level, which is at least 1 and at most the root's.
     pub(super) fn step(&self, level: u8) -> Result<Step> {
         let at = usize::from(level).checked_sub(1);
