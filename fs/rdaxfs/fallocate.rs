@@ -134,6 +134,12 @@ fn without_pages(
 
 /// Changes the file on the medium.
 fn change(inode: Locked<'_, Rdaxfs>, range: &FallocateRange) -> Result {
+    let mounted = &inode.super_block().data().mounted;
+    mounted.again(|| change_once(inode, range))
+}
+
+/// As [`change`], without another attempt.
+fn change_once(inode: Locked<'_, Rdaxfs>, range: &FallocateRange) -> Result {
     // `modified` has said when.
     let change = Change::modified(to_medium(inode.ctime()));
     let mut operation = inode.super_block().data().mounted.begin()?;

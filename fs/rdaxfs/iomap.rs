@@ -202,7 +202,8 @@ fn make_writable(inode: &Inode<Rdaxfs>, pages: Pages, times: Times) -> Result<Io
     let ctime = inode.ctime();
     let now = (times == Times::Modified).then(|| inode.set_ctime_current());
     let change = now.map_or(Change::none(), |now| Change::modified(to_medium(now)));
-    let made = make_blocks(inode, pages, &change);
+    let mounted = &inode.super_block().data().mounted;
+    let made = mounted.again(|| make_blocks(inode, pages, &change));
     match (&made, now) {
         (Ok((_, true)), Some(now)) => inode.set_mtime(now),
         // No transaction has stored it.

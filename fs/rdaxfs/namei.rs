@@ -53,7 +53,7 @@ fn make(
     mode: u16,
     device: (u32, u32),
     target: Option<CString>,
-    make: impl FnOnce(
+    mut make: impl FnMut(
         &Volume<Platform>,
         &mut Workspace,
         &mut MapState,
@@ -77,7 +77,7 @@ fn make(
         map,
         attributes,
         directory: changed,
-    } = {
+    } = sb.data().mounted.again(|| {
         let mut operation = sb.data().mounted.begin()?;
         let mut state = directory.data().map.write();
         make(
@@ -88,8 +88,8 @@ fn make(
             to_medium(change.now),
             &mut |ino, generation| announce(&mut new, ino, generation),
         )
-        .map_err(|error| met(&directory, error))?
-    };
+        .map_err(|error| met(&directory, error))
+    })?;
     refresh(&directory, &changed);
     change.commit();
     directory.set_mtime(change_time(&attributes));
@@ -106,7 +106,7 @@ fn change_name(
     dentry: Child<'_, Rdaxfs>,
     inode: Locked<'_, Rdaxfs>,
     unhashed: Option<Unused<'_, Rdaxfs>>,
-    change: impl FnOnce(
+    mut change: impl FnMut(
         &Volume<Platform>,
         &mut Workspace,
         &mut MapState,
@@ -116,8 +116,9 @@ fn change_name(
     ) -> rdaxfs_core::Result<Changes>,
 ) -> Result {
     let changing = Changing::new(&[directory.inode(), inode.inode()]);
-    let changed = {
-        let mut operation = directory.super_block().data().mounted.begin()?;
+    let mounted = &directory.super_block().data().mounted;
+    let changed = mounted.again(|| {
+        let mut operation = mounted.begin()?;
         let mut maps = Maps::lock([Some(directory.inode()), Some(inode.inode())]);
         let [Some(parent), Some(map)] = maps.states() else {
             return Err(EIO);
@@ -134,8 +135,8 @@ fn change_name(
         if changed.freed {
             inode.data().set_freed();
         }
-        changed
-    };
+        Ok(changed)
+    })?;
     if let Some(unhashed) = unhashed {
         unhashed.forget();
     }
@@ -354,7 +355,7 @@ impl Operations for DirectoryOperations {
         let now = to_medium(new.set_ctime_current());
         let Made {
             map, attributes, ..
-        } = {
+        } = sb.data().mounted.again(|| {
             let mut operation = sb.data().mounted.begin()?;
             operation
                 .volume
@@ -365,8 +366,8 @@ impl Operations for DirectoryOperations {
                     now,
                     &mut |ino, generation| announce(&mut new, ino, generation),
                 )
-                .map_err(|error| met(directory, error))?
-        };
+                .map_err(|error| met(directory, error))
+        })?;
         let inode = inode::init(new, sb, map, &attributes, None);
         template.cache_acls(&inode);
         Ok(inode)
@@ -436,8 +437,9 @@ impl Operations for DirectoryOperations {
             rename.inode,
             other.unwrap_or(rename.inode),
         ]);
-        let changed = {
-            let mut operation = from.super_block().data().mounted.begin()?;
+        let mounted = &from.super_block().data().mounted;
+        let changed = mounted.again(|| {
+            let mut operation = mounted.begin()?;
             let mut maps = Maps::lock([
                 Some(from.inode()),
                 (!is_one).then_some(to.inode()),
@@ -473,8 +475,8 @@ impl Operations for DirectoryOperations {
             if let (true, Some(other)) = (changed.freed, other) {
                 other.data().set_freed();
             }
-            changed
-        };
+            Ok(changed)
+        })?;
         if !changed.renamed {
             // Both names are the inode's, and stay.
             return Ok(());

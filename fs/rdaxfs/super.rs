@@ -668,7 +668,7 @@ impl Operations for Rdaxfs {
 
     fn statfs(sb: &SuperBlock<Self>) -> Result<Statfs> {
         let volume = sb.data().mounted.volume_to_end()?;
-        let (free, inodes) = volume.totals().map_err(errno)?;
+        let (free, inodes) = volume.available().map_err(errno)?;
         let [high, low] = [0, 8].map(|at| {
             let bytes = volume.superblock().uuid.get(at..at + 8);
             bytes

@@ -123,21 +123,75 @@ impl MountedVolume {
         })
     }
 
+    /// Runs an operation; once more if it has found no free block, while bad ones waited for their repair and some of
+    /// them can be used again. Neither a map lock nor an operation is held, but by the operation itself.
+    ///
+    /// # Errors
+    ///
+    /// Those of the operation.
+    #[inline]
+    pub(crate) fn again<T>(&self, mut operation: impl FnMut() -> Result<T>) -> Result<T> {
+        let mut is_first = true;
+        loop {
+            match operation() {
+                Err(error) if error == ENOSPC && is_first && self.has_got_blocks() => {
+                    is_first = false;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Repairs bad blocks, if some wait for that. Returns whether there are free blocks that were not before.
+    #[cold]
+    fn has_got_blocks(&self) -> bool {
+        let _scope = NofsScope::new();
+        let Ok(volume) = self.volume() else {
+            return false;
+        };
+        if !volume.has_bad_blocks() {
+            return false;
+        }
+        // If somebody else repairs them, those are blocks, too.
+        let mut owner = self.bad_blocks.lock();
+        let mut workspace = self.workspaces.alloc();
+        !volume.has_bad_blocks() || self.repair(&volume, &mut workspace, &mut owner) > 0
+    }
+
     /// Has the driver repair free blocks that an operation has met and found bad, so that they can be used again.
     #[cold]
     fn repair_bad_blocks(&self, volume: &Volume<Platform>, workspace: &mut Workspace) {
         // One task is enough. Nobody waits for it: there are other blocks.
-        let Some(mut owner) = self.bad_blocks.try_lock() else {
-            return;
-        };
+        if let Some(mut owner) = self.bad_blocks.try_lock() {
+            self.repair(volume, workspace, &mut owner);
+        }
+    }
+
+    /// As [`repair_bad_blocks`](Self::repair_bad_blocks), by who has the lock. Returns how many blocks can be used
+    /// again.
+    fn repair(
+        &self,
+        volume: &Volume<Platform>,
+        workspace: &mut Workspace,
+        owner: &mut BadBlocks,
+    ) -> u64 {
         let now = to_medium(Timespec::now());
-        match volume.repair_bad_blocks(workspace, &mut owner, now) {
-            Ok(Repaired { quarantined: 0, .. }) => {}
-            Ok(Repaired { quarantined, .. }) => pr_warn!(
-                "{}: {} bad blocks cannot be repaired, and are not used any more\n",
-                &*self.name,
+        match volume.repair_bad_blocks(workspace, owner, now) {
+            Ok(Repaired {
+                repaired,
+                quarantined: 0,
+            }) => return repaired,
+            Ok(Repaired {
+                repaired,
                 quarantined,
-            ),
+            }) => {
+                pr_warn!(
+                    "{}: {} bad blocks cannot be repaired, and are not used any more\n",
+                    &*self.name,
+                    quarantined,
+                );
+                return repaired;
+            }
             Err(CoreError::ReadOnly) => {}
             Err(error) => {
                 if !self.cannot_repair.swap(true, Relaxed) {
@@ -149,6 +203,7 @@ impl MountedVolume {
                 }
             }
         }
+        0
     }
 
     /// The device is going to be removed: waits for operations that have begun, and lets go of its

@@ -119,19 +119,22 @@ pub(crate) fn set(
         SetMode::Create => CoreSetMode::Create,
         SetMode::Replace => CoreSetMode::Replace,
     };
-    let mut operation = inode.super_block().data().mounted.begin()?;
-    let mut xattrs = inode.data().xattrs.write();
-    let mut map = inode.data().map.write();
-    let (volume, workspace) = (&*operation.volume, &mut operation.workspace);
-    match value {
-        Some(value) => {
-            let new = NewXattr { name, value };
-            volume.set_xattr(workspace, &mut xattrs, &mut map, &new, mode, change)
+    let mounted = &inode.super_block().data().mounted;
+    mounted.again(|| {
+        let mut operation = mounted.begin()?;
+        let mut xattrs = inode.data().xattrs.write();
+        let mut map = inode.data().map.write();
+        let (volume, workspace) = (&*operation.volume, &mut operation.workspace);
+        match value {
+            Some(value) => {
+                let new = NewXattr { name, value };
+                volume.set_xattr(workspace, &mut xattrs, &mut map, &new, mode, change)
+            }
+            None => volume.remove_xattr(workspace, &mut xattrs, &mut map, name, change),
         }
-        None => volume.remove_xattr(workspace, &mut xattrs, &mut map, name, change),
-    }
-    .map(drop)
-    .map_err(|error| met(&inode, error))
+        .map(drop)
+        .map_err(|error| met(&inode, error))
+    })
 }
 
 /// listxattr(2): names of `trusted.` only for who has `CAP_SYS_ADMIN`.

@@ -19,6 +19,9 @@ pub(crate) struct Totals {
     counted: AtomicU32,
     free: AtomicU64,
     inodes: AtomicU64,
+    /// How many blocks that are free on the medium are set aside, in all groups: claimed, or bad. Chunks that are
+    /// avoided as a whole do not count.
+    aside: AtomicU64,
 }
 
 impl Totals {
@@ -28,6 +31,7 @@ impl Totals {
             counted: AtomicU32::new(0),
             free: AtomicU64::new(0),
             inodes: AtomicU64::new(0),
+            aside: AtomicU64::new(0),
         }
     }
 
@@ -50,9 +54,33 @@ impl Totals {
             self.inodes.fetch_add(inodes as u64, Relaxed);
         }
     }
+
+    /// So many free blocks are set aside, in a group whose lock is held.
+    pub(crate) fn set_aside(&self, blocks: u64) {
+        self.aside.fetch_add(blocks, Relaxed);
+    }
+
+    /// So many blocks are not set aside any more, in a group whose lock is held.
+    pub(crate) fn let_go(&self, blocks: u64) {
+        self.aside.fetch_sub(blocks, Relaxed);
+    }
 }
 
 impl<P: Platform> Volume<P> {
+    /// What statfs(2) says: as [`totals`](Self::totals), without the free blocks that nobody can take at the moment.
+    /// What a write has claimed is as good as used; what is bad is used until it has been repaired, or belongs to
+    /// the bad-block owner.
+    ///
+    /// # Errors
+    ///
+    /// Those of `totals`.
+    pub fn available(&self) -> Result<(u64, u64)> {
+        let (free, inodes) = self.totals()?;
+        // They may change in between.
+        let aside = self.totals.aside.load(Relaxed);
+        Ok((free.saturating_sub(aside), inodes))
+    }
+
     /// The free blocks, and the inodes in use. After a mount of a volume that was clean they are known; else
     /// the first call looks at every group's header, while others may change them.
     ///

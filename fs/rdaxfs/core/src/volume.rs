@@ -136,7 +136,7 @@ impl<P: Platform> Volume<P> {
         workspace: &mut Workspace,
     ) -> Result<Self> {
         let superblock = read_superblock(&platform, 0)?;
-        let mut volume = Self::new(platform, superblock);
+        let mut volume = Self::new(platform, &superblock);
         volume.superblock = volume.start(access, now, workspace)?;
         Ok(volume)
     }
@@ -144,8 +144,13 @@ impl<P: Platform> Volume<P> {
     /// Mounts without stores.
     #[inline(never)]
     fn mount_found(platform: P, workspace: &mut Workspace) -> Result<Self> {
-        let found = probe_both(&platform)?;
-        Self::mount_without_stores(platform, found, workspace)
+        let found = probe_both(&platform);
+        // Not moved: it is large.
+        let (superblock, block) = match &found {
+            Ok(found) => found,
+            Err(error) => return Err(*error),
+        };
+        Self::mount_without_stores(platform, superblock, *block, workspace)
     }
 
     /// Mounts without stores, by the copy of the superblock in that block, whatever block 0 has.
@@ -156,13 +161,14 @@ impl<P: Platform> Volume<P> {
     #[inline(never)]
     pub fn mount_by_copy(platform: P, block: u64, workspace: &mut Workspace) -> Result<Self> {
         let superblock = read_superblock(&platform, block)?;
-        Self::mount_without_stores(platform, (superblock, block), workspace)
+        Self::mount_without_stores(platform, &superblock, block, workspace)
     }
 
     /// Mounts without stores, by the superblock that was found in a block.
     fn mount_without_stores(
         platform: P,
-        (superblock, block): (Superblock, u64),
+        superblock: &Superblock,
+        block: u64,
         workspace: &mut Workspace,
     ) -> Result<Self> {
         let mut volume = Self::new(platform, superblock);
@@ -191,12 +197,12 @@ impl<P: Platform> Volume<P> {
     pub fn replay(platform: P, workspace: &mut Workspace) -> Result<P> {
         let superblock = read_superblock(&platform, 0)?;
         judge_state(&superblock, Access::Repair)?;
-        let volume = Self::new(platform, superblock);
+        let volume = Self::new(platform, &superblock);
         journal::replay(&volume, &mut workspace.log)?;
         Ok(volume.platform)
     }
 
-    fn new(platform: P, superblock: Superblock) -> Self {
+    fn new(platform: P, superblock: &Superblock) -> Self {
         Self {
             groups: groups_of(superblock.blocks.get()),
             len: block_offset(superblock.blocks.get()),
@@ -212,7 +218,7 @@ impl<P: Platform> Volume<P> {
             overlay: Overlay::new(),
             totals: Totals::new(),
             turn: AtomicU64::new(0),
-            superblock,
+            superblock: *superblock,
         }
     }
 
@@ -258,7 +264,6 @@ impl<P: Platform> Volume<P> {
     /// # Errors
     ///
     /// As for `mount`; [`Error::Io`] if the volume has stopped, [`Error::Invalid`] if `access` is none for writing.
-    #[inline(never)]
     pub fn remount_rw(&self, access: Access, now: Time, workspace: &mut Workspace) -> Result {
         match self.state.load(Acquire) {
             _ if access == Access::NoStores => Err(Error::Invalid),

@@ -106,11 +106,13 @@ impl Aside {
         usize::from(self.claim_count) < MAX_CLAIMS
     }
 
-    /// Removes a claim.
-    pub(super) fn release(&mut self, claim: Claimed) {
-        if let Some(at) = self.claims().iter().position(|place| *place == claim) {
+    /// Removes a claim. Returns whether there was one.
+    pub(super) fn release(&mut self, claim: Claimed) -> bool {
+        let at = self.claims().iter().position(|place| *place == claim);
+        if let Some(at) = at {
             self.remove(at);
         }
+        at.is_some()
     }
 
     /// The transaction that holds the group makes a claim's blocks the file's. Returns whether
@@ -124,17 +126,22 @@ impl Aside {
         })
     }
 
-    /// That transaction has been committed, or not.
-    pub(super) fn settled(&mut self, committed: bool) {
+    /// That transaction has been committed, or not. Returns how many blocks that were free on the medium are not set
+    /// aside any more.
+    pub(super) fn settled(&mut self, committed: bool) -> u32 {
         if !committed {
             for claim in self.claims_mut() {
                 claim.settling = false;
             }
-            return;
+            return 0;
         }
+        let mut settled = 0;
         while let Some(at) = self.claims().iter().position(|claim| claim.settling) {
+            let claim = self.claims().get(at).filter(|claim| !claim.held);
+            settled += claim.map_or(0, |claim| u32::from(claim.count));
             self.remove(at);
         }
+        settled
     }
 
     /// Whether a claim has a block.
@@ -146,19 +153,21 @@ impl Aside {
         })
     }
 
-    /// Sets a bad block aside, or its chunk when there is no room.
-    pub(super) fn set_bad(&mut self, chunks: Chunks, block: u64) {
+    /// Sets a bad block aside, or its chunk when there is no room. Returns whether it is one block more.
+    pub(super) fn set_bad(&mut self, chunks: Chunks, block: u64) -> bool {
         let known = self.bad_blocks().any(|bad| bad == block);
         let place = self.bad.get_mut(usize::from(self.bad_count));
         match place {
-            _ if known => {}
+            _ if known => false,
             Some(place) => {
                 *place = block as u16;
                 self.bad_count += 1;
+                true
             }
             None => {
                 let (chunk, _) = chunks.locate(block);
                 self.avoided |= 1_u64.checked_shl(chunk).unwrap_or(0);
+                false
             }
         }
     }
@@ -173,14 +182,15 @@ impl Aside {
         next
     }
 
-    /// A block is not bad any more, or not free.
-    pub(super) fn remove_bad(&mut self, block: u64) {
+    /// A block is not bad any more, or not free. Returns whether it was set aside.
+    pub(super) fn remove_bad(&mut self, block: u64) -> bool {
         let at = self.bad_blocks().position(|bad| bad == block);
         let last = usize::from(self.bad_count).checked_sub(1);
         if let (Some(at), Some(last)) = (at, last) {
             self.bad.swap(at, last);
             self.bad_count = last as u8;
         }
+        at.is_some()
     }
 
     /// The bad blocks that are set aside one by one.

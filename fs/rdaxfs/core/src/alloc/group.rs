@@ -107,10 +107,11 @@ impl GroupState {
     }
 
     /// A transaction that changed the group has been committed. Returns by how much the free blocks and the
-    /// inodes in use are more.
-    pub(crate) fn committed(&mut self) -> (i64, i64) {
-        self.aside.settled(true);
-        core::mem::take(&mut self.changes)
+    /// inodes in use are more, and how many blocks are not set aside any more.
+    pub(crate) fn committed(&mut self) -> (i64, i64, u32) {
+        let settled = self.aside.settled(true);
+        let (free, inodes) = core::mem::take(&mut self.changes);
+        (free, inodes, settled)
     }
 
     /// The transaction that has the group takes an inode, or gives one back.
@@ -177,7 +178,9 @@ impl<P: Platform> Volume<P> {
         if used >> (at % 64) & 1 == 1 || (state.aside.is_claimed(at) && !own) {
             return Ok(false);
         }
-        state.aside.set_bad(Chunks::new(self.align()), at);
+        if state.aside.set_bad(Chunks::new(self.align()), at) {
+            self.totals.set_aside(1);
+        }
         state.loaded = false;
         self.want_repair(group);
         Ok(true)
@@ -197,7 +200,9 @@ impl<P: Platform> Volume<P> {
     pub(crate) fn remove_bad_block(&self, block: u64) {
         if self.check_block(block).is_ok() {
             let mut state = self.platform().lock_group(group_of(block), 0);
-            state.aside.remove_bad(block % GROUP_BLOCKS);
+            if state.aside.remove_bad(block % GROUP_BLOCKS) {
+                self.totals.let_go(1);
+            }
             state.loaded = false;
         }
     }
@@ -216,7 +221,9 @@ impl<P: Platform> Volume<P> {
         if self.check_run(block, count).is_ok() {
             let mut state = self.platform().lock_group(group_of(block), 0);
             let first = block % GROUP_BLOCKS;
-            state.aside.release(Claimed::new(first, count, held));
+            if state.aside.release(Claimed::new(first, count, held)) && !held {
+                self.totals.let_go(count);
+            }
             // What is known of the chunk is found out again when it is needed.
             state.loaded = false;
         }
@@ -315,6 +322,7 @@ pub(super) fn set_aside<P: Platform>(
     if !state.aside.claim(Claimed::new(first, count, false)) {
         return Ok(false);
     }
+    tx.volume().totals.set_aside(count);
     // The group's chunks are known: they have been searched.
     judge_taken(tx, group, (first, count), found)?;
     Ok(true)
@@ -364,7 +372,9 @@ pub(super) fn set_bad<P: Platform>(tx: &mut Transaction<'_, P>, block: u64) -> R
     let group = group_of(block);
     let first = block - group_start(group);
     let chunks = Chunks::new(tx.volume().align());
-    tx.group(group)?.aside.set_bad(chunks, first);
+    if tx.group(group)?.aside.set_bad(chunks, first) {
+        tx.volume().totals.set_aside(1);
+    }
     tx.volume().want_repair(group);
     judge_run(tx, group, (first, 1))
 }
@@ -382,7 +392,9 @@ pub(crate) fn set_failed<P: Platform>(tx: &mut Transaction<'_, P>, block: u64) -
         return Ok(false);
     }
     let chunks = Chunks::new(volume.align());
-    tx.group(group)?.aside.set_bad(chunks, at);
+    if tx.group(group)?.aside.set_bad(chunks, at) {
+        volume.totals.set_aside(1);
+    }
     volume.want_repair(group);
     Ok(true)
 }

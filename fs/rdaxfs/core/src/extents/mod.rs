@@ -67,7 +67,8 @@ pub(crate) struct Cursor {
 
 impl Cursor {
     /// For [`find`], which says where it is.
-    pub(crate) const fn new() -> Self {
+    #[inline]
+    pub(crate) fn new() -> Self {
         Self {
             in_leaf: false,
             path: Path::new(),

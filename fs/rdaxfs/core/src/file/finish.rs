@@ -29,7 +29,6 @@ impl<P: Platform> Volume<P> {
     ///
     /// [`Error::ReadOnly`], [`Error::Corrupt`], [`Error::Io`]. What is left then is done by the next
     /// call.
-    #[inline(never)]
     pub fn finish(&self, workspace: &mut Workspace, map: &mut MapState) -> Result {
         self.check_writable()?;
         self.complete(workspace, map)?;

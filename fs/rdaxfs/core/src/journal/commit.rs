@@ -109,8 +109,11 @@ impl<'t, P: Platform> Transaction<'t, P> {
         self.done = true;
         for (group, state) in self.groups.iter_mut() {
             state.stamp.set(slot);
-            let (free, inodes) = state.committed();
+            let (free, inodes, settled) = state.committed();
             self.volume.totals.change(group, free, inodes);
+            if settled != 0 {
+                self.volume.totals.let_go(u64::from(settled));
+            }
             if let Some(hint) = state.hint() {
                 self.volume.platform().hint(group).store(hint, Relaxed);
             }

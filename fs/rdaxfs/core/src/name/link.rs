@@ -140,7 +140,6 @@ impl<P: Platform> Volume<P> {
     /// [`Error::NoEntry`] if there is no such name, [`Error::Stale`] if it is another inode's,
     /// [`Error::IsDirectory`], [`Error::NotDirectory`], [`Error::ReadOnly`], [`Error::Corrupt`],
     /// [`Error::Io`]. Never for lack of space.
-    #[inline(never)]
     pub fn unlink(
         &self,
         workspace: &mut Workspace,
@@ -170,7 +169,6 @@ impl<P: Platform> Volume<P> {
     /// # Errors
     ///
     /// As [`unlink`](Self::unlink).
-    #[inline(never)]
     pub fn unlink_last(
         &self,
         workspace: &mut Workspace,
@@ -201,7 +199,6 @@ impl<P: Platform> Volume<P> {
     ///
     /// As [`unlink`](Self::unlink), but [`Error::NotDirectory`] if the inode is none;
     /// [`Error::NotEmpty`].
-    #[inline(never)]
     pub fn rmdir(
         &self,
         workspace: &mut Workspace,
@@ -225,7 +222,6 @@ impl<P: Platform> Volume<P> {
     /// # Errors
     ///
     /// As [`rmdir`](Self::rmdir).
-    #[inline(never)]
     pub fn rmdir_last(
         &self,
         workspace: &mut Workspace,

@@ -18,7 +18,7 @@ use crate::{Error, Result};
 const LINE_CHILDREN: usize = CACHE_LINE / size_of::<Child>();
 
 /// An inner node on the way.
-#[derive(Clone, Copy, Debug, FromZeros)]
+#[derive(Clone, Copy, Debug, Default, FromZeros)]
 pub(super) struct Step {
     /// The lowest key that belongs to the node.
     pub(super) low: u64,
@@ -47,7 +47,7 @@ impl Step {
 
 /// The way to a leaf. It holds while the map lock does, until the tree is changed. It is large: operations that change
 /// something have it in their workspace.
-#[derive(Debug, FromZeros)]
+#[derive(Debug, Default, FromZeros)]
 pub(crate) struct Path {
     /// The inner nodes, by level less 1. Those above the root mean nothing.
     steps: [Step; MAX_DEPTH as usize],
@@ -63,20 +63,10 @@ pub(crate) struct Path {
 
 impl Path {
     /// For [`descend`].
-    pub(crate) const fn new() -> Self {
-        const NO_STEP: Step = Step {
-            low: 0,
-            block: 0,
-            count: 0,
-            index: 0,
-        };
-        Self {
-            steps: [NO_STEP; MAX_DEPTH as usize],
-            level: 0,
-            leaf: 0,
-            low: 0,
-            end: 0,
-        }
+    #[inline]
+    pub(crate) fn new() -> Self {
+        // By stores: a constant would be copied.
+        Self::default()
     }
 
     /// The inner node at a level, which is at least 1 and at most the root's.

@@ -306,6 +306,121 @@ fn what_is_repaired_is_used_again() {
     assert_eq!(findings(&*fs.volume), []);
 }
 
+/// When the only blocks that are left are bad, an operation finds none; after their repair it does.
+#[test]
+fn the_last_blocks_are_had_after_their_repair() {
+    for repairable in [true, false] {
+        let bad = Bad::new();
+        let mut fs = Fs::mount(&bad);
+        let mut map = fs.create("file").unwrap();
+        fs.fill(&mut map);
+        let end = 64 * BLOCK_SIZE;
+        let punch = FallocateRange {
+            mode: Fallocate::PunchHole,
+            keep_size: true,
+            offset: 0,
+            len: end,
+        };
+        let change = Change::none();
+        fs.volume
+            .fallocate(&mut fs.workspace, &mut map, &punch, &change)
+            .unwrap();
+        let free = fs.next_free(BLOCKS);
+        bad.known.lock().unwrap().extend(&free);
+        bad.repairable.store(repairable, Relaxed);
+        let mut pages = 0;
+        // Each attempt sets aside what it meets, and the next one is made after a repair that gave blocks back.
+        loop {
+            match fs.fault(&mut map, 2 * pages) {
+                Ok(()) => pages += 1,
+                Err(error) => {
+                    assert_eq!(error, Error::NoSpace);
+                    let waits = fs.volume.has_bad_blocks();
+                    let (aside, _) = fs.volume.available().unwrap();
+                    assert!(aside <= fs.volume.totals().unwrap().0);
+                    if !waits || fs.repair().map_or(true, |done| done.repaired == 0) {
+                        break;
+                    }
+                }
+            }
+        }
+        assert_eq!(pages > 0, repairable, "{pages}");
+        assert_eq!(findings(&*fs.volume), []);
+    }
+}
+
+/// What a write has claimed, and what is bad, is not free for statfs, and is again when it is let go.
+#[test]
+fn what_is_set_aside_is_not_available() {
+    let bad = Bad::new();
+    let mut fs = Fs::mount(&bad);
+    let mut map = fs.create("file").unwrap();
+    let all = fs.volume.totals().unwrap();
+    assert_eq!(fs.volume.available().unwrap(), all);
+    let (free, inodes) = all;
+    let change = Change::modified(NOW);
+
+    // A claim that is forgotten, one of which a part is committed, and one whose commit fails.
+    for copied in [0, 4 * BLOCK_SIZE] {
+        let before = fs.volume.available().unwrap().0;
+        let at = fs.volume.attributes(&map).unwrap().size;
+        let claim = fs
+            .volume
+            .claim(&mut fs.workspace, &mut map, at, 9 * BLOCK_SIZE)
+            .unwrap()
+            .unwrap();
+        let count = claim.mapping().count;
+        assert_eq!(fs.volume.available().unwrap(), (before - count, inodes));
+        assert_eq!(fs.volume.totals().unwrap().0, before);
+        fs.volume
+            .commit_claim(&mut fs.workspace, &mut map, claim, (at, copied), &change)
+            .unwrap();
+        let now = fs.volume.available().unwrap();
+        assert_eq!(now, (before - copied / BLOCK_SIZE, inodes));
+        assert_eq!(now, fs.volume.totals().unwrap());
+    }
+    let at = fs.volume.attributes(&map).unwrap().size;
+    let claim = fs
+        .volume
+        .claim(&mut fs.workspace, &mut map, at, BLOCK_SIZE)
+        .unwrap()
+        .unwrap();
+    fs.volume
+        .set_size(&mut fs.workspace, &mut map, (at + 1, at + 1), &change)
+        .unwrap();
+    let failed = fs.volume.commit_claim(
+        &mut fs.workspace,
+        &mut map,
+        claim,
+        (at, BLOCK_SIZE),
+        &change,
+    );
+    assert_eq!(failed, Err(Error::Stale));
+    assert_eq!(fs.volume.available(), fs.volume.totals());
+
+    // Bad blocks, until they are repaired or the owner has them.
+    for repairable in [true, false] {
+        bad.repairable.store(repairable, Relaxed);
+        let blocks = fs.next_free(3);
+        bad.known.lock().unwrap().extend(&blocks);
+        for &block in &blocks {
+            assert_eq!(fs.volume.set_bad_block(block), Ok(true));
+            assert_eq!(fs.volume.set_bad_block(block), Ok(true));
+        }
+        let (before, _) = fs.volume.totals().unwrap();
+        assert_eq!(fs.volume.available().unwrap().0, before - 3);
+        let done = fs.repair().unwrap();
+        assert_eq!(
+            (done.repaired, done.quarantined),
+            if repairable { (3, 0) } else { (0, 3) }
+        );
+        assert_eq!(fs.volume.available(), fs.volume.totals());
+    }
+    let (left, _) = fs.volume.available().unwrap();
+    assert!(left < free - 4, "{left}");
+    assert_eq!(findings(&*fs.volume), []);
+}
+
 /// Blocks that stay bad are nobody's any more, also after the next mount.
 #[test]
 fn what_stays_bad_is_not_used_again() {
