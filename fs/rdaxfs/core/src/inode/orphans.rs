@@ -7,9 +7,9 @@
 
 use core::mem::offset_of;
 
-use super::open::inode_word;
-use crate::alloc::header_word;
-use crate::format::{group_of, inode_block, GroupHeader, Inode};
+use super::open::{inode_word, read_held_chunk};
+use crate::alloc::{header_word, is_metadata};
+use crate::format::{group_of, inode_block, inode_slot, GroupHeader, Inode, INODE_MAGIC};
 use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::source::Source;
@@ -75,14 +75,32 @@ pub(crate) fn remove_orphan<P: Platform>(tx: &mut Transaction<'_, P>, ino: u64) 
 }
 
 fn check_listed<P: Platform>(tx: &Transaction<'_, P>, group: u32, ino: u64) -> Result {
-    if group_of(inode_block(ino)) != group {
-        return Err(Error::Corrupt);
+    if group_of(inode_block(ino)) == group && is_on_list(tx.volume(), tx, ino)? {
+        Ok(())
+    } else {
+        Err(Error::Corrupt)
     }
-    tx.volume().read_inode(ino).map_err(|error| match error {
-        Error::Stale => Error::Corrupt,
-        error => error,
-    })?;
-    Ok(())
+}
+
+/// Whether a number is that of an inode on its group's list. Any number is safe.
+///
+/// The group's lock is held, and not the inode's map lock. So only that is judged which the group's lock guards or
+/// which never changes: a chmod of the inode may be between two words of its record, with a checksum that is not
+/// right yet.
+fn is_on_list<P: Platform>(volume: &Volume<P>, source: &impl Source, ino: u64) -> Result<bool> {
+    let (block, slot) = (inode_block(ino), inode_slot(ino));
+    if slot == 0 || volume.check_block(block).is_err() || !is_metadata(volume, block)? {
+        return Ok(false);
+    }
+    let chunk = match read_held_chunk(volume, source, block) {
+        Err(Error::Corrupt) => return Ok(false),
+        chunk => chunk?,
+    };
+    let word = |field| source.word(inode_word(ino, field));
+    Ok(chunk.used.get() >> slot & 1 == 1
+        && word(offset_of!(Inode, magic))? as u32 == INODE_MAGIC
+        && word(offset_of!(Inode, ino))? == ino
+        && is_listed(source, ino)?)
 }
 
 impl<P: Platform> Volume<P> {
@@ -123,11 +141,10 @@ impl<P: Platform> Volume<P> {
             .map_err(|_| Error::Invalid)?;
         let group = group_of(inode_block(ino));
         let _held = self.platform().lock_group(group, 0);
-        let inode = self.read_inode(ino)?;
-        if inode.orphan_prev.get() == 0 {
+        if !is_on_list(self, self, ino)? {
             return Err(Error::Stale);
         }
-        let next = inode.orphan_next.get();
+        let next = self.word(inode_word(ino, offset_of!(Inode, orphan_next)))?;
         if next == 0 {
             return Ok(None);
         }

@@ -2,8 +2,9 @@
 
 //! Last names that go together with their inode, and names that a rename leaves behind.
 
-use rdaxfs_core::format::{XattrSpace, BLOCK_SIZE, S_IFCHR};
+use rdaxfs_core::format::{inode_offset, XattrSpace, BLOCK_SIZE, S_IFCHR};
 use rdaxfs_core::name::{NewInode, RenameMode};
+use rdaxfs_core::platform::{Medium, Stores};
 use rdaxfs_core::xattr::{NewXattr, XattrName};
 use rdaxfs_core::Error;
 
@@ -197,5 +198,27 @@ fn what_a_whiteout_cannot_be() {
     assert_eq!(exchange, Err(Error::Invalid));
     let of_file = fs.rename_as(old, new, RenameMode::Replace, false, Some(&bad));
     assert_eq!(of_file, Err(Error::Invalid));
+    fs.check();
+}
+
+/// As a chmod of an open file without a name leaves it between two words of its record.
+#[test]
+fn an_orphan_goes_while_its_neighbours_change() {
+    let mut fs = Fs::new(2048, 0);
+    let root = fs.root();
+    let orphans: Vec<u64> = (0..3).map(|_| fs.tmpfile(root).unwrap()).collect();
+    // The word with the magic number and the checksum.
+    let heads = [orphans[0], orphans[2]].map(inode_offset);
+    let before = heads.map(|at| fs.medium().load_u64(at).unwrap());
+    for (at, word) in heads.into_iter().zip(before) {
+        fs.medium().store_u64(at, word ^ 1 << 40);
+    }
+    assert_eq!(fs.orphans().len(), 3);
+    fs.finish(orphans[1]).unwrap();
+    assert_eq!(fs.orphans(), [orphans[2], orphans[0]]);
+    for (at, word) in heads.into_iter().zip(before) {
+        fs.medium().store_u64(at, word);
+    }
+    fs.finish_orphans();
     fs.check();
 }

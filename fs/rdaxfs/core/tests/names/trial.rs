@@ -457,10 +457,14 @@ impl Fs {
     /// Frees the orphans, whom nobody uses.
     pub(crate) fn finish_orphans(&mut self) {
         for ino in self.orphans() {
-            let mut map = self.take(ino);
-            let finished = self.volume.finish(&mut self.workspace, &mut map);
-            finished.expect("an orphan can be freed");
+            self.finish(ino).expect("an orphan can be freed");
         }
+    }
+
+    /// Frees an orphan.
+    pub(crate) fn finish(&mut self, ino: u64) -> Result {
+        let mut map = self.take(ino);
+        self.volume.finish(&mut self.workspace, &mut map)
     }
 
     /// Removes all that is in a directory, and frees it.
