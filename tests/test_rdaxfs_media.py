@@ -234,7 +234,7 @@ def removal_under_load_ends_it(t):
     """The device goes while files are made, written through mappings and listened to: the driver waits for what
     has begun, and for nothing else."""
     t.expect_log("the device has gone")
-    t.allow_log("rdaxfs|Buffer I/O error|lost")
+    t.allow_log("rdaxfs|Buffer I/O error|lost|waiting for the last user")
     disk = t.disks[0]
     device = os.path.basename(os.path.realpath(f"/sys/class/block/{disk.name}/device"))
     volume = Volume(disk.node, "dax=always")

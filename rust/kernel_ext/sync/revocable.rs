@@ -60,7 +60,7 @@ impl<T> Revocable<T> {
         // INVARIANT: The value is initialised.
         try_pin_init!(Self {
             is_available: AtomicFlag::new(true),
-            srcu <- new_srcu!("revocable"),
+            srcu <- new_section(),
             value: UnsafeCell::new(MaybeUninit::new(value)),
         })
     }
@@ -107,6 +107,13 @@ impl<T> PinnedDrop for Revocable<T> {
             unsafe { (*self.value.get()).assume_init_drop() };
         }
     }
+}
+
+/// The name and the class of its lock are in this module, for every user's type: lockdep compares names by their
+/// addresses, and a user's would go with the user.
+#[inline(never)]
+fn new_section() -> impl PinInit<Srcu, Error> {
+    new_srcu!("revocable")
 }
 
 /// Access to a value that cannot be revoked meanwhile.
