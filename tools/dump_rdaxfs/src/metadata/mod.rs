@@ -16,7 +16,9 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use anyhow::{anyhow, Context, Result};
-use rdaxfs_check::{choose_superblock, superblock_by_copy, discard_records, Block, Finding, Image, Problem, Repairs};
+use rdaxfs_check::{
+    choose_superblock, discard_records, superblock_by_copy, Block, Finding, Image, Problem, Repairs,
+};
 use rdaxfs_core::format::{
     block_offset, group_bitmap, group_header, group_metadata, group_of, group_start, Superblock,
     XattrHeader, BLOCK_BYTES, GROUP_BLOCKS,
@@ -103,7 +105,9 @@ impl<'p> Source<'p> {
         let last = superblock.blocks.get() - 1;
         let is_first_repaired = wrong.is_some() && superblock_by_copy(&medium, last).is_err();
         if is_first_repaired {
-            complain!("{shown}: block 0 is in the image as fsck repairs it: a record changes its copy");
+            complain!(
+                "{shown}: block 0 is in the image as fsck repairs it: a record changes its copy"
+            );
         }
         Ok(Self {
             path,
