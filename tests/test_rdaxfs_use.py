@@ -205,7 +205,7 @@ USERFAULTFD, UFFDIO_API, UFFDIO_REGISTER = 323, 0xC018AA3F, 0xC020AA00
 MISSING, MINOR = 1, 4
 
 
-@case()
+@case(not_watched="that kernel has no userfaultfd")
 def userfaultfd_is_refused(t):
     """Nobody else can serve the faults of a file's mapping. A private mapping on the medium is refused as well as a
     shared one."""
