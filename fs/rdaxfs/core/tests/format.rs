@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The format's documentation says what the code does: offsets, widths and names of all fields.
+//! The format's documentation says what the code does: offsets, widths and names of all fields. So does libblkid's prober.
 
 use core::mem::offset_of;
 
@@ -10,6 +10,8 @@ use rdaxfs_core::format::{
 };
 
 const FORMAT: &str = include_str!("../../../../Documentation/filesystems/rdaxfs/format.rst");
+
+const PROBER: &str = include_str!("../../../../contrib/libblkid/rdaxfs.c");
 
 /// A field: offset, width, name.
 type Field = (usize, usize, String);
@@ -55,13 +57,75 @@ macro_rules! fields {
     }};
 }
 
+fn superblock() -> Vec<Field> {
+    fields!(Superblock: magic crc compat ro_compat incompat uuid reserved_early blocks root hash_key
+        align_offset slots slots_at created inode_size reserved_size reserved label
+        bad_blocks retired_slots state free_blocks inodes mounted mounts errors error_kind first_error
+        last_error)
+}
+
+/// The fields of the prober's structure, which is packed.
+fn probed() -> Vec<Field> {
+    let (_, body) = PROBER
+        .split_once("struct rdaxfs_super_block {\n")
+        .expect("the prober has a superblock");
+    let (body, _) = body
+        .split_once("} __attribute__((packed));")
+        .expect("the structure is packed");
+    let mut end = 0;
+    let declared = body.lines().filter_map(|line| line.split_once(';'));
+    declared
+        .map(|(declaration, _)| {
+            let mut words = declaration.split_whitespace();
+            let width = match words.next() {
+                Some("uint8_t") => 1,
+                Some("uint32_t") => 4,
+                Some("uint64_t") => 8,
+                other => panic!("{other:?} is a type that this test does not know"),
+            };
+            let name = words.next().expect("a field has a name");
+            let (name, count) = name.split_once('[').map_or((name, 1), |(name, count)| {
+                let count = count.trim_end_matches(']').parse();
+                (name, count.expect("an array has a length"))
+            });
+            let offset = end;
+            end += width * count;
+            (offset, width * count, name.to_owned())
+        })
+        .collect()
+}
+
+/// Volumes that libblkid does not recognize are overwritten without a question.
+#[test]
+fn the_prober_knows_the_superblock() {
+    use rdaxfs_core::format::{MAX_BLOCKS, MIN_BLOCKS, SUPER_CRC};
+
+    let probed = probed();
+    // It leaves out what it does not look at, at the end.
+    assert!(superblock().starts_with(&probed), "{probed:#?}");
+    let at = |wanted| {
+        let found = probed.iter().find(|(_, _, name)| name == wanted);
+        found.expect("the prober has the field").0
+    };
+    assert_eq!(at("compat")..at("label"), SUPER_CRC);
+    for line in [
+        "from = offsetof(struct rdaxfs_super_block, compat);".to_owned(),
+        "to = offsetof(struct rdaxfs_super_block, label);".to_owned(),
+        format!("#define RDAXFS_MIN_BLOCKS\t{MIN_BLOCKS}ULL\n"),
+        format!(
+            "#define RDAXFS_MAX_BLOCKS\t(1ULL << {})\n",
+            MAX_BLOCKS.ilog2()
+        ),
+        r#".magic = "rdaxfs\0\1", .len = 8"#.to_owned(),
+    ] {
+        assert!(PROBER.contains(&line), "the prober does not say: {line}");
+    }
+}
+
 #[test]
 fn the_documentation_has_the_fields() {
     let structures = [
-        fields!(Superblock: magic crc compat ro_compat incompat uuid reserved_early blocks root hash_key
-            align_offset slots slots_at created inode_size reserved_size reserved label
-            bad_blocks retired_slots state free_blocks inodes mounted mounts errors error_kind first_error
-            last_error),
+        superblock(),
         fields!(GroupHeader: magic crc group uuid reserved free free_chunks inode_chunks orphans
             inodes reserved_words),
         fields!(RecordHeader: sequence crc count),
