@@ -13,14 +13,18 @@ use dump_rdaxfs::{export, extract, metadata, show};
 use terminal::{complain, output};
 
 fn main() -> ExitCode {
-    terminal::run(terminal::USAGE, |arguments| match answer(arguments) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            complain!("dump.rdaxfs: {error:#}");
-            ExitCode::FAILURE
-        }
-    })
+    terminal::run(
+        terminal::USAGE,
+        terminal::FAILED,
+        |arguments| match answer(arguments) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(error) => {
+                complain!("dump.rdaxfs: {error:#}");
+                ExitCode::FAILURE
+            }
+        },
+    )
 }
 
 /// Does what was asked for. Returns whether that was all of it.

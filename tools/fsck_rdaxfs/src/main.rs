@@ -12,7 +12,7 @@ use fsck_rdaxfs::{check, Status};
 use terminal::complain;
 
 fn main() -> ExitCode {
-    terminal::run(Status::USAGE.code(), check_volume)
+    terminal::run(Status::USAGE.code(), Status::FAILED.code(), check_volume)
 }
 
 fn check_volume(arguments: &Arguments) -> ExitCode {

@@ -362,6 +362,22 @@ fn output_that_cannot_be_written_stops_no_repair() {
     }
 }
 
+/// 1 would say that errors were repaired.
+#[test]
+fn help_that_cannot_be_written_is_no_repair() {
+    for how in ["--help", "--version"] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let done = Command::new(env!("CARGO_BIN_EXE_fsck_rdaxfs"))
+            .arg(how)
+            .stdout(full)
+            .output()
+            .unwrap();
+        assert_eq!(code(&done), 8, "{}", said(&done));
+        let said = said(&done);
+        assert!(said.starts_with("fsck.rdaxfs: standard output"), "{said}");
+    }
+}
+
 /// A volume that is cut off says how long it is, and how long it should be.
 #[test]
 fn a_volume_that_is_cut_off_says_so() {

@@ -11,7 +11,7 @@ use mkfs_rdaxfs::{cli::Arguments, make};
 use terminal::complain;
 
 fn main() -> ExitCode {
-    terminal::run(terminal::USAGE, make_volume)
+    terminal::run(terminal::USAGE, terminal::FAILED, make_volume)
 }
 
 fn make_volume(arguments: &Arguments) -> ExitCode {

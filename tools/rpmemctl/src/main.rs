@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use terminal::complain;
 
 fn main() -> ExitCode {
-    terminal::run(terminal::USAGE, carry_out)
+    terminal::run(terminal::USAGE, terminal::FAILED, carry_out)
 }
 
 fn carry_out(arguments: &Arguments) -> ExitCode {

@@ -15,7 +15,7 @@ mod number;
 pub mod output;
 mod text;
 
-pub use arguments::{run, USAGE};
+pub use arguments::{run, FAILED, USAGE};
 pub use number::number;
 pub use output::finish;
 pub use text::{hex_unless_utf8, original, safe, safe_path, safe_str, BadEscape};

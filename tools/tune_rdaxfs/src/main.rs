@@ -11,7 +11,7 @@ use terminal::complain;
 use tune_rdaxfs::{cli::Arguments, tune};
 
 fn main() -> ExitCode {
-    terminal::run(terminal::USAGE, change_volume)
+    terminal::run(terminal::USAGE, terminal::FAILED, change_volume)
 }
 
 fn change_volume(arguments: &Arguments) -> ExitCode {

@@ -120,6 +120,19 @@ fn a_full_disk_is_told_of() {
         .contains("standard output"));
 }
 
+#[test]
+fn help_that_cannot_be_written_names_the_program() {
+    let full = std::fs::File::create("/dev/full").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_rpmemctl"))
+        .arg("--help")
+        .stdout(full)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.starts_with("rpmemctl: standard output"), "{said}");
+}
+
 /// Neither a mount nor a holder in sysfs shows swap and the log of another disk's file system.
 #[test]
 fn lists_swap_and_logs_as_uses() {
