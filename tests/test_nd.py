@@ -3,12 +3,13 @@
 ndctl does with them; handing over to nd_pmem and back."""
 
 import errno
+import hashlib
 import json
 import os
 import random
 import time
 
-from harness import check, driver, machine_check, memory, nd, shell
+from harness import check, driver, machine_check, memory, nd, rdaxfs, shell
 from harness.cases import FILE_SYSTEMS, case
 from harness.disk import Disk, use_until_gone
 from harness.target import FileSystem
@@ -366,6 +367,58 @@ def flushed_by_a_hypervisor(t):
     with FileSystem(t.case.target, nd.disk().node, make=False) as same:
         with open(os.path.join(same.directory, "kept"), "rb") as file:
             check.true(file.read() == DATA[:4096] + b"here" + DATA[4100:], "the file")
+
+
+@nd_case(guests=("virtio-pmem",))
+def a_hypervisors_region_may_be_read_only(t):
+    """Some hypervisors end a machine that writes to their image. What is said before the driver comes keeps all away."""
+    found = nd.disk()
+    rdaxfs.run("mkfs", "-f", "-q", found.node)
+    size = found.bytes
+    nd.unload()
+    switch = f"{nd.DEVICES}/region0/read_only"
+    shell.write_text(switch, "1")
+    try:
+        nd.load()
+        found = nd.disk()
+        check.equal([found.attribute("ro"), found.bytes], ["1", size], "ro and the size")
+        before = contents(found)
+        for direct in (True, False):
+            with check.fails(errno.EPERM, errno.EROFS, errno.EACCES), found.open(direct=direct) as io:
+                io.write(0, bytes(MIB))
+        with check.fails(errno.EPERM, errno.EROFS, errno.EACCES), found.open() as io:
+            io.zero_out(0, MIB)
+        for program in ("mkfs.ext4 -F", "mkfs.xfs -f", "mkfs.rdaxfs -f", "fsck.rdaxfs -f -y", "tune.rdaxfs -L other",
+                        "blkdiscard -z -f", "wipefs --all --force"):
+            shell.attempt(*program.split(), found.node)
+        shell.attempt("mount", "-t", "rdaxfs", "-o", "guest_crash_only,dax=always", found.node, "/mnt")
+        shell.attempt("umount", "/mnt")
+        shell.run("mount", "-t", "rdaxfs", "-o", "ro,dax=always", found.node, "/mnt")
+        try:
+            with check.fails(errno.EROFS), open("/mnt/file", "wb"):
+                pass
+            done = shell.attempt("mount", "-o", "remount,rw,guest_crash_only", "/mnt")
+            check.true(done.returncode, "it was remounted for writing")
+        finally:
+            shell.run("umount", "/mnt")
+        check.true(contents(found) == before, "what is on the device has changed")
+        nd.unload()
+    finally:
+        shell.write_text(switch, "0")
+        if not nd.is_loaded():
+            nd.load()
+    with nd.disk().open() as io:
+        io.write(0, b"back" * 1024)
+        check.equal(io.read(0, 4096), b"back" * 1024, "what is written when it is writable again")
+
+
+def contents(found):
+    """A checksum of a whole disk, past the page cache."""
+    digest = hashlib.sha256()
+    with found.open(os.O_RDONLY) as io:
+        for offset in range(0, found.bytes, MIB):
+            digest.update(io.read(offset, min(MIB, found.bytes - offset)))
+    return digest.hexdigest()
 
 
 @nd_case(guests=("virtio-pmem",), limit=300)
