@@ -55,6 +55,8 @@ def random_operations_in_the_page_cache(t):
 
 def stress(t, kind):
     """Each for some seconds, by three processes, in a folder whose files have DAX or, every other time, not."""
+    # The kernel's word to the flock stressor.
+    t.allow_log(r"^stress-ng-flock\(\d+\): Attempt to set a LOCK_MAND lock")
     with Volume(t.disk.node) as volume:
         for number, stressor in enumerate(STRESSORS[kind]):
             volume.unmount()
