@@ -135,7 +135,11 @@ fn without_pages(
 /// Changes the file on the medium.
 fn change(inode: Locked<'_, Rdaxfs>, range: &FallocateRange) -> Result {
     let mounted = &inode.super_block().data().mounted;
-    mounted.again(|| change_once(inode, range))
+    match range.mode {
+        // What has begun to move goes on with the next operation: another attempt would move it once more.
+        Fallocate::CollapseRange | Fallocate::InsertRange => change_once(inode, range),
+        _ => mounted.again(|| change_once(inode, range)),
+    }
 }
 
 /// As [`change`], without another attempt.
