@@ -8,7 +8,9 @@ import json
 import pathlib
 import sys
 
-import plot
+# What is drawn with stands beside this folder.
+sys.path.insert(1, str(pathlib.Path(__file__).resolve().parent.parent))
+import plot  # noqa: E402  # found by the line above
 
 # What the operation leaves durable when it returns, by file system.
 DURABLE = {"rdaxfs": "all of it", "ext4": "after fsync", "xfs": "after fsync", "tmpfs": "nothing"}

@@ -2,21 +2,14 @@
 """The plot: a group of bars for each call, on a logarithmic scale, as SVG."""
 
 import math
-from html import escape
+
+from drawing import Drawing
 
 # Bars from left to right in a group, with colours that stand out on white and on black.
 BARS = (("rpmem", "#d9622b"), ("rpmem-bad", "#f0a878"), ("nd_pmem", "#2f7fd1"), ("nd_pmem-bad", "#86b8e8"),
         ("brd", "#8a929b"))
 BAR, GAP = 13, 24
 LEFT, TOP, PLOT, BOTTOM = 84, 92, 340, 104
-
-STYLE = """
-    .ground { fill: #ffffff } text { fill: #1f2328; font: 12px sans-serif } .line { stroke: #d0d7de }
-    .title { font-size: 16px; font-weight: bold } .small { font-size: 11px } .ratio { font-weight: bold }
-    @media (prefers-color-scheme: dark) {
-      .ground { fill: #0d1117 } text { fill: #e6edf3 } .line { stroke: #30363d }
-    }
-"""
 
 
 def svg(measures, subtitle):
@@ -30,34 +23,28 @@ def svg(measures, subtitle):
     def level(cost):
         return base - PLOT * (math.log10(cost) - bottom) / (top - bottom)
 
-    parts = []
-
-    def text(x, y, content, kind="", **attributes):
-        extra = "".join(f' {key.replace("_", "-")}="{value}"' for key, value in attributes.items())
-        parts.append(f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}"{extra}>{escape(content)}</text>')
-
+    drawing = Drawing()
+    text = drawing.text
     text(LEFT, 26, "Guest instructions per call (less is better, logarithmic)", "title")
     text(LEFT, 46, subtitle, "small")
     x = LEFT
     for name, colour in BARS:
         bad = measures.series[name]["bad_ranges"]
         label = f"{name.removesuffix('-bad')}, {bad:,} bad ranges elsewhere" if bad else name
-        parts.append(f'<rect x="{x}" y="60" width="12" height="12" fill="{colour}"/>')
-        text(x + 17, 70, label)
+        drawing.key(x, colour, label)
         x += 45 + 7 * len(label)
 
     for power in range(bottom, top + 1):
         y = level(10 ** power)
-        parts.append(f'<line x1="{LEFT}" x2="{width - GAP}" y1="{y:.1f}" y2="{y:.1f}" class="line"/>')
+        drawing.line(LEFT, width - GAP, y)
         text(LEFT - 8, y + 4, f"{10 ** power:,}" if power < 4 else f"10{superscript(power)}", text_anchor="end")
 
     for number, call in enumerate(calls):
         left = LEFT + GAP / 2 + number * group
         for place, (name, colour) in enumerate(BARS):
             cost = measures.cost(name, call)
-            y = level(cost)
-            parts.append(f'<rect x="{left + place * BAR:.1f}" y="{y:.1f}" width="{BAR - 1}" height="{base - y:.1f}" '
-                         f'fill="{colour}"><title>{escape(f"{call}, {name}: {cost:,.0f}")}</title></rect>')
+            high = base - level(cost)
+            drawing.bar(left + place * BAR, base, BAR - 1, high, colour, f"{call}, {name}: {cost:,.0f}")
         middle = left + BAR * len(BARS) / 2
         for line, words in enumerate(label_lines(call)):
             text(middle, base + 18 + 15 * line, words, text_anchor="middle")
@@ -65,12 +52,7 @@ def svg(measures, subtitle):
         text(middle, base + 90, f"{measures.ratio('rpmem', 'brd', call):.3f}", text_anchor="middle")
     text(LEFT - 4, base + 72, "÷ nd_pmem", "ratio small", text_anchor="end")
     text(LEFT - 4, base + 90, "÷ brd", "small", text_anchor="end")
-
-    body = "\n  ".join(parts)
-    return (f'<?xml version="1.0" encoding="UTF-8"?>\n<!-- SPDX-License-Identifier: GPL-2.0 -->\n'
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-            f'role="img" aria-label="Guest instructions per call on rpmem, nd_pmem and brd">\n'
-            f'  <style>{STYLE}  </style>\n  <rect width="100%" height="100%" class="ground"/>\n  {body}\n</svg>\n')
+    return drawing.svg(width, height, "Guest instructions per call on rpmem, nd_pmem and brd")
 
 
 def label_lines(call):
