@@ -94,7 +94,7 @@ fn damage_is_in_the_image_too() {
         if let Some(found) = found {
             assert!(made, "{number}: {said}");
             let again = findings(&to)
-                .unwrap_or_else(|| panic!("{number}: the image is no volume, {found:?}"));
+                .unwrap_or_else(|| panic!("{number}: the image is not a volume, {found:?}"));
             if said.contains("as fsck repairs it") {
                 assert_eq!(again.0, found.0[1..], "{number}");
                 continue;

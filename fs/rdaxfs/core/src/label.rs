@@ -45,11 +45,7 @@ impl<P: Platform> Volume<P> {
         tx.attempt(|tx| {
             tx.lock_superblock();
             for start in self.superblocks() {
-                for (at, word) in padded.chunks_exact(8).enumerate() {
-                    let value = word.try_into().map_or(0, u64::from_le_bytes);
-                    let field = offset_of!(Superblock, label) + at * 8;
-                    tx.set(start + field as u64, value)?;
-                }
+                tx.set_words(start + offset_of!(Superblock, label) as u64, &padded)?;
             }
             Ok(())
         })?;

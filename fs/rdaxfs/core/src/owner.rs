@@ -8,11 +8,11 @@ use zerocopy::IntoBytes;
 
 use crate::format::{
     block_offset, group_bitmap, group_body, group_metadata, group_of, group_start, inode_block,
-    inode_number, inode_slot, Inode, InodeChunk, NodeHeader, Root, XattrRoot, CHUNK_FULL,
-    CHUNK_SLOTS, DIRECTORY_LEAF_MAGIC, EXTENT_LEAF_MAGIC, GROUP_BLOCKS, INNER_MAGIC,
-    INODE_CHUNK_MAGIC, NODE_CRC,
+    inode_number, inode_slot, Inode, InodeChunk, NodeHeader, Root, CHUNK_FULL, CHUNK_SLOTS,
+    DIRECTORY_LEAF_MAGIC, EXTENT_LEAF_MAGIC, GROUP_BLOCKS, INNER_MAGIC, INODE_CHUNK_MAGIC,
+    NODE_CRC,
 };
-use crate::inode::{inode_word, MapState};
+use crate::inode::{inode_word, xattr_root, MapState};
 use crate::platform::Platform;
 use crate::source::Source;
 use crate::volume::Volume;
@@ -174,9 +174,7 @@ impl<P: Platform> Volume<P> {
     ///
     /// [`Error::Corrupt`], [`Error::Io`].
     pub fn part_of(&self, map: &MapState, block: u64) -> Result<Option<Part>> {
-        let xattrs = self.word(inode_word(map.ino, offset_of!(Inode, xattrs)))?;
-        let xattrs = XattrRoot::from_word(xattrs).ok_or(Error::Corrupt)?;
-        if let Some(run) = xattrs.run() {
+        if let Some(run) = xattr_root(self, map.ino)?.run() {
             let at = block.checked_sub(run.block);
             if at.is_some_and(|at| at < run.count) {
                 return Ok(Some(Part::Xattrs));

@@ -167,6 +167,16 @@ impl<P: Platform> Volume<P> {
         self.set_aside_bad(block, false)
     }
 
+    /// Sets a free block of a group aside that is bad, and has it repaired later.
+    fn note_bad(&self, state: &mut GroupState, block: u64) {
+        let group = group_of(block);
+        let at = block - group_start(group);
+        if state.aside.set_bad(Chunks::new(self.align()), at) {
+            self.totals.set_aside(1);
+        }
+        self.want_repair(group);
+    }
+
     /// As [`set_bad_block`](Self::set_bad_block); with `own` also a block that the caller has claimed, and gives up.
     pub(crate) fn set_aside_bad(&self, block: u64, own: bool) -> Result<bool> {
         self.check_writable()?;
@@ -178,11 +188,8 @@ impl<P: Platform> Volume<P> {
         if used >> (at % 64) & 1 == 1 || (state.aside.is_claimed(at) && !own) {
             return Ok(false);
         }
-        if state.aside.set_bad(Chunks::new(self.align()), at) {
-            self.totals.set_aside(1);
-        }
+        self.note_bad(&mut state, block);
         state.loaded = false;
-        self.want_repair(group);
         Ok(true)
     }
 
@@ -370,13 +377,8 @@ fn judge_taken<P: Platform>(
 #[inline(never)]
 pub(super) fn set_bad<P: Platform>(tx: &mut Transaction<'_, P>, block: u64) -> Result {
     let group = group_of(block);
-    let first = block - group_start(group);
-    let chunks = Chunks::new(tx.volume().align());
-    if tx.group(group)?.aside.set_bad(chunks, first) {
-        tx.volume().totals.set_aside(1);
-    }
-    tx.volume().want_repair(group);
-    judge_run(tx, group, (first, 1))
+    tx.volume().note_bad(tx.group(group)?, block);
+    judge_run(tx, group, (block - group_start(group), 1))
 }
 
 /// Sets a block aside whose write has failed, if it is one of those that the transaction has taken and not one
@@ -391,11 +393,7 @@ pub(crate) fn set_failed<P: Platform>(tx: &mut Transaction<'_, P>, block: u64) -
     if used >> (at % 64) & 1 == 1 {
         return Ok(false);
     }
-    let chunks = Chunks::new(volume.align());
-    if tx.group(group)?.aside.set_bad(chunks, at) {
-        volume.totals.set_aside(1);
-    }
-    volume.want_repair(group);
+    volume.note_bad(tx.group(group)?, block);
     Ok(true)
 }
 

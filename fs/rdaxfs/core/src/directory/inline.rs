@@ -151,14 +151,10 @@ impl Entries {
         // What is behind them belongs to the inode's attributes.
         let changed = self.len.max(self.before).next_multiple_of(8);
         let changed = self.bytes.get(..changed).unwrap_or(&[]);
-        let words = changed.chunks_exact(8).map(|word| {
-            let word = word.first_chunk().copied();
-            u64::from_le_bytes(word.unwrap_or_default())
-        });
-        let offset = inode_word(directory.ino, offset_of!(Inode, inline));
-        for (word, at) in words.zip((offset..).step_by(8)) {
-            tx.set(at, word)?;
-        }
+        tx.set_words(
+            inode_word(directory.ino, offset_of!(Inode, inline)),
+            changed,
+        )?;
         let root = match self.len {
             0 => Root::Empty,
             len => Root::Entries(len as u8),

@@ -14,7 +14,7 @@ use crate::format::{
     block_offset, entry_lines, entry_target, fingerprint, last_key, Inode, BLOCK_BYTES, BLOCK_SIZE,
     FINGERPRINTS, LINE, MAX_NAME,
 };
-use crate::inode::{inline_room, inode_word, Changed};
+use crate::inode::{inode_word, xattr_root, Changed};
 use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::source::Source;
@@ -33,8 +33,8 @@ pub(crate) enum Inserted {
 
 /// Adds an entry to a directory.
 ///
-/// `search` has not found the name, and has come to the leaf of [`Scratch::way`]. The transaction may have removed entries since, but no leaf. It
-/// adds one entry at most.
+/// `search` has not found the name, and has come to the leaf of [`Scratch::way`]. The transaction may have removed
+/// entries since, but no leaf. It adds one entry at most.
 ///
 /// # Errors
 ///
@@ -101,7 +101,7 @@ fn insert_small<'n, P: Platform>(
         _ => inline::Entries::new(),
     };
     match last {
-        None if entries.push(entry.target, name, inline_room(tx, directory.ino)?) => {
+        None if entries.push(entry.target, name, xattr_root(tx, directory.ino)?.room()) => {
             entries.write(tx, directory)?;
             return Ok(None);
         }

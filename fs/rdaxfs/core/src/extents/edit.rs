@@ -9,7 +9,7 @@ use super::{leaf, Cursor, NONE};
 use crate::format::{
     group_of, Extent, ExtentRecord, Inode, Root, INLINE_EXTENTS, MAX_EXTENTS, MAX_PAGES,
 };
-use crate::inode::{inline_room, inode_word};
+use crate::inode::{inode_word, xattr_root};
 use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::tree::{self, Nodes, Tree};
@@ -242,7 +242,7 @@ fn fits_inline<P: Platform>(tx: &Transaction<'_, P>, tree: &Tree, total: usize) 
     if total <= 1 || total > INLINE_EXTENTS {
         return Ok(total <= 1);
     }
-    Ok(total * size_of::<ExtentRecord>() <= inline_room(tx, tree.ino)?)
+    Ok(total * size_of::<ExtentRecord>() <= xattr_root(tx, tree.ino)?.room())
 }
 
 #[inline(never)]

@@ -8,10 +8,9 @@ use super::perform::{Job, Record};
 use super::view::View;
 use super::Head;
 use crate::alloc::free_run;
-use crate::format::{links_of, Inode, Intent, Root, XattrRoot, MAX_PAGES};
-use crate::inode::{free_inode, inode_word, is_listed, remove_orphan, MapState};
+use crate::format::{links_of, Inode, Intent, Root, MAX_PAGES};
+use crate::inode::{free_inode, is_listed, remove_orphan, xattr_root, MapState};
 use crate::platform::Platform;
-use crate::source::Source;
 use crate::volume::Volume;
 use crate::workspace::Workspace;
 use crate::{Error, Result};
@@ -52,9 +51,7 @@ impl<P: Platform> Volume<P> {
         }
         let ino = map.ino;
         self.transact(workspace, &mut map.stamp, |tx, _| {
-            let xattrs = tx.word(inode_word(ino, offset_of!(Inode, xattrs)))?;
-            let xattrs = XattrRoot::from_word(xattrs).ok_or(Error::Corrupt)?;
-            if let Some(run) = xattrs.run() {
+            if let Some(run) = xattr_root(tx, ino)?.run() {
                 free_run(tx, run.block, run.count, false)?;
             }
             if is_listed(tx, ino)? {

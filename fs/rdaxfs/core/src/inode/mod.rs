@@ -15,6 +15,6 @@ pub(crate) use attributes::set_attributes;
 pub use attributes::{Attributes, Change};
 pub use changed::Changed;
 pub(crate) use intent::{intent_of, store_intent};
-pub(crate) use open::{inline_room, inode_word};
+pub(crate) use open::{inode_word, xattr_root};
 pub(crate) use orphans::{add_new_orphan, add_orphan, is_listed, remove_orphan};
 pub use state::{MapState, XattrState};

@@ -25,10 +25,30 @@ pub(crate) const fn inode_word(ino: u64, field: usize) -> u64 {
     inode_offset(ino) + field as u64
 }
 
-/// The bytes of an inode's `inline` that are left for its contents. The map lock is held.
-pub(crate) fn inline_room(source: &impl Source, ino: u64) -> Result<usize> {
-    let xattrs = source.word(inode_word(ino, offset_of!(Inode, xattrs)))?;
-    Ok(XattrRoot::from_word(xattrs).ok_or(Error::Corrupt)?.room())
+/// Where an inode's attributes are. The map lock is held, or the attributes' lock.
+#[inline]
+pub(crate) fn xattr_root(source: &impl Source, ino: u64) -> Result<XattrRoot> {
+    let word = source.word(inode_word(ino, offset_of!(Inode, xattrs)))?;
+    XattrRoot::from_word(word).ok_or(Error::Corrupt)
+}
+
+/// Whether a number is that of an inode in use, as its chunk says. Any number is safe: nothing is taken for a chunk
+/// that is not one.
+pub(super) fn is_in_use<P: Platform>(
+    volume: &Volume<P>,
+    source: &impl Source,
+    ino: u64,
+) -> Result<bool> {
+    let (block, slot) = (inode_block(ino), inode_slot(ino));
+    if slot == 0 || !is_metadata(volume, block)? {
+        return Ok(false);
+    }
+    match read_chunk(volume, source, block) {
+        Ok(chunk) => Ok(chunk.used.get() >> slot & 1 == 1),
+        // Metadata of another kind: the number is wrong, not the volume.
+        Err(Error::Corrupt) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 impl<P: Platform> Volume<P> {
@@ -85,16 +105,7 @@ impl<P: Platform> Volume<P> {
 
     /// An inode, judged.
     pub(crate) fn read_inode(&self, ino: u64) -> Result<Inode> {
-        let (block, slot) = (inode_block(ino), inode_slot(ino));
-        if slot == 0 || !is_metadata(self, block)? {
-            return Err(Error::Stale);
-        }
-        let chunk = read_chunk(self, self, block).map_err(|error| match error {
-            // Metadata of another kind: the number is wrong, not the volume.
-            Error::Corrupt => Error::Stale,
-            error => error,
-        })?;
-        if chunk.used.get() >> slot & 1 == 0 {
+        if !is_in_use(self, self, ino)? {
             return Err(Error::Stale);
         }
         let inode: Inode = self.get(inode_offset(ino))?;

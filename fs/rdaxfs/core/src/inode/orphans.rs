@@ -7,9 +7,9 @@
 
 use core::mem::offset_of;
 
-use super::open::{inode_word, read_held_chunk};
-use crate::alloc::{header_word, is_metadata};
-use crate::format::{group_of, inode_block, inode_slot, GroupHeader, Inode, INODE_MAGIC};
+use super::open::{inode_word, is_in_use};
+use crate::alloc::header_word;
+use crate::format::{group_of, inode_block, GroupHeader, Inode, INODE_MAGIC};
 use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::source::Source;
@@ -88,16 +88,8 @@ fn check_listed<P: Platform>(tx: &Transaction<'_, P>, group: u32, ino: u64) -> R
 /// which never changes: a chmod of the inode may be between two words of its record, with a checksum that is not
 /// right yet.
 fn is_on_list<P: Platform>(volume: &Volume<P>, source: &impl Source, ino: u64) -> Result<bool> {
-    let (block, slot) = (inode_block(ino), inode_slot(ino));
-    if slot == 0 || volume.check_block(block).is_err() || !is_metadata(volume, block)? {
-        return Ok(false);
-    }
-    let chunk = match read_held_chunk(volume, source, block) {
-        Err(Error::Corrupt) => return Ok(false),
-        chunk => chunk?,
-    };
     let word = |field| source.word(inode_word(ino, field));
-    Ok(chunk.used.get() >> slot & 1 == 1
+    Ok(is_in_use(volume, source, ino)?
         && word(offset_of!(Inode, magic))? as u32 == INODE_MAGIC
         && word(offset_of!(Inode, ino))? == ino
         && is_listed(source, ino)?)

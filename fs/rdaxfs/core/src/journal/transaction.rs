@@ -309,6 +309,15 @@ impl<'t, P: Platform> Transaction<'t, P> {
         self.log.set(&mut self.filter, (offset, value), listed)
     }
 
+    /// Changes the words that bytes are, of which there is a multiple of 8.
+    pub(crate) fn set_words(&mut self, offset: u64, bytes: &[u8]) -> Result {
+        for (word, at) in bytes.chunks_exact(8).zip((offset..).step_by(8)) {
+            let word = word.first_chunk().copied();
+            self.set(at, u64::from_le_bytes(word.unwrap_or_default()))?;
+        }
+        Ok(())
+    }
+
     /// Changes a word that the transaction has just read as `old`.
     #[inline]
     pub(crate) fn change(&mut self, offset: u64, old: u64, value: u64) -> Result {

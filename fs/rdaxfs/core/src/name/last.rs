@@ -8,8 +8,8 @@ use zerocopy_derive::FromZeros;
 
 use super::words::links;
 use crate::alloc::free_run;
-use crate::format::{ExtentRecord, Inode, Root, XattrRoot, INLINE_EXTENTS, UNWRITTEN};
-use crate::inode::{free_inode, inode_word, is_listed, MapState};
+use crate::format::{ExtentRecord, Inode, Root, INLINE_EXTENTS, UNWRITTEN};
+use crate::inode::{free_inode, inode_word, is_listed, xattr_root, MapState};
 use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::source::Source;
@@ -69,9 +69,7 @@ impl Last {
             let block = record.block.get() & (UNWRITTEN - 1);
             self.push(block, u64::from(record.count.get()))?;
         }
-        let xattrs =
-            XattrRoot::from_word(word(offset_of!(Inode, xattrs))?).ok_or(Error::Corrupt)?;
-        if let Some(run) = xattrs.run() {
+        if let Some(run) = xattr_root(volume, map.ino)?.run() {
             self.push(run.block, run.count)?;
         }
         let words = self.runs().map(|[_, count]| count / 64 + 3).sum::<u64>();

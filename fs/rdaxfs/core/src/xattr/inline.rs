@@ -73,13 +73,7 @@ impl Inline {
     ) -> Result<XattrRoot> {
         let root = self.root(tx.volume().platform());
         let offset = inode_word(ino, offset_of!(Inode, inline) + root.start());
-        let words = self.entries().chunks_exact(8).map(|word| {
-            let word = word.first_chunk().copied();
-            u64::from_le_bytes(word.unwrap_or_default())
-        });
-        for (word, at) in words.zip((offset..).step_by(8)) {
-            tx.set(at, word)?;
-        }
+        tx.set_words(offset, self.entries())?;
         Ok(XattrRoot::Inline(root))
     }
 }

@@ -11,7 +11,7 @@ use crate::format::{
     block_offset, InlineXattrs, Inode, XattrEntry, XattrHeader, XattrRoot, XattrRun, XattrSpace,
     BLOCK_SIZE, MAX_INLINE_XATTRS, XATTR_MAGIC,
 };
-use crate::inode::{inode_word, XattrState};
+use crate::inode::{inode_word, xattr_root, XattrState};
 use crate::platform::{Platform, CACHE_LINE};
 use crate::source::Source;
 use crate::volume::Volume;
@@ -42,8 +42,7 @@ pub(super) struct Found {
 impl Blob {
     /// The inode's attributes; [`None`] if it has none.
     pub(super) fn open<P: Platform>(volume: &Volume<P>, ino: u64) -> Result<Option<Self>> {
-        let word = volume.word(inode_word(ino, offset_of!(Inode, xattrs)))?;
-        match XattrRoot::from_word(word).ok_or(Error::Corrupt)? {
+        match xattr_root(volume, ino)? {
             XattrRoot::Empty => Ok(None),
             XattrRoot::Run(run) => Self::open_run(volume, ino, run).map(Some),
             XattrRoot::Inline(inline) => Self::open_inline(volume, ino, inline).map(Some),
