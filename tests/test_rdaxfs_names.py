@@ -10,17 +10,10 @@ import threading
 
 from harness import check, shell
 from harness.cases import case
+from harness.files import EXCHANGE, NOREPLACE, WHITEOUT, renameat2
 from harness.rdaxfs import Volume
 
-AT_FDCWD = -100
-NOREPLACE, EXCHANGE, WHITEOUT = 1, 2, 4
 LIBC = ctypes.CDLL(None, use_errno=True)
-
-
-def renameat2(old, new, flags):
-    if LIBC.renameat2(AT_FDCWD, os.fsencode(old), AT_FDCWD, os.fsencode(new), flags):
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), str(old))
 
 
 class Twins:

@@ -15,8 +15,9 @@ from contextlib import suppress
 
 from harness import check, files, memory, shell
 from harness.cases import case
+from harness.files import AT_FDCWD, EXCHANGE, NOREPLACE, WHITEOUT, renameat2
 from harness.rdaxfs import Volume
-from test_rdaxfs_names import AT_FDCWD, EXCHANGE, LIBC, NOREPLACE, WHITEOUT, Twins, renameat2
+from test_rdaxfs_names import LIBC, Twins
 
 PAGE = 4096
 SECONDS = 25

@@ -12,10 +12,11 @@ import time
 
 from harness import check
 from harness.cases import case
+from harness.files import AT_FDCWD, EXCHANGE, renameat2
 from harness.rdaxfs import Volume
 from test_rdaxfs_attributes import handle_of, open_handle
 from test_rdaxfs_ioctl import NOLOGFLUSH, shut_down
-from test_rdaxfs_names import AT_FDCWD, EXCHANGE, LIBC, renameat2
+from test_rdaxfs_names import LIBC
 
 PAGE = 4096
 

@@ -26,8 +26,6 @@ LOOKED_AT, OPERATIONS = 40, 12
 # A device number of a damaged inode may be that of anything.
 MS_RDONLY, MS_NOSUID, MS_NODEV = 1, 2, 4
 OPTIONS = ("dax=always", "dax=inode", "dax=never")
-RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT = 1, 2, 4
-AT_FDCWD = -100
 # What rdaxfs says of a damaged volume.
 SAID = r"^rdaxfs: rpmem\d+: (?!.*panicked)"
 # What the kernel itself says of many errors in a short time.
@@ -181,9 +179,9 @@ class Session:
         os.rmdir(self.choose.choice(self.directories))
 
     def rename(self):
-        how = self.choose.choice((0, 0, RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT))
+        how = self.choose.choice((0, 0, files.NOREPLACE, files.EXCHANGE, files.WHITEOUT))
         new = self.choose.choice((self.any(), self.new()))
-        _checked(_libc.renameat2(AT_FDCWD, self.any().encode(), AT_FDCWD, new.encode(), how), "renameat2")
+        files.renameat2(self.any(), new, how)
 
     def append(self):
         with opened(self.any(), os.O_WRONLY | os.O_APPEND) as fd:

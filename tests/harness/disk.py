@@ -9,7 +9,7 @@ import random
 import re
 import struct
 
-from . import check, shell
+from . import check, files, shell
 
 SECTOR = 512
 # A disk that has gone has no bytes any more: the block core says ENOSPC to who writes at some, and gives
@@ -18,9 +18,6 @@ GONE = (errno.EIO, errno.ENXIO, errno.ENODEV, errno.ENOSPC)
 # What is at each end of a disk, and a little more.
 ENDS = 2 << 20
 BLKZEROOUT = 0x127F
-FS_IOC_FIEMAP = 0xC020660B
-FIEMAP_FLAG_SYNC = 1
-FIEMAP_EXTENT_LAST = 1
 
 
 class Disk:
@@ -149,16 +146,11 @@ def extents(path):
     fd = os.open(path, os.O_RDONLY)
     try:
         while True:
-            header = struct.pack("=QQLLLL", start, (1 << 63) - 1 - start, FIEMAP_FLAG_SYNC, 0, 32, 0)
-            answer = bytearray(header + bytes(32 * 56))
-            fcntl.ioctl(fd, FS_IOC_FIEMAP, answer, True)
-            mapped = struct.unpack_from("=QQLLLL", answer)[3]
-            last = mapped == 0
-            for i in range(mapped):
-                logical, physical, length, _, _, flags = struct.unpack_from("=QQQQQL", answer, 32 + i * 56)
+            last = True
+            for logical, physical, length, flags in files.fiemap(fd, files.FIEMAP_FLAG_SYNC, start):
                 yield logical, physical, length
                 start = logical + length
-                last = last or bool(flags & FIEMAP_EXTENT_LAST)
+                last = bool(flags & files.FIEMAP_EXTENT_LAST)
             if last:
                 return
     finally:
