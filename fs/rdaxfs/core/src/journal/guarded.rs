@@ -120,11 +120,15 @@ mod check {
                 return Ok(Self::Group);
             }
             let header: NodeHeader = volume.get(block_offset(block))?;
-            let covered = header.as_bytes().get(NODE_CRC).unwrap_or(&[]);
+            // A chunk's checksum is where a node's is, and covers the number of its block alone.
+            let is_whole = |covered: Option<&[u8]>| {
+                let crc = volume.platform().crc32c(0, covered.unwrap_or(&[]));
+                header.block.get() == block && header.crc.get() == crc
+            };
             Ok(match header.magic.get() {
-                INODE_CHUNK_MAGIC => Self::Chunk,
+                INODE_CHUNK_MAGIC if is_whole(Some(header.block.as_bytes())) => Self::Chunk,
                 INNER_MAGIC | EXTENT_LEAF_MAGIC | DIRECTORY_LEAF_MAGIC
-                    if header.crc.get() == volume.platform().crc32c(0, covered) =>
+                    if is_whole(header.as_bytes().get(NODE_CRC)) =>
                 {
                     Self::Node(header.owner.get())
                 }

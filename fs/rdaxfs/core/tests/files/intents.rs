@@ -118,7 +118,7 @@ fn a_mount_finds_what_is_left() {
             let left = volume.attributes(&map).unwrap().has_intent;
             let ino = map.ino();
             let medium = volume.into_platform().into_medium();
-            let (volume, mut workspace) = mount(medium);
+            let (volume, mut workspace) = mount(medium).unwrap();
             let unfinished = volume.first_unfinished(0).unwrap();
             assert_eq!(unfinished, left.then_some(ino));
             let (mut map, _) = volume.open(ino, None).unwrap();
@@ -173,7 +173,7 @@ fn orphans_are_freed() {
         let result = volume.finish(&mut workspace, &mut map);
         flaky.good_reads.store(NEVER, Relaxed);
         if result.is_err() {
-            let (volume, mut workspace) = mount(volume.into_platform().into_medium());
+            let (volume, mut workspace) = mount(volume.into_platform().into_medium()).unwrap();
             let (mut map, _) = volume.open(ino, None).unwrap();
             volume.finish(&mut workspace, &mut map).unwrap();
             check_gone(&volume, ino, free);

@@ -103,14 +103,18 @@ pub(crate) fn flaky_volume(mib: u64) -> (Volume<Host<Flaky>>, Box<Workspace>) {
         longest_read: AtomicU64::new(0),
     };
     make(&medium, &Options::new(medium.dram.blocks())).unwrap();
-    mount(medium)
+    mount(medium).unwrap()
 }
 
 /// Mounts the volume on a medium.
-pub(crate) fn mount(medium: Flaky) -> (Volume<Host<Flaky>>, Box<Workspace>) {
+///
+/// # Errors
+///
+/// Those of [`Volume::probe`] and [`Volume::mount`].
+pub(crate) fn mount(medium: Flaky) -> Result<(Volume<Host<Flaky>>, Box<Workspace>)> {
     let mut workspace = Box::new(Workspace::new());
-    let superblock = Volume::<Host<Flaky>>::probe(&medium).unwrap();
+    let superblock = Volume::<Host<Flaky>>::probe(&medium)?;
     let host = Host::new(medium, &superblock);
-    let volume = Volume::mount(host, Access::ReadWrite, Time::new(1, 0), &mut workspace);
-    (volume.unwrap(), workspace)
+    let volume = Volume::mount(host, Access::ReadWrite, Time::new(1, 0), &mut workspace)?;
+    Ok((volume, workspace))
 }

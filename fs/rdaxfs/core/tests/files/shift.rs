@@ -218,7 +218,7 @@ fn a_half_done_move_is_read_as_done() {
             assert!(contents(&volume, &map) == *expected);
             assert_eq!(pages(&volume, &map), seen);
 
-            let (volume, mut workspace) = mount(volume.into_platform().into_medium());
+            let (volume, mut workspace) = mount(volume.into_platform().into_medium()).unwrap();
             let (mut map, _) = volume.open(ino, None).unwrap();
             volume.finish(&mut workspace, &mut map).unwrap();
             assert!(!volume.attributes(&map).unwrap().has_intent);
