@@ -71,6 +71,7 @@ impl Operations for Appended {
             let mut map = inode.data().map.write();
             operation
                 .volume
+                .files()
                 .claim(
                     &mut operation.workspace,
                     &mut map,
@@ -100,7 +101,7 @@ impl Operations for Appended {
         let change = Change::modified(to_medium(append.now));
         let mut operation = inode.super_block().data().mounted.begin()?;
         let mut map = inode.data().map.write();
-        let committed = operation.volume.commit_claim(
+        let committed = operation.volume.files().commit_claim(
             &mut operation.workspace,
             &mut map,
             claim,
@@ -150,7 +151,7 @@ pub(crate) fn write(
     let append = inode.data().append.lock().take().ok_or(EIO)?;
     if let Some(claim) = append.claim {
         if let Ok(volume) = inode.super_block().data().mounted.volume_to_end() {
-            volume.forget_claim(claim);
+            volume.files().forget_claim(claim);
         }
     }
     let size = append.committed.map_or(old, |changed| changed.size);
@@ -201,6 +202,7 @@ fn realign(inode: Locked<'_, Rdaxfs>, start: u64, len: u64) -> Result {
     let mut map = inode.data().map.write();
     operation
         .volume
+        .files()
         .realign(&mut operation.workspace, &mut map, page, count)
         .map_err(|error| met(&inode, error))
 }

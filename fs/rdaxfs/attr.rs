@@ -182,6 +182,7 @@ pub(crate) fn store_change(inode: &Inode<Rdaxfs>, change: &Change) -> Result {
     }
     operation
         .volume
+        .inodes()
         .change(&mut operation.workspace, &mut map, change)
         .map_err(|error| met(inode, error))
 }

@@ -103,12 +103,16 @@ impl Writeback for Pages {
         let mut operation = inode.super_block().data().mounted.begin()?;
         let mut map = inode.data().map.write();
         let volume = &*operation.volume;
-        let attributes = volume.attributes(&map).map_err(|error| met(inode, error))?;
+        let attributes = volume
+            .inodes()
+            .attributes(&map)
+            .map_err(|error| met(inode, error))?;
         if end <= attributes.size {
             return Ok(());
         }
         // The page cache has zeroed what is behind the old end.
         volume
+            .files()
             .set_size(
                 &mut operation.workspace,
                 &mut map,

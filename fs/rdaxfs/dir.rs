@@ -33,7 +33,10 @@ impl Operations for Directory {
             let from = emitter.position();
             let entries = {
                 let map = directory.data().map.read();
-                mounted.volume()?.entries(&mut workspace, &map, from)
+                mounted
+                    .volume()?
+                    .names()
+                    .entries(&mut workspace, &map, from)
             };
             let mut entries = entries.map_err(|error| met(directory, error))?;
             for entry in &mut entries {

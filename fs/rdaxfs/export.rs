@@ -24,6 +24,7 @@ impl Operations for Export {
             sb.data()
                 .mounted
                 .volume()?
+                .names()
                 .parent(&map)
                 .map_err(|error| met(directory, error))?
         };

@@ -150,10 +150,12 @@ fn change_once(inode: Locked<'_, Rdaxfs>, range: &FallocateRange) -> Result {
     let mut map = inode.data().map.write();
     let volume = &*operation.volume;
     let done = volume
+        .files()
         .fallocate(&mut operation.workspace, &mut map, range, &change)
         .map_err(|error| met(&inode, error));
     // What has been done in part counts, too.
     let attributes = volume
+        .inodes()
         .attributes(&map)
         .map_err(|error| met(&inode, error))?;
     set_blocks(&inode, attributes.blocks);

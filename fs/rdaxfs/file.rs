@@ -54,7 +54,7 @@ impl Operations for Regular {
         if file.is_last_writer() {
             let inode = file.inode();
             if let Ok(volume) = inode.super_block().data().mounted.volume_to_end() {
-                volume.close(&mut inode.data().map.write());
+                volume.files().close(&mut inode.data().map.write());
             }
         }
     }

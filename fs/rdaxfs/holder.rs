@@ -51,7 +51,7 @@ enum Found {
 
 impl Found {
     fn of(volume: &Volume<Platform>, block: u64) -> Self {
-        match volume.use_of(block) {
+        match volume.owners().use_of(block) {
             // Behind the volume.
             Err(CoreError::Invalid) | Ok(Use::Free | Use::Bad) => Self::Nothing,
             // The copy has nothing that the first one does not have.

@@ -155,6 +155,7 @@ pub(crate) fn get(sb: &SuperBlock<Rdaxfs>, ino: u64) -> Result<ARef<Inode<Rdaxfs
     let volume = sb.data().mounted.volume()?;
     // Somebody who has the inode may be changing it: its checksum cannot be judged yet.
     let generation = volume
+        .inodes()
         .generation(ino)
         .map_err(|error| met_at(sb, ino, error))?;
     match sb.inode(ino, generation)? {
@@ -162,6 +163,7 @@ pub(crate) fn get(sb: &SuperBlock<Rdaxfs>, ino: u64) -> Result<ARef<Inode<Rdaxfs
         Found::New(new) => {
             // No other task has it, and those that look for it wait.
             let found = volume
+                .inodes()
                 .open(ino, Some(generation))
                 .map_err(|error| match error {
                     // A name for an inode that does not exist.
@@ -187,12 +189,12 @@ pub(crate) fn get_by_handle(
 ) -> Result<ARef<Inode<Rdaxfs>>> {
     let volume = sb.data().mounted.volume()?;
     // Before a number from outside comes into the cache.
-    volume.open(ino, Some(generation)).map_err(errno)?;
+    volume.inodes().open(ino, Some(generation)).map_err(errno)?;
     match sb.inode(ino, generation)? {
         // Also one without a name, which a task has open.
         Found::Cached(inode) => Ok(inode),
         Found::New(new) => {
-            let (map, attributes) = volume.open(ino, Some(generation)).map_err(errno)?;
+            let (map, attributes) = volume.inodes().open(ino, Some(generation)).map_err(errno)?;
             if attributes.links == 0 {
                 return Err(ESTALE);
             }
@@ -290,7 +292,7 @@ pub(crate) fn evict(inode: &Evicted<'_, Rdaxfs>) {
     if inode.links() > 0 {
         // Nothing is stored here: memory reclaim may be the caller.
         if let Ok(volume) = mounted.volume_to_end() {
-            volume.close(&mut inode.data().map.write());
+            volume.files().close(&mut inode.data().map.write());
         }
         return;
     }
@@ -302,7 +304,11 @@ pub(crate) fn evict(inode: &Evicted<'_, Rdaxfs>) {
         return;
     };
     let mut map = inode.data().map.write();
-    match operation.volume.finish(&mut operation.workspace, &mut map) {
+    match operation
+        .volume
+        .files()
+        .finish(&mut operation.workspace, &mut map)
+    {
         // A mount for writing does it.
         Ok(()) | Err(CoreError::ReadOnly) => {}
         Err(error) => {

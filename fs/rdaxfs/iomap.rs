@@ -65,6 +65,7 @@ fn look_up(inode: &Inode<Rdaxfs>, request: &Request, pages: Pages) -> Result<Map
     };
     let volume = inode.super_block().data().mounted.volume()?;
     volume
+        .files()
         .map(&map, pages.first, pages.count)
         .map_err(|error| met(inode, error))
 }
@@ -110,7 +111,8 @@ impl Operations for Attributes {
         let xattrs = inode.data().xattrs.read();
         let volume = inode.super_block().data().mounted.volume()?;
         let run = volume
-            .xattr_run(&xattrs)
+            .xattrs()
+            .run(&xattrs)
             .map_err(|error| met(inode, error))?;
         let (block, count) = run.unwrap_or((0, 0));
         let len = count * BLOCK_SIZE;
@@ -229,6 +231,7 @@ fn make_blocks(inode: &Inode<Rdaxfs>, pages: Pages, change: &Change) -> Result<(
         new: is_new,
         changed,
     } = volume
+        .files()
         .map_for_write(&mut operation.workspace, &mut map, pages, change)
         .map_err(met)?;
     if let Some(changed) = changed {
@@ -254,13 +257,13 @@ fn unwritten_at(
     map: &MapState,
     page: u64,
 ) -> rdaxfs_core::Result<Option<(u64, u64)>> {
-    let extent = volume.next_extent(map, page)?;
+    let extent = volume.files().next_extent(map, page)?;
     Ok(extent
         .filter(|extent| extent.unwritten && extent.page <= page)
         .map(|extent| (extent.page, extent.end())))
 }
 
 fn is_mapped(volume: &Volume<Platform>, map: &MapState, page: u64) -> rdaxfs_core::Result<bool> {
-    let mapping = volume.map(map, page, 1)?;
+    let mapping = volume.files().map(map, page, 1)?;
     Ok(matches!(mapping.state, State::Mapped(_)))
 }

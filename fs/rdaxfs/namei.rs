@@ -19,8 +19,7 @@ use kernel_ext::fs::{
 use rdaxfs_core::{
     format::{Time, S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG},
     inode::{Attributes, MapState},
-    name::{Changes, Directories, Made, NewInode as CoreNewInode, RenameMode, Renamed},
-    volume::Volume,
+    name::{Changes, Directories, Made, Names, NewInode as CoreNewInode, RenameMode, Renamed},
     workspace::Workspace,
     Error as CoreError,
 };
@@ -54,7 +53,7 @@ fn make(
     device: (u32, u32),
     target: Option<CString>,
     mut make: impl FnMut(
-        &Volume<Platform>,
+        Names<'_, Platform>,
         &mut Workspace,
         &mut MapState,
         &CoreNewInode<'_>,
@@ -81,7 +80,7 @@ fn make(
         let mut operation = sb.data().mounted.begin()?;
         let mut state = directory.data().map.write();
         make(
-            &operation.volume,
+            operation.volume.names(),
             &mut operation.workspace,
             &mut state,
             &what,
@@ -107,7 +106,7 @@ fn change_name(
     inode: Locked<'_, Rdaxfs>,
     unhashed: Option<Unused<'_, Rdaxfs>>,
     mut change: impl FnMut(
-        &Volume<Platform>,
+        Names<'_, Platform>,
         &mut Workspace,
         &mut MapState,
         &[u8],
@@ -124,7 +123,7 @@ fn change_name(
             return Err(EIO);
         };
         let changed = change(
-            &operation.volume,
+            operation.volume.names(),
             &mut operation.workspace,
             parent,
             dentry.name(),
@@ -245,7 +244,11 @@ impl Operations for DirectoryOperations {
         let sb = directory.super_block();
         let found = {
             let map = directory.data().map.read();
-            sb.data().mounted.volume()?.lookup(&map, dentry.name())
+            sb.data()
+                .mounted
+                .volume()?
+                .names()
+                .lookup(&map, dentry.name())
         };
         let inode = match found {
             Ok(target) => Some(inode::get(sb, target.ino)?),
@@ -288,8 +291,8 @@ impl Operations for DirectoryOperations {
             mode,
             device,
             None,
-            |volume, workspace, map, new, now, announce| {
-                volume.create(workspace, map, name, new, now, announce)
+            |names, workspace, map, new, now, announce| {
+                names.create(workspace, map, name, new, now, announce)
             },
         )
     }
@@ -311,8 +314,8 @@ impl Operations for DirectoryOperations {
             mode | S_IFDIR,
             (0, 0),
             None,
-            |volume, workspace, map, new, now, announce| {
-                volume.mkdir(workspace, map, name, new, now, announce)
+            |names, workspace, map, new, now, announce| {
+                names.mkdir(workspace, map, name, new, now, announce)
             },
         )
     }
@@ -335,9 +338,15 @@ impl Operations for DirectoryOperations {
             S_IFLNK | 0o777,
             (0, 0),
             Some(kept),
-            |volume, workspace, map, new, now, announce| {
-                let names = (name, target.to_bytes());
-                volume.symlink(workspace, map, names, new, now, announce)
+            |names, workspace, map, new, now, announce| {
+                names.symlink(
+                    workspace,
+                    map,
+                    (name, target.to_bytes()),
+                    new,
+                    now,
+                    announce,
+                )
             },
         )
     }
@@ -359,6 +368,7 @@ impl Operations for DirectoryOperations {
             let mut operation = sb.data().mounted.begin()?;
             operation
                 .volume
+                .names()
                 .tmpfile(
                     &mut operation.workspace,
                     directory.ino(),
@@ -378,7 +388,15 @@ impl Operations for DirectoryOperations {
         directory: Locked<'_, Rdaxfs>,
         dentry: Child<'_, Rdaxfs>,
     ) -> Result {
-        change_name(directory, dentry, inode, None, Volume::link)?;
+        change_name(
+            directory,
+            dentry,
+            inode,
+            None,
+            |names, workspace, parent, name, map, now| {
+                names.link(workspace, parent, name, map, now)
+            },
+        )?;
         dentry.instantiate(inode.inode().into());
         Ok(())
     }
@@ -389,11 +407,17 @@ impl Operations for DirectoryOperations {
         inode: Locked<'_, Rdaxfs>,
     ) -> Result {
         let unused = unhash_if_unused(dentry, inode, FILE_REFERENCES);
-        let remove = match unused {
-            Some(_) => Volume::unlink_last,
-            None => Volume::unlink,
-        };
-        change_name(directory, dentry, inode, unused, remove)
+        let is_last = unused.is_some();
+        change_name(
+            directory,
+            dentry,
+            inode,
+            unused,
+            |names, workspace, parent, name, map, now| match is_last {
+                true => names.unlink_last(workspace, parent, name, map, now),
+                false => names.unlink(workspace, parent, name, map, now),
+            },
+        )
     }
 
     fn rmdir(
@@ -402,11 +426,17 @@ impl Operations for DirectoryOperations {
         inode: Locked<'_, Rdaxfs>,
     ) -> Result {
         let unused = unhash_if_unused(dentry, inode, HELD_REFERENCES);
-        let remove = match unused {
-            Some(_) => Volume::rmdir_last,
-            None => Volume::rmdir,
-        };
-        change_name(directory, dentry, inode, unused, remove)
+        let is_last = unused.is_some();
+        change_name(
+            directory,
+            dentry,
+            inode,
+            unused,
+            |names, workspace, parent, name, map, now| match is_last {
+                true => names.rmdir_last(workspace, parent, name, map, now),
+                false => names.rmdir(workspace, parent, name, map, now),
+            },
+        )
     }
 
     fn rename(idmap: &MntIdmap, rename: Rename<'_, Rdaxfs>) -> Result {
@@ -463,6 +493,7 @@ impl Operations for DirectoryOperations {
             let now = to_medium(change.now);
             let changed = operation
                 .volume
+                .names()
                 .rename(
                     &mut operation.workspace,
                     directories,

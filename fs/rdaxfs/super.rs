@@ -32,8 +32,9 @@ use rdaxfs_core::{
         ErrorKind, Superblock, Time, BLOCK_SIZE, MAX_FILE_SIZE, MAX_LINKS, MAX_NAME, STATE_CLEAN,
         STATE_DAMAGED, STATE_MOUNTED, SUPER_MAGIC,
     },
+    mount::{self as core_mount, Access},
     platform::Medium as _,
-    volume::{read_superblock, Access, Volume},
+    superblock::read_superblock,
     Error as CoreError,
 };
 
@@ -86,7 +87,7 @@ impl SuperData {
     pub(crate) fn count_error(&self, kind: ErrorKind) {
         // Where the device has gone nothing is noted.
         if let Ok(volume) = self.mounted.volume_to_end() {
-            volume.count_error(kind, to_medium(Timespec::now()));
+            volume.errors().count(kind, to_medium(Timespec::now()));
         }
     }
 
@@ -472,9 +473,9 @@ fn mount(
     let now = to_medium(Timespec::now());
     let volume = if sb.is_read_only() && options.superblock_copy {
         let block = superblock.blocks.get() - 1;
-        Volume::mount_by_copy(platform, block, &mut workspace)
+        core_mount::mount_by_copy(platform, block, &mut workspace)
     } else {
-        Volume::mount(platform, access, now, &mut workspace)
+        core_mount::mount(platform, access, now, &mut workspace)
     };
     let volume = volume.map_err(|error| {
         match error {
@@ -496,7 +497,7 @@ fn mount(
         errno(error)
     })?;
     drop(workspace);
-    if let Some((said, real)) = volume.misalignment() {
+    if let Some((said, real)) = core_mount::misalignment(&volume) {
         context.warn(fmt!(
             "{}: huge pages begin at block {} of the device, and at block {} where the volume was made: files are mapped by small pages; copy them to a volume that is made here",
             sb.id(),
@@ -511,7 +512,7 @@ fn mount(
 /// file open for writing, and that no inode without a name is left.
 fn remount_ro(sb: &SuperBlock<Rdaxfs>, context: &FsContext<Rdaxfs>) -> Result {
     let volume = sb.data().mounted.volume()?;
-    volume.remount_ro().map_err(|error| {
+    core_mount::remount_ro(&volume).map_err(|error| {
         context.error(fmt!(
             "{}: the volume cannot be marked as clean ({}); run fsck.rdaxfs",
             sb.id(),
@@ -534,7 +535,7 @@ fn remount_rw(sb: &SuperBlock<Rdaxfs>, context: &FsContext<Rdaxfs>, options: &Op
         ));
         return Err(EROFS);
     }
-    let Some(access) = writable_access(volume.is_damaged(), options) else {
+    let Some(access) = writable_access(volume.errors().found_damage(), options) else {
         context.error(fmt!(
             "{}: the volume is damaged: unmount it and run fsck.rdaxfs, or use errors=continue",
             sb.id(),
@@ -543,7 +544,7 @@ fn remount_rw(sb: &SuperBlock<Rdaxfs>, context: &FsContext<Rdaxfs>, options: &Op
     };
     let now = to_medium(Timespec::now());
     let mut workspace = mounted.patient_workspace()?;
-    let writable = volume.remount_rw(access, now, &mut workspace);
+    let writable = core_mount::remount_rw(&volume, access, now, &mut workspace);
     drop(workspace);
     writable.map_err(|error| {
         match error {
@@ -561,7 +562,7 @@ fn remount_rw(sb: &SuperBlock<Rdaxfs>, context: &FsContext<Rdaxfs>, options: &Op
     })?;
     finish_all(sb, context).inspect_err(|_| {
         // It is read-only still.
-        let _ = volume.remount_ro();
+        let _ = core_mount::remount_ro(&volume);
     })
 }
 
@@ -585,7 +586,7 @@ fn finish_listed(sb: &SuperBlock<Rdaxfs>) -> Result {
     let volume = sb.data().mounted.volume()?;
     for group in 0..volume.groups() {
         let mut last = None;
-        while let Some(ino) = volume.first_unfinished(group).map_err(errno)? {
+        while let Some(ino) = volume.inodes().first_unfinished(group).map_err(errno)? {
             if last.replace(ino) == Some(ino) {
                 // What is wrong with it has been said.
                 return Err(errno(CoreError::Corrupt));
@@ -604,6 +605,7 @@ fn finish(sb: &SuperBlock<Rdaxfs>, ino: u64) -> Result {
         let mut map = inode.data().map.write();
         operation
             .volume
+            .files()
             .finish(&mut operation.workspace, &mut map)
             .map_err(errno)?;
     }
@@ -618,7 +620,7 @@ fn end(data: &SuperData) {
         // The next mount replays the journal.
         return;
     };
-    match volume.unmount() {
+    match core_mount::unmount(&volume) {
         Ok(()) => {}
         Err(_) if volume.is_shut_down() => {}
         Err(error) => pr_err!(
@@ -662,13 +664,14 @@ impl Operations for Rdaxfs {
 
     fn freeze_fs(sb: &SuperBlock<Self>) -> Result {
         // A copy of the device that is made now can be mounted where nothing may be stored.
-        sb.data().mounted.volume()?.quiesce();
+        let volume = sb.data().mounted.volume()?;
+        core_mount::quiesce(&volume);
         Ok(())
     }
 
     fn statfs(sb: &SuperBlock<Self>) -> Result<Statfs> {
         let volume = sb.data().mounted.volume_to_end()?;
-        let (free, inodes) = volume.available().map_err(errno)?;
+        let (free, inodes) = volume.space().available().map_err(errno)?;
         let [high, low] = [0, 8].map(|at| {
             let bytes = volume.superblock().uuid.get(at..at + 8);
             bytes

@@ -53,7 +53,7 @@ pub(crate) fn read(
     let len = (attributes.size as usize).min(BLOCK_BYTES - 1);
     let mut bytes = KVec::from_elem(0, len + 1, GFP_KERNEL)?;
     let place = bytes.get_mut(..len).ok_or(EINVAL)?;
-    volume.readlink(map, place).map_err(errno)?;
+    volume.names().readlink(map, place).map_err(errno)?;
     let target = CStr::from_bytes_with_nul(&bytes).map_err(|_| EINVAL)?;
     Ok(Some(CString::try_from(target)?))
 }

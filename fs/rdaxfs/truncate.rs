@@ -34,6 +34,7 @@ pub(crate) fn commit_size(inode: Locked<'_, Rdaxfs>, start: u64, end: u64) -> Re
         let mut map = inode.data().map.write();
         operation
             .volume
+            .files()
             .set_size(
                 &mut operation.workspace,
                 &mut map,
@@ -65,6 +66,7 @@ pub(crate) fn size_on_medium(inode: &Inode<Rdaxfs>) -> Result<u64> {
     let map = inode.data().map.read();
     let volume = inode.super_block().data().mounted.volume()?;
     volume
+        .inodes()
         .attributes(&map)
         .map(|attributes| attributes.size)
         .map_err(|error| met(inode, error))
@@ -136,6 +138,7 @@ fn change_size(inode: Locked<'_, Rdaxfs>, size: u64) -> Result {
     let change = Change::modified(to_medium(now));
     let done = operation
         .volume
+        .files()
         .truncate(&mut operation.workspace, &mut map, size, &change);
     match done {
         Ok(changed) => {

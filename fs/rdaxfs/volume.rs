@@ -16,7 +16,7 @@ use kernel_ext::{
     sync::{revocable::Guard, Revocable},
 };
 use rdaxfs_core::{
-    bad_blocks::{BadBlocks, Repaired},
+    bad_blocks::{BadBlocksOwner, Repaired},
     volume::Volume,
     workspace::Workspace,
     Error as CoreError,
@@ -36,7 +36,7 @@ pub(crate) struct MountedVolume {
     /// For messages.
     name: CString,
     /// The owner of blocks that stay bad. Taken above the core's locks.
-    bad_blocks: Pin<KBox<Mutex<BadBlocks>>>,
+    bad_blocks: Pin<KBox<Mutex<BadBlocksOwner>>>,
     /// A repair has failed, and that was said.
     cannot_repair: AtomicBool,
 }
@@ -59,7 +59,7 @@ impl MountedVolume {
             device,
             name: name.try_into()?,
             bad_blocks: KBox::pin_init(
-                new_mutex!(BadBlocks::new(), "rdaxfs_bad_blocks"),
+                new_mutex!(BadBlocksOwner::new(), "rdaxfs_bad_blocks"),
                 GFP_KERNEL,
             )?,
             cannot_repair: AtomicBool::new(false),
@@ -113,7 +113,7 @@ impl MountedVolume {
         let scope = NofsScope::new();
         let volume = self.volume()?;
         let mut workspace = self.workspaces.alloc();
-        if volume.has_bad_blocks() {
+        if volume.bad_blocks().are_waiting() {
             self.repair_bad_blocks(&volume, &mut workspace);
         }
         Ok(Operation {
@@ -149,13 +149,13 @@ impl MountedVolume {
         let Ok(volume) = self.volume() else {
             return false;
         };
-        if !volume.has_bad_blocks() {
+        if !volume.bad_blocks().are_waiting() {
             return false;
         }
         // If somebody else repairs them, those are blocks, too.
         let mut owner = self.bad_blocks.lock();
         let mut workspace = self.workspaces.alloc();
-        !volume.has_bad_blocks() || self.repair(&volume, &mut workspace, &mut owner) > 0
+        !volume.bad_blocks().are_waiting() || self.repair(&volume, &mut workspace, &mut owner) > 0
     }
 
     /// Has the driver repair free blocks that an operation has met and found bad, so that they can be used again.
@@ -173,10 +173,10 @@ impl MountedVolume {
         &self,
         volume: &Volume<Platform>,
         workspace: &mut Workspace,
-        owner: &mut BadBlocks,
+        owner: &mut BadBlocksOwner,
     ) -> u64 {
         let now = to_medium(Timespec::now());
-        match volume.repair_bad_blocks(workspace, owner, now) {
+        match volume.bad_blocks().repair(workspace, owner, now) {
             Ok(Repaired {
                 repaired,
                 quarantined: 0,

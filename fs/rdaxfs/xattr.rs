@@ -98,7 +98,8 @@ pub(crate) fn get(inode: &Inode<Rdaxfs>, name: XattrName<'_>, into: &mut [u8]) -
     let volume = inode.super_block().data().mounted.volume()?;
     let xattrs = inode.data().xattrs.read();
     volume
-        .get_xattr(&xattrs, name, into)
+        .xattrs()
+        .get(&xattrs, name, into)
         .map_err(|error| met(inode, error))
 }
 
@@ -128,9 +129,13 @@ pub(crate) fn set(
         match value {
             Some(value) => {
                 let new = NewXattr { name, value };
-                volume.set_xattr(workspace, &mut xattrs, &mut map, &new, mode, change)
+                volume
+                    .xattrs()
+                    .set(workspace, &mut xattrs, &mut map, &new, mode, change)
             }
-            None => volume.remove_xattr(workspace, &mut xattrs, &mut map, name, change),
+            None => volume
+                .xattrs()
+                .remove(workspace, &mut xattrs, &mut map, name, change),
         }
         .map(drop)
         .map_err(|error| met(&inode, error))
@@ -142,7 +147,7 @@ pub(crate) fn list(inode: &Inode<Rdaxfs>, list: &mut List<'_>) -> Result {
     let volume = inode.super_block().data().mounted.volume()?;
     let xattrs = inode.data().xattrs.read();
     let mut failed = Ok(());
-    let listed = volume.list_xattrs(&xattrs, |name, _| {
+    let listed = volume.xattrs().list(&xattrs, |name, _| {
         if name.space() == XattrSpace::Trusted && !Capability::SYS_ADMIN.is_had_noaudit() {
             return Ok(());
         }

@@ -53,14 +53,14 @@ impl BlockInfo {
             path: None,
             path_bytes: None,
         };
-        match volume.use_of(block)? {
+        match volume.owners().use_of(block)? {
             Use::Superblock => info.usage = "superblock",
             Use::Group(group) => (info.usage, info.group) = ("group", Some(group)),
             Use::Journal(slot) => (info.usage, info.slot) = ("journal", Some(slot)),
             Use::Free => info.usage = "free",
             Use::Inodes => info.usage = "inodes",
             Use::Node { ino } => (info.usage, info.ino) = ("node", Some(Number(ino))),
-            Use::Bad => (info.usage, info.ino) = ("bad", Some(Number(volume.bad_blocks_owner()))),
+            Use::Bad => (info.usage, info.ino) = ("bad", Some(Number(volume.bad_blocks().owner()))),
             Use::Unknown => {}
             Use::Data => {
                 info.usage = "data";
@@ -73,7 +73,7 @@ impl BlockInfo {
                 }
             }
         }
-        if let Some(ino) = info.ino.filter(|ino| ino.0 != volume.bad_blocks_owner()) {
+        if let Some(ino) = info.ino.filter(|ino| ino.0 != volume.bad_blocks().owner()) {
             let path = path_of(volume, workspace, ino.0)?;
             info.path = path.as_deref().map(safe);
             info.path_bytes = path.as_deref().and_then(hex_unless_utf8);
@@ -85,9 +85,9 @@ impl BlockInfo {
 /// The inode that has a block, and as what.
 fn owner<P: Platform>(volume: &Volume<P>, block: u64) -> Result<Option<(u64, Part)>> {
     let mut after = 0;
-    while let Some(ino) = volume.next_inode(after)? {
-        let (map, _) = volume.open(ino, None)?;
-        if let Some(part) = volume.part_of(&map, block)? {
+    while let Some(ino) = volume.inodes().next(after)? {
+        let (map, _) = volume.inodes().open(ino, None)?;
+        if let Some(part) = volume.owners().part_of(&map, block)? {
             return Ok(Some((ino, part)));
         }
         after = ino;
@@ -106,9 +106,9 @@ fn path_of<P: Platform>(
         if directory == ino {
             return Ok(Some(if path.is_empty() { b"/".to_vec() } else { path }));
         }
-        let (map, _) = volume.open(directory, None)?;
+        let (map, _) = volume.inodes().open(directory, None)?;
         let mut entries = Vec::new();
-        volume.readdir(workspace, &map, 0, |entry| {
+        volume.names().readdir(workspace, &map, 0, |entry| {
             if !matches!(entry.name, b"." | b"..") {
                 entries.push((entry.ino, entry.name.to_vec()));
             }
@@ -119,7 +119,7 @@ fn path_of<P: Platform>(
             if child == ino {
                 return Ok(Some(path));
             }
-            if volume.open(child, None)?.1.is_directory() {
+            if volume.inodes().open(child, None)?.1.is_directory() {
                 left.push((child, path));
             }
         }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use rdaxfs_core::format::BLOCK_SIZE;
-use rdaxfs_core::volume::read_superblock;
+use rdaxfs_core::superblock::read_superblock;
 use rdaxfs_host::FileMedium;
 use uuid::Uuid;
 

@@ -47,6 +47,7 @@ pub fn cat(path: &Path, what: &What) -> Result<()> {
     let Mounted { volume, .. } = open(path)?;
     let ino = number(&volume, what)?;
     let (map, attributes) = volume
+        .inodes()
         .open(ino, None)
         .map_err(|error| failed(error, path))?;
     if !attributes.is_file() {
@@ -56,9 +57,12 @@ pub fn cat(path: &Path, what: &What) -> Result<()> {
     let mut buffer = vec![0; PIECE];
     let mut at = 0;
     while at < attributes.size {
-        let read = volume.read_file(&map, at, &mut buffer).map_err(|error| {
-            failed(error, path).context(format!("inode {ino}, from byte {at} on"))
-        })?;
+        let read = volume
+            .files()
+            .read(&map, at, &mut buffer)
+            .map_err(|error| {
+                failed(error, path).context(format!("inode {ino}, from byte {at} on"))
+            })?;
         if read == 0 {
             break;
         }
@@ -86,6 +90,7 @@ pub fn extract(path: &Path, to: &Path, what: Option<&What>) -> Result<bool> {
         None => volume.root(),
     };
     let (_, attributes) = volume
+        .inodes()
         .open(ino, None)
         .map_err(|error| failed(error, path))?;
     let mut copy = Copy {
@@ -149,12 +154,15 @@ impl Copy<'_> {
                 .with_context(|| format!("{} cannot be made", safe_path(&place)))?;
             fs::set_permissions(&place, Permissions::from_mode(0o700))?;
             let mut entries = Vec::new();
-            let read = self.volume.readdir(self.workspace, &map, 0, |entry| {
-                if !matches!(entry.name, b"." | b"..") {
-                    entries.push((entry.ino, entry.name.to_vec()));
-                }
-                true
-            });
+            let read = self
+                .volume
+                .names()
+                .readdir(self.workspace, &map, 0, |entry| {
+                    if !matches!(entry.name, b"." | b"..") {
+                        entries.push((entry.ino, entry.name.to_vec()));
+                    }
+                    true
+                });
             read.map_err(|error| self.failed(error, &place))?;
             for (child, name) in entries.into_iter().rev() {
                 check_name(&name).map_err(|_| {
@@ -190,6 +198,7 @@ impl Copy<'_> {
                 let mut target = [0; MAX_TARGET];
                 let len = self
                     .volume
+                    .names()
                     .readlink(&map, &mut target)
                     .map_err(|error| self.failed(error, place))?;
                 symlink(std::ffi::OsStr::from_bytes(&target[..len]), place).with_context(cannot)?;
@@ -214,6 +223,7 @@ impl Copy<'_> {
             let count = (pages - page).min((PIECE as u64) / BLOCK_SIZE);
             let mapping = self
                 .volume
+                .files()
                 .map(map, page, count)
                 .map_err(|error| self.failed(error, place))?;
             let end = (mapping.page + mapping.count).max(page + 1);
@@ -221,7 +231,8 @@ impl Copy<'_> {
                 let (from, to) = (page * BLOCK_SIZE, (end * BLOCK_SIZE).min(attributes.size));
                 let bytes = &mut self.buffer[..(to - from) as usize];
                 self.volume
-                    .read_file(map, from, bytes)
+                    .files()
+                    .read(map, from, bytes)
                     .map_err(|error| failed(error, self.path).context(safe_path(place)))?;
                 file.write_all_at(bytes, from).with_context(cannot)?;
             }
@@ -247,7 +258,8 @@ impl Copy<'_> {
         let mut xattrs = Vec::new();
         let state = XattrState::new(map);
         self.volume
-            .list_xattrs(&state, |name, len| {
+            .xattrs()
+            .list(&state, |name, len| {
                 xattrs.push((name.space(), name.rest().to_vec(), len));
                 Ok(())
             })
@@ -255,7 +267,7 @@ impl Copy<'_> {
         for (space, rest, len) in xattrs {
             let mut value = vec![0; len];
             XattrName::new(space, &rest)
-                .and_then(|name| self.volume.get_xattr(&state, name, &mut value))
+                .and_then(|name| self.volume.xattrs().get(&state, name, &mut value))
                 .map_err(|error| self.failed(error, place))?;
             let name = [space.prefix(), &rest].concat();
             if let Err(error) = lsetxattr(place, &name[..], &value, XattrFlags::empty()) {
@@ -277,7 +289,7 @@ impl Copy<'_> {
     }
 
     fn open(&self, ino: u64, place: &Path) -> Result<(MapState, Attributes)> {
-        let opened = self.volume.open(ino, None);
+        let opened = self.volume.inodes().open(ino, None);
         opened.map_err(|error| self.failed(error, place))
     }
 

@@ -136,14 +136,14 @@ impl InodeInfo {
 
 fn target<P: Platform>(volume: &Volume<P>, map: &MapState) -> Result<Vec<u8>> {
     let mut bytes = [0; MAX_TARGET];
-    let len = volume.readlink(map, &mut bytes)?;
+    let len = volume.names().readlink(map, &mut bytes)?;
     Ok(bytes[..len].to_vec())
 }
 
 fn extents<P: Platform>(volume: &Volume<P>, map: &MapState) -> Result<Vec<ExtentInfo>> {
     let mut found = Vec::new();
     let mut at = 0;
-    while let Some(extent) = volume.next_extent(map, at)? {
+    while let Some(extent) = volume.files().next_extent(map, at)? {
         let Extent {
             page,
             count,
@@ -167,7 +167,7 @@ fn entries<P: Platform>(
     map: &MapState,
 ) -> Result<Vec<EntryInfo>> {
     let mut found = Vec::new();
-    volume.readdir(workspace, map, 0, |entry| {
+    volume.names().readdir(workspace, map, 0, |entry| {
         found.push(EntryInfo {
             name: safe(entry.name),
             name_bytes: hex_unless_utf8(entry.name),
@@ -181,15 +181,17 @@ fn entries<P: Platform>(
 
 fn xattrs<P: Platform>(volume: &Volume<P>, map: &MapState) -> Result<Vec<XattrInfo>> {
     let mut found = Vec::new();
-    volume.list_xattrs(&XattrState::new(map), |name, length| {
-        let whole = [name.space().prefix(), name.rest()].concat();
-        found.push(XattrInfo {
-            name: safe(&whole),
-            name_bytes: hex_unless_utf8(&whole),
-            length,
-        });
-        Ok(())
-    })?;
+    volume
+        .xattrs()
+        .list(&XattrState::new(map), |name, length| {
+            let whole = [name.space().prefix(), name.rest()].concat();
+            found.push(XattrInfo {
+                name: safe(&whole),
+                name_bytes: hex_unless_utf8(&whole),
+                length,
+            });
+            Ok(())
+        })?;
     Ok(found)
 }
 

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use anyhow::{anyhow, Context, Result};
 use rdaxfs_core::format::Time;
-use rdaxfs_core::volume::{Access, Volume};
+use rdaxfs_core::mount::{self, Access};
+use rdaxfs_core::superblock::probe;
+use rdaxfs_core::volume::Volume;
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::Error;
 use rdaxfs_host::{resolve, FileMedium, Host, Mounted, Trouble};
@@ -22,15 +24,16 @@ pub(crate) fn open(path: &Path) -> Result<Mounted<FileMedium>> {
     let shown = safe_path(path);
     let medium =
         FileMedium::open(path, false).with_context(|| format!("{shown} cannot be opened"))?;
-    let superblock = Files::probe(&medium).map_err(|error| match Trouble::of(&medium) {
+    let superblock = probe(&medium).map_err(|error| match Trouble::of(&medium) {
         Some(trouble) => anyhow!("{shown} {trouble}"),
         None => anyhow!("{shown}: {error}"),
     })?;
     let mut workspace = Box::new(Workspace::new());
     let host = Host::new(medium, &superblock);
-    let volume = Volume::mount(host, Access::NoStores, Time::new(0, 0), &mut workspace).map_err(
-        |error| anyhow!("{shown}: the journal cannot be replayed: {error}; run fsck.rdaxfs"),
-    )?;
+    let volume =
+        mount::mount(host, Access::NoStores, Time::new(0, 0), &mut workspace).map_err(|error| {
+            anyhow!("{shown}: the journal cannot be replayed: {error}; run fsck.rdaxfs")
+        })?;
     Ok(Mounted { volume, workspace })
 }
 

@@ -44,10 +44,10 @@ pub fn run(arguments: &Arguments) -> Result<String> {
         return rendered(arguments, &info);
     };
     let ino = number(&volume, what)?;
-    let opened = if ino == volume.bad_blocks_owner() {
-        volume.open_bad_blocks_owner()
+    let opened = if ino == volume.bad_blocks().owner() {
+        volume.bad_blocks().open_owner()
     } else {
-        volume.open(ino, None)
+        volume.inodes().open(ino, None)
     };
     let (map, attributes) =
         opened.map_err(|error| failed(error).context(format!("inode {ino}")))?;

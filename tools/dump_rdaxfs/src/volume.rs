@@ -72,7 +72,7 @@ impl VolumeInfo {
         let mut groups = Vec::new();
         let (mut all_free, mut all_inodes) = (0, 0_u64);
         for group in 0..volume.groups() {
-            let (free_blocks, inodes) = volume.count_group(group)?;
+            let (free_blocks, inodes) = volume.space().of_group(group)?;
             all_free += u64::from(free_blocks);
             // What a damaged group counts is any number.
             all_inodes = all_inodes.saturating_add(inodes);
@@ -106,9 +106,9 @@ impl VolumeInfo {
             align_offset: superblock.align_offset.get(),
             inode_size: superblock.inode_size.get(),
             bad_blocks: Number(bad_blocks(volume)?),
-            bad_blocks_owner: Number(volume.bad_blocks_owner()),
+            bad_blocks_owner: Number(volume.bad_blocks().owner()),
             retired_slots: (0..volume.slots())
-                .filter(|slot| volume.retired_slots() >> slot & 1 == 1)
+                .filter(|slot| volume.bad_blocks().retired_slots() >> slot & 1 == 1)
                 .collect(),
             errors: superblock.errors.get(),
             error_kind: ErrorKind::from_number(superblock.error_kind.get())
@@ -131,12 +131,12 @@ impl VolumeInfo {
 
 /// How many blocks are not used because they are bad.
 fn bad_blocks<P: Platform>(volume: &Volume<P>) -> Result<u64> {
-    let (map, _) = match volume.open_bad_blocks_owner() {
+    let (map, _) = match volume.bad_blocks().open_owner() {
         Err(Error::NoEntry) => return Ok(0),
         opened => opened?,
     };
     let (mut count, mut at) = (0, 0);
-    while let Some(extent) = volume.next_extent(&map, at)? {
+    while let Some(extent) = volume.files().next_extent(&map, at)? {
         count += extent.count;
         at = extent.end();
     }

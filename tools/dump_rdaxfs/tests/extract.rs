@@ -33,9 +33,10 @@ fn made(folder: &tempfile::TempDir) -> (PathBuf, u64) {
             gid: rustix::process::getgid().as_raw(),
             ..NewInode::default()
         };
-        let (mut root, _) = volume.open(volume.root(), None).unwrap();
+        let (mut root, _) = volume.inodes().open(volume.root(), None).unwrap();
         let announce = &mut unannounced;
         let mut below = volume
+            .names()
             .mkdir(
                 workspace,
                 &mut root,
@@ -53,18 +54,22 @@ fn made(folder: &tempfile::TempDir) -> (PathBuf, u64) {
             ..new(S_IFREG | 0o640)
         };
         let mut map = volume
+            .names()
             .create(workspace, &mut below, b"file\xff", &file, NOW, announce)
             .unwrap()
             .map;
         volume
-            .write_file(workspace, &mut map, 3 << 20, b"data", NOW)
+            .files()
+            .write(workspace, &mut map, 3 << 20, b"data", NOW)
             .unwrap();
-        volume.close(&mut map);
+        volume.files().close(&mut map);
         volume
+            .names()
             .link(workspace, &mut root, b"again", &mut map, NOW)
             .unwrap();
         let both: (&[u8], &[u8]) = (b"link", b"/etc/shadow");
         volume
+            .names()
             .symlink(
                 workspace,
                 &mut root,
@@ -79,13 +84,17 @@ fn made(folder: &tempfile::TempDir) -> (PathBuf, u64) {
             ..new(S_IFCHR | 0o666)
         };
         volume
+            .names()
             .create(workspace, &mut root, b"null", &null, NOW, announce)
             .unwrap();
         let times = Change {
             mtime: Some(NOW),
             ..Change::none()
         };
-        volume.change(workspace, &mut below, &times).unwrap();
+        volume
+            .inodes()
+            .change(workspace, &mut below, &times)
+            .unwrap();
         below.ino()
     };
     mounted.unmount().unwrap();

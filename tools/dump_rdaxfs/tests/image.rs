@@ -7,8 +7,8 @@ use std::process::Command;
 
 use rdaxfs_check::{choose_superblock, discard_records, survey, Image, Problem, Repairs};
 use rdaxfs_core::format::{Time, XattrSpace, S_IFDIR, S_IFLNK, S_IFREG};
+use rdaxfs_core::mount::{self, Access};
 use rdaxfs_core::name::{unannounced, NewInode};
-use rdaxfs_core::volume::{Access, Volume};
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::xattr::{NewXattr, XattrName};
 use rdaxfs_host::{resolve, FileMedium, Host, Mounted};
@@ -46,7 +46,7 @@ fn findings(path: &Path) -> Option<(Vec<String>, usize)> {
     };
     apply(&medium);
     let mut workspace = Box::new(Workspace::new());
-    let replayed = Volume::replay(Host::new(medium, &superblock), &mut workspace);
+    let replayed = mount::replay(Host::new(medium, &superblock), &mut workspace);
     let medium = if let Ok(host) = replayed {
         host.into_medium()
     } else {
@@ -133,7 +133,7 @@ fn full_of_secrets(path: &Path) {
         mode,
         ..NewInode::default()
     };
-    let (mut root, _) = volume.open(volume.root(), None).unwrap();
+    let (mut root, _) = volume.inodes().open(volume.root(), None).unwrap();
     let announce = &mut unannounced;
     let user = XattrName::new(XattrSpace::User, b"secret").unwrap();
     let label = XattrName::new(XattrSpace::Security, b"selinux").unwrap();
@@ -150,7 +150,9 @@ fn full_of_secrets(path: &Path) {
     ];
     for (name, files) in [(&b"secret-few"[..], 3), (b"secret-many", 400)] {
         let folder = new(S_IFDIR | 0o755);
-        let made = volume.mkdir(workspace, &mut root, name, &folder, NOW, announce);
+        let made = volume
+            .names()
+            .mkdir(workspace, &mut root, name, &folder, NOW, announce);
         let mut below = made.unwrap().map;
         for number in 0..files {
             let name = format!("secret{number}{}", "long".repeat(number % 40));
@@ -159,18 +161,22 @@ fn full_of_secrets(path: &Path) {
                 ..new(S_IFREG | 0o640)
             };
             let name = name.as_bytes();
-            let created = volume.create(workspace, &mut below, name, &file, NOW, announce);
+            let created = volume
+                .names()
+                .create(workspace, &mut below, name, &file, NOW, announce);
             let mut map = created.unwrap().map;
             volume
-                .write_file(workspace, &mut map, 0, b"secret data", NOW)
+                .files()
+                .write(workspace, &mut map, 0, b"secret data", NOW)
                 .unwrap();
             if number % 3 == 1 {
                 // What was there stays in the free lines.
                 volume
+                    .names()
                     .unlink(workspace, &mut below, name, &mut map, NOW)
                     .unwrap();
             }
-            volume.close(&mut map);
+            volume.files().close(&mut map);
         }
     }
     for (name, target) in [
@@ -181,6 +187,7 @@ fn full_of_secrets(path: &Path) {
     ] {
         let link = new(S_IFLNK | 0o777);
         volume
+            .names()
             .symlink(workspace, &mut root, (name, target), &link, NOW, announce)
             .unwrap();
     }
@@ -218,13 +225,13 @@ fn nothing_that_a_user_wrote_is_in_it() {
     let mut paths = vec![(Vec::new(), volume.root())];
     let mut seen = 0;
     while let Some((path, ino)) = paths.pop() {
-        let (map, attributes) = volume.open(ino, None).unwrap();
+        let (map, attributes) = volume.inodes().open(ino, None).unwrap();
         assert_eq!(resolve(&volume, &[&b"/"[..], &path].concat()).unwrap(), ino);
         seen += 1;
         if !attributes.is_directory() {
             continue;
         }
-        let read = volume.readdir(&mut workspace, &map, 0, |entry| {
+        let read = volume.names().readdir(&mut workspace, &map, 0, |entry| {
             paths.push(([&path[..], b"/", entry.name].concat(), entry.ino));
             true
         });

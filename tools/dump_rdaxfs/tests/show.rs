@@ -23,7 +23,7 @@ fn made(folder: &tempfile::TempDir) -> PathBuf {
         volume,
         mut workspace,
     } = made;
-    let (mut root, _) = volume.open(volume.root(), None).unwrap();
+    let (mut root, _) = volume.inodes().open(volume.root(), None).unwrap();
     let folder = NewInode {
         mode: S_IFDIR | 0o755,
         ..NewInode::default()
@@ -34,6 +34,7 @@ fn made(folder: &tempfile::TempDir) -> PathBuf {
         ..NewInode::default()
     };
     let mut below = volume
+        .names()
         .mkdir(
             &mut workspace,
             &mut root,
@@ -45,6 +46,7 @@ fn made(folder: &tempfile::TempDir) -> PathBuf {
         .unwrap()
         .map;
     let mut map = volume
+        .names()
         .create(
             &mut workspace,
             &mut below,
@@ -56,9 +58,10 @@ fn made(folder: &tempfile::TempDir) -> PathBuf {
         .unwrap()
         .map;
     volume
-        .write_file(&mut workspace, &mut map, 3 * 4096, b"data", NOW)
+        .files()
+        .write(&mut workspace, &mut map, 3 * 4096, b"data", NOW)
         .unwrap();
-    volume.close(&mut map);
+    volume.files().close(&mut map);
     path
 }
 
@@ -139,7 +142,7 @@ fn names_cannot_steer_the_terminal_and_lead_back() {
         volume,
         mut workspace,
     } = Mounted::make(medium, NOW).unwrap();
-    let (mut root, _) = volume.open(volume.root(), None).unwrap();
+    let (mut root, _) = volume.inodes().open(volume.root(), None).unwrap();
     let names: [(&[u8], &str); 5] = [
         (b"\x1b]0;title\x07\n", r"\u{1b}]0;title\u{7}\n"),
         ("\u{202e}gpj.exe".as_bytes(), r"\u{202e}gpj.exe"),
@@ -152,7 +155,7 @@ fn names_cannot_steer_the_terminal_and_lead_back() {
         ..NewInode::default()
     };
     for (name, _) in names {
-        let made = volume.create(
+        let made = volume.names().create(
             &mut workspace,
             &mut root,
             name,
@@ -160,7 +163,7 @@ fn names_cannot_steer_the_terminal_and_lead_back() {
             NOW,
             &mut unannounced,
         );
-        volume.close(&mut made.unwrap().map);
+        volume.files().close(&mut made.unwrap().map);
     }
     drop(volume);
 

@@ -8,8 +8,9 @@ use rdaxfs_check::{
     Survey,
 };
 use rdaxfs_core::format::{Superblock, STATE_CLEAN};
+use rdaxfs_core::mount::{self, Access};
 use rdaxfs_core::platform::Medium;
-use rdaxfs_core::volume::{Access, Volume};
+use rdaxfs_core::superblock::probe;
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::Error;
 use rdaxfs_host::{now, FileMedium, Host, Mounted};
@@ -160,12 +161,12 @@ fn replay(
     device: &Device,
     consent: &mut Consent,
 ) -> Result<(FileMedium, Records)> {
-    let superblock = Volume::<Host<FileMedium>>::probe(&medium)?;
+    let superblock = probe(&medium)?;
     let write_error = medium.write_error();
     let host = Host::new(medium, &superblock);
     let mut workspace = Box::new(Workspace::new());
     let mut is_harmless = false;
-    let replayed = Volume::replay(host, &mut workspace);
+    let replayed = mount::replay(host, &mut workspace);
     // Records are not dropped because they cannot be carried out now.
     write_error
         .check()
@@ -211,7 +212,7 @@ fn give_names(
     unconnected: &[u64],
 ) -> rdaxfs_core::Result<(Reconnected, FileMedium)> {
     // What a record has changed may be where the journal is: what is there was not looked at, and is out of date.
-    discard_records(&medium, &Volume::<Host<FileMedium>>::probe(&medium)?);
+    discard_records(&medium, &probe(&medium)?);
     let mut mounted = Mounted::mount(medium, Access::Repair, now())?;
     let outcome = reconnect(&mounted.volume, &mut mounted.workspace, unconnected, now())?;
     Ok((outcome, mounted.unmount()?))

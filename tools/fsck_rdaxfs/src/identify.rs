@@ -10,7 +10,7 @@ use anyhow::{anyhow, bail, Result};
 use rdaxfs_check::{choose_superblock, has_magic, superblock_by_copy, Finding};
 use rdaxfs_core::format::{Superblock, BLOCK_BYTES, BLOCK_SIZE};
 use rdaxfs_core::platform::Medium;
-use rdaxfs_core::volume::read_superblock;
+use rdaxfs_core::superblock::read_superblock;
 use rdaxfs_host::{FileMedium, Trouble};
 use signatures::blkid::{self, View};
 use signatures::{find, Place};

@@ -13,8 +13,10 @@ use rdaxfs_core::format::{
     Time, STATE_CLEAN, S_IFDIR, S_IFREG,
 };
 use rdaxfs_core::make::{make, Options};
+use rdaxfs_core::mount::Access;
 use rdaxfs_core::name::{unannounced, NewInode};
-use rdaxfs_core::volume::{Access, Volume};
+use rdaxfs_core::superblock::probe;
+use rdaxfs_core::volume::Volume;
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_host::{DeviceLock, FileMedium, Host, Mounted, Scope};
 
@@ -78,7 +80,7 @@ fn said(output: &Output) -> String {
 /// A file and a folder with a file; returns the folder's number.
 fn fill(image: &Image) -> u64 {
     image.with(|volume, workspace| {
-        let (mut root, _) = volume.open(volume.root(), None).unwrap();
+        let (mut root, _) = volume.inodes().open(volume.root(), None).unwrap();
         let file = NewInode {
             mode: S_IFREG | 0o644,
             ..NewInode::default()
@@ -88,14 +90,17 @@ fn fill(image: &Image) -> u64 {
             ..NewInode::default()
         };
         let mut map = volume
+            .names()
             .create(workspace, &mut root, b"file", &file, NOW, &mut unannounced)
             .unwrap()
             .map;
         volume
-            .write_file(workspace, &mut map, 0, b"contents", NOW)
+            .files()
+            .write(workspace, &mut map, 0, b"contents", NOW)
             .unwrap();
-        volume.close(&mut map);
+        volume.files().close(&mut map);
         let mut below = volume
+            .names()
             .mkdir(
                 workspace,
                 &mut root,
@@ -107,6 +112,7 @@ fn fill(image: &Image) -> u64 {
             .unwrap()
             .map;
         volume
+            .names()
             .create(
                 workspace,
                 &mut below,
@@ -322,7 +328,7 @@ fn a_repair_that_cannot_be_written_does_not_say_clean() {
         said(&output)
     );
     let medium = FileMedium::open(&image.path, false).unwrap();
-    let superblock = FileVolume::probe(&medium).unwrap();
+    let superblock = probe(&medium).unwrap();
     assert_ne!(superblock.state.get(), STATE_CLEAN);
     drop(medium);
     assert_eq!(code(&image.fsck(&["-y"])), 1);
@@ -406,21 +412,26 @@ fn what_has_lost_its_folder_is_found_again() {
     assert_eq!(code(&output), 1, "{}", said(&output));
     assert_eq!(code(&image.fsck(&["-f", "-n"])), 0);
     image.with(|volume, _| {
-        let (root, _) = volume.open(volume.root(), None).unwrap();
-        assert!(volume.lookup(&root, b"folder").is_err());
+        let (root, _) = volume.inodes().open(volume.root(), None).unwrap();
+        assert!(volume.names().lookup(&root, b"folder").is_err());
         let (found, _) = volume
-            .open(volume.lookup(&root, b"lost+found").unwrap().ino, None)
+            .inodes()
+            .open(
+                volume.names().lookup(&root, b"lost+found").unwrap().ino,
+                None,
+            )
             .unwrap();
         let name = format!("#{}", folder + 1);
         assert_eq!(
-            volume.lookup(&found, name.as_bytes()).unwrap().ino,
+            volume.names().lookup(&found, name.as_bytes()).unwrap().ino,
             folder + 1
         );
         let (file, _) = volume
-            .open(volume.lookup(&root, b"file").unwrap().ino, None)
+            .inodes()
+            .open(volume.names().lookup(&root, b"file").unwrap().ino, None)
             .unwrap();
         let mut contents = [0; 8];
-        assert_eq!(volume.read_file(&file, 0, &mut contents), Ok(8));
+        assert_eq!(volume.files().read(&file, 0, &mut contents), Ok(8));
         assert_eq!(&contents, b"contents");
     });
 }
@@ -449,10 +460,11 @@ fn a_crash_leaves_nothing_for_preening_but_orphans() {
         volume,
         mut workspace,
     } = Mounted::mount(medium, Access::ReadWrite, NOW).unwrap();
-    let (mut root, _) = volume.open(volume.root(), None).unwrap();
-    let ino = volume.lookup(&root, b"file").unwrap().ino;
-    let (mut file, _) = volume.open(ino, None).unwrap();
+    let (mut root, _) = volume.inodes().open(volume.root(), None).unwrap();
+    let ino = volume.names().lookup(&root, b"file").unwrap().ino;
+    let (mut file, _) = volume.inodes().open(ino, None).unwrap();
     volume
+        .names()
         .unlink(&mut workspace, &mut root, b"file", &mut file, NOW)
         .unwrap();
     drop(volume);
@@ -562,7 +574,7 @@ fn large_volumes_take_little() {
     let output = limited(&["-f", "-y"]);
     assert_eq!(code(&output), 1, "{}", said(&output));
     let medium = FileMedium::open(&path, false).unwrap();
-    let found = FileVolume::probe(&medium).unwrap();
+    let found = probe(&medium).unwrap();
     assert_eq!(found.free_blocks, superblock.free_blocks);
 }
 

@@ -13,9 +13,10 @@ use std::time::{Duration, UNIX_EPOCH};
 use rdaxfs_check::{survey, Image};
 use rdaxfs_core::format::{Superblock, Time, S_IFBLK, S_IFCHR, S_IFIFO, S_IFLNK};
 use rdaxfs_core::inode::{Attributes, MapState, XattrState};
-use rdaxfs_core::volume::{Access, Volume};
+use rdaxfs_core::mount::Access;
+use rdaxfs_core::superblock::probe;
 use rdaxfs_core::xattr::XattrName;
-use rdaxfs_host::{FileMedium, Host, Mounted};
+use rdaxfs_host::{FileMedium, Mounted};
 use tar::{Builder, EntryType, Header};
 
 const UUID: &str = "01234567-89ab-4cde-8f01-23456789abcd";
@@ -45,7 +46,7 @@ struct Opened(Mounted<FileMedium>);
 impl Opened {
     fn new(path: &Path) -> Self {
         let medium = FileMedium::open(path, false).unwrap();
-        let superblock = Volume::<Host<FileMedium>>::probe(&medium).unwrap();
+        let superblock = probe(&medium).unwrap();
         assert_eq!(superblock.state.get(), rdaxfs_core::format::STATE_CLEAN);
         let found = survey(&Image::new(&medium, superblock), |_| {});
         assert_eq!(found.findings, []);
@@ -57,17 +58,17 @@ impl Opened {
         let volume = &self.0.volume;
         let mut at = volume.root();
         for name in path.split('/').filter(|name| !name.is_empty()) {
-            let (map, _) = volume.open(at, None).unwrap();
-            let found = volume.lookup(&map, name.as_bytes());
+            let (map, _) = volume.inodes().open(at, None).unwrap();
+            let found = volume.names().lookup(&map, name.as_bytes());
             at = found.unwrap_or_else(|error| panic!("{path}: {error}")).ino;
         }
-        volume.open(at, None).unwrap()
+        volume.inodes().open(at, None).unwrap()
     }
 
     fn read(&self, path: &str) -> Vec<u8> {
         let (map, attributes) = self.find(path);
         let mut bytes = vec![0xff; attributes.size as usize];
-        self.0.volume.read_file(&map, 0, &mut bytes).unwrap();
+        self.0.volume.files().read(&map, 0, &mut bytes).unwrap();
         bytes
     }
 
@@ -76,6 +77,7 @@ impl Opened {
         let len = self
             .0
             .volume
+            .names()
             .readlink(&self.find(path).0, &mut bytes)
             .unwrap();
         bytes[..len].to_vec()
@@ -86,7 +88,8 @@ impl Opened {
         let mut names = Vec::new();
         self.0
             .volume
-            .list_xattrs(&xattrs, |name, len| {
+            .xattrs()
+            .list(&xattrs, |name, len| {
                 names.push((name.space(), name.rest().to_vec(), len));
                 Ok(())
             })
@@ -94,7 +97,11 @@ impl Opened {
         let value = |(space, rest, len): (_, Vec<u8>, usize)| {
             let mut value = vec![0; len];
             let name = XattrName::new(space, &rest).unwrap();
-            self.0.volume.get_xattr(&xattrs, name, &mut value).unwrap();
+            self.0
+                .volume
+                .xattrs()
+                .get(&xattrs, name, &mut value)
+                .unwrap();
             (rest, value)
         };
         names.into_iter().map(value).collect()
@@ -103,8 +110,7 @@ impl Opened {
 
 /// Whether there is a volume, which a failure must not leave.
 fn is_volume(path: &Path) -> bool {
-    FileMedium::open(path, false)
-        .is_ok_and(|medium| Volume::<Host<FileMedium>>::probe(&medium).is_ok())
+    FileMedium::open(path, false).is_ok_and(|medium| probe(&medium).is_ok())
 }
 
 #[test]
@@ -388,7 +394,8 @@ fn archives_of_gnu_tar_are_read_from_standard_input_too() {
             volume
                 .0
                 .volume
-                .read_file(&map, 100 << 20, &mut bytes)
+                .files()
+                .read(&map, 100 << 20, &mut bytes)
                 .unwrap();
             assert_eq!(&bytes, b"in the middle");
         }
@@ -583,7 +590,7 @@ fn sizes_owners_and_uuids_are_as_asked() {
     let path = folder.path().join("volume");
     let probe = |path: &Path| -> Superblock {
         let medium = FileMedium::open(path, false).unwrap();
-        Volume::<Host<FileMedium>>::probe(&medium).unwrap()
+        probe(&medium).unwrap()
     };
     let made = |arguments: &[&str]| {
         let output = mkfs(&[&["-q", "-f"], arguments].concat(), &[]);

@@ -9,8 +9,8 @@ use std::process::{Command, Output, Stdio};
 
 use rdaxfs_check::{survey, Image};
 use rdaxfs_core::format::Superblock;
-use rdaxfs_core::volume::Volume;
-use rdaxfs_host::{FileMedium, Host};
+use rdaxfs_core::superblock;
+use rdaxfs_host::FileMedium;
 
 fn mkfs(arguments: &[&str], path: &Path) -> Output {
     let program = env!("CARGO_BIN_EXE_mkfs_rdaxfs");
@@ -31,7 +31,7 @@ fn sparse(folder: &tempfile::TempDir, len: u64) -> PathBuf {
 
 fn probe(path: &Path) -> Superblock {
     let medium = FileMedium::open(path, false).expect("the file can be opened");
-    Volume::<Host<FileMedium>>::probe(&medium).expect("there is a volume")
+    superblock::probe(&medium).expect("there is a volume")
 }
 
 fn stderr(output: &Output) -> String {
@@ -174,7 +174,7 @@ fn a_volume_that_cannot_be_written_is_not_published() {
     assert!(stderr(&output).contains("File too large"), "{output:?}");
     assert!(output.stdout.is_empty(), "{output:?}");
     let medium = FileMedium::open(&path, false).unwrap();
-    assert!(Volume::<Host<FileMedium>>::probe(&medium).is_err());
+    assert!(superblock::probe(&medium).is_err());
 }
 
 #[test]

@@ -13,7 +13,7 @@ use rdaxfs_core::format::{
     STATE_DAMAGED, SUPER_SHARED,
 };
 use rdaxfs_core::platform::{Digest, Medium, Stores};
-use rdaxfs_core::volume::{checksum, read_superblock};
+use rdaxfs_core::superblock::{checksum, read_superblock};
 use rdaxfs_host::{FileMedium, Scope, Trouble};
 use terminal::safe_path;
 use zerocopy::{FromZeros, IntoBytes};

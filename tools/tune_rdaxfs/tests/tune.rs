@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 
 use rdaxfs_check::{survey, Image};
 use rdaxfs_core::format::{Superblock, Time, STATE_MOUNTED};
-use rdaxfs_core::volume::read_superblock;
+use rdaxfs_core::superblock::read_superblock;
 use rdaxfs_host::{DeviceLock, FileMedium, Mounted, Scope};
 
 const UUID: &str = "01234567-89ab-4cde-8f01-23456789abcd";

@@ -4,7 +4,7 @@
 
 use rdaxfs_core::format::{Superblock, BLOCK_SIZE, SUPER_MAGIC};
 use rdaxfs_core::platform::{Digest, Medium};
-use rdaxfs_core::volume::read_superblock;
+use rdaxfs_core::superblock::read_superblock;
 use rdaxfs_core::{Error, Result};
 
 use crate::finding::Finding;

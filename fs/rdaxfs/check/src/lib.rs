@@ -9,7 +9,7 @@
 //! The modules stand on each other: what is found ([`Finding`], [`Survey`]) below, then one for each structure, then
 //! the walk through all of them, and on top of it the choice of the superblock, repairs and new names.
 //!
-//! A survey expects that the journal has been replayed ([`rdaxfs_core::volume::Volume::mount`] does, and
+//! A survey expects that the journal has been replayed ([`rdaxfs_core::mount::mount`] does, and
 //! [`discard_records`] where it cannot). Rounds of survey and [`Finding::apply`] repair it ([`Repairs`]) until
 //! nothing is found; what then has no name is given one in lost+found by the core's own operations
 //! ([`reconnect`]).

@@ -38,18 +38,21 @@ pub fn reconnect<P: Platform>(
     let finished = finish_all(volume, workspace)?;
     let mut named = 0;
     if !unconnected.is_empty() {
-        let (mut root, _) = volume.open(volume.root(), None)?;
+        let (mut root, _) = volume.inodes().open(volume.root(), None)?;
         let mut folder = open_folder(volume, workspace, &mut root, now)?;
         let folder = folder.as_mut().unwrap_or(&mut root);
         for &ino in unconnected {
             if ino == folder.ino() {
                 continue;
             }
-            let (mut map, _) = volume.open(ino, None)?;
+            let (mut map, _) = volume.inodes().open(ino, None)?;
             let plain = format!("#{ino}");
             let mut name = plain.clone();
             for turn in 1_u64.. {
-                match volume.adopt(workspace, folder, name.as_bytes(), &mut map, now) {
+                match volume
+                    .names()
+                    .adopt(workspace, folder, name.as_bytes(), &mut map, now)
+                {
                     Ok(_) => break,
                     Err(Error::Exists) => name = format!("{plain}.{turn}"),
                     Err(error) => return Err(error),
@@ -69,9 +72,9 @@ pub fn reconnect<P: Platform>(
 pub fn finish_all<P: Platform>(volume: &Volume<P>, workspace: &mut Workspace) -> Result<usize> {
     let mut finished = 0;
     for group in 0..volume.groups() {
-        while let Some(ino) = volume.first_unfinished(group)? {
-            let (mut map, _) = volume.open(ino, None)?;
-            volume.finish(workspace, &mut map)?;
+        while let Some(ino) = volume.inodes().first_unfinished(group)? {
+            let (mut map, _) = volume.inodes().open(ino, None)?;
+            volume.files().finish(workspace, &mut map)?;
             finished += 1;
         }
     }
@@ -92,9 +95,9 @@ fn open_folder<P: Platform>(
     };
     let mut name = LOST_FOUND.to_owned();
     for turn in 1_u64.. {
-        match volume.lookup(root, name.as_bytes()) {
+        match volume.names().lookup(root, name.as_bytes()) {
             Ok(found) => {
-                let (map, attributes) = volume.open(found.ino, None)?;
+                let (map, attributes) = volume.inodes().open(found.ino, None)?;
                 if attributes.is_directory() {
                     return Ok(Some(map));
                 }
@@ -104,7 +107,7 @@ fn open_folder<P: Platform>(
         }
         name = format!("{LOST_FOUND}.{turn}");
     }
-    match volume.mkdir(
+    match volume.names().mkdir(
         workspace,
         root,
         name.as_bytes(),

@@ -14,9 +14,10 @@ use rdaxfs_core::format::{
     NODE_CRC, NODE_HEADER, SUPER_CRC, S_IFDIR, S_IFREG,
 };
 use rdaxfs_core::inode::MapState;
+use rdaxfs_core::mount::Access;
 use rdaxfs_core::name::{unannounced, NewInode};
 use rdaxfs_core::platform::{Digest, Medium, Stores};
-use rdaxfs_core::volume::{read_superblock, Access};
+use rdaxfs_core::superblock::read_superblock;
 use rdaxfs_core::Error;
 use rdaxfs_host::{Dram, Mounted};
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
@@ -39,18 +40,18 @@ fn mounted(medium: Dram) -> Mounted<Dram> {
 }
 
 fn root(fs: &Mounted<Dram>) -> MapState {
-    fs.volume.open(fs.volume.root(), None).unwrap().0
+    fs.volume.inodes().open(fs.volume.root(), None).unwrap().0
 }
 
 fn open(fs: &Mounted<Dram>, directory: &MapState, name: &str) -> MapState {
-    let found = fs.volume.lookup(directory, name.as_bytes());
+    let found = fs.volume.names().lookup(directory, name.as_bytes());
     let found = found.unwrap_or_else(|error| panic!("{name}: {error}"));
-    fs.volume.open(found.ino, None).unwrap().0
+    fs.volume.inodes().open(found.ino, None).unwrap().0
 }
 
 fn create(fs: &mut Mounted<Dram>, directory: &mut MapState, name: &str) -> MapState {
     let volume = &fs.volume;
-    let made = volume.create(
+    let made = volume.names().create(
         &mut fs.workspace,
         directory,
         name.as_bytes(),
@@ -63,7 +64,7 @@ fn create(fs: &mut Mounted<Dram>, directory: &mut MapState, name: &str) -> MapSt
 
 fn mkdir(fs: &mut Mounted<Dram>, directory: &mut MapState, name: &str) -> MapState {
     let volume = &fs.volume;
-    let made = volume.mkdir(
+    let made = volume.names().mkdir(
         &mut fs.workspace,
         directory,
         name.as_bytes(),
@@ -108,7 +109,9 @@ fn many() -> Dram {
     for number in 1..MANY {
         let name = number.to_string();
         let (volume, workspace) = (&fs.volume, &mut fs.workspace);
-        let linked = volume.link(workspace, &mut folder, name.as_bytes(), &mut file, NOW);
+        let linked = volume
+            .names()
+            .link(workspace, &mut folder, name.as_bytes(), &mut file, NOW);
         linked.unwrap();
     }
     fs.unmount().unwrap()
@@ -123,11 +126,16 @@ fn has_many(medium: Dram) {
     let (volume, workspace) = (&fs.volume, &mut fs.workspace);
     for number in 0..MANY {
         let name = number.to_string();
-        let removed = volume.unlink(workspace, &mut folder, name.as_bytes(), &mut file, NOW);
+        let removed =
+            volume
+                .names()
+                .unlink(workspace, &mut folder, name.as_bytes(), &mut file, NOW);
         assert!(removed.is_ok(), "{name}: {removed:?}");
     }
-    volume.finish(workspace, &mut file).unwrap();
-    let removed = volume.rmdir(workspace, &mut root, b"folder", &mut folder, NOW);
+    volume.files().finish(workspace, &mut file).unwrap();
+    let removed = volume
+        .names()
+        .rmdir(workspace, &mut root, b"folder", &mut folder, NOW);
     assert!(removed.is_ok(), "{removed:?}");
 }
 
@@ -187,7 +195,8 @@ fn an_inode_that_is_marked_free_by_mistake_keeps_its_name() {
     let mut file = create(&mut fs, &mut folder, "file");
     let (volume, workspace) = (&fs.volume, &mut fs.workspace);
     volume
-        .write_file(workspace, &mut file, 0, b"data", NOW)
+        .files()
+        .write(workspace, &mut file, 0, b"data", NOW)
         .unwrap();
     let medium = fs.unmount().unwrap();
     // All of the chunk's: the root directory and the folder too.
@@ -198,9 +207,13 @@ fn an_inode_that_is_marked_free_by_mistake_keeps_its_name() {
     let fs = mounted(repaired(medium).0);
     let file = open(&fs, &open(&fs, &self::root(&fs), "folder"), "file");
     let mut bytes = [0; 4];
-    assert_eq!(fs.volume.read_file(&file, 0, &mut bytes), Ok(4));
+    assert_eq!(fs.volume.files().read(&file, 0, &mut bytes), Ok(4));
     assert_eq!(&bytes, b"data");
-    assert!(fs.volume.lookup(&self::root(&fs), b"lost+found").is_err());
+    assert!(fs
+        .volume
+        .names()
+        .lookup(&self::root(&fs), b"lost+found")
+        .is_err());
 }
 
 /// Neither the bitmap nor its head says that a block is an inode chunk, but names lead to its inodes.
@@ -238,10 +251,11 @@ fn an_inode_without_links_stays_free() {
     let mut kept = create(&mut fs, &mut root, "kept");
     let (volume, workspace) = (&fs.volume, &mut fs.workspace);
     volume
+        .names()
         .unlink(workspace, &mut root, b"file", &mut file, NOW)
         .unwrap();
-    volume.finish(workspace, &mut file).unwrap();
-    volume.close(&mut kept);
+    volume.files().finish(workspace, &mut file).unwrap();
+    volume.files().close(&mut kept);
     let root = inode_offset(volume.root()) + offset_of!(Inode, inline) as u64;
     let medium = fs.unmount().unwrap();
     // The entry of the other file leads to the one that is gone.
@@ -251,11 +265,11 @@ fn an_inode_without_links_stays_free() {
     medium.store_u64(root, target);
     let fs = mounted(repaired(medium).0);
     let root = self::root(&fs);
-    assert!(fs.volume.lookup(&root, b"kept").is_err());
+    assert!(fs.volume.names().lookup(&root, b"kept").is_err());
     let folder = open(&fs, &root, "lost+found");
     open(&fs, &folder, &format!("#{}", kept.ino()));
     // Another inode may have the number by now: the folder's own.
-    let found = fs.volume.open(file.ino(), None);
+    let found = fs.volume.inodes().open(file.ino(), None);
     assert!(found.is_err() || file.ino() == folder.ino());
 }
 
@@ -332,6 +346,7 @@ fn lost_found_may_be_something_else_and_names_may_be_taken() {
     let root = self::root(&fs);
     let (_, attributes) = fs
         .volume
+        .inodes()
         .open(open(&fs, &root, "lost+found").ino(), None)
         .unwrap();
     assert!(attributes.is_file());
@@ -352,7 +367,9 @@ fn a_full_volume_has_room_for_lost_names() {
     let mut large = create(&mut fs, &mut root, "large");
     for page in 0.. {
         let (volume, workspace) = (&fs.volume, &mut fs.workspace);
-        let written = volume.write_file(workspace, &mut large, page * 4096, &[1; 4096], NOW);
+        let written = volume
+            .files()
+            .write(workspace, &mut large, page * 4096, &[1; 4096], NOW);
         if written.is_err() {
             break;
         }
@@ -361,8 +378,8 @@ fn a_full_volume_has_room_for_lost_names() {
     // What the folder had is taken as well.
     let fs = mounted(repaired(medium).0);
     let root = self::root(&fs);
-    let folder = match fs.volume.lookup(&root, b"lost+found") {
-        Ok(found) => fs.volume.open(found.ino, None).unwrap().0,
+    let folder = match fs.volume.names().lookup(&root, b"lost+found") {
+        Ok(found) => fs.volume.inodes().open(found.ino, None).unwrap().0,
         Err(_) => root,
     };
     for ino in lost {

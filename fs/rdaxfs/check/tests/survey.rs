@@ -5,9 +5,10 @@
 use rdaxfs_check::{superblock_by_copy, survey, Fix, Image, Survey};
 use rdaxfs_core::format::Time;
 use rdaxfs_core::make::{make, Options};
+use rdaxfs_core::mount::Access;
 use rdaxfs_core::platform::{Medium, Stores};
-use rdaxfs_core::volume::{Access, Volume};
-use rdaxfs_host::{Dram, Host, Mounted};
+use rdaxfs_core::superblock::probe;
+use rdaxfs_host::{Dram, Mounted};
 
 fn made(blocks: u64, align_offset: u32) -> Dram {
     let medium = Dram::new(blocks << 12);
@@ -22,7 +23,7 @@ fn made(blocks: u64, align_offset: u32) -> Dram {
 }
 
 fn surveyed(medium: &Dram) -> Survey {
-    let superblock = Volume::<Host<Dram>>::probe(medium).expect("a superblock is good");
+    let superblock = probe(medium).expect("a superblock is good");
     survey(&Image::new(medium, superblock), |_| {})
 }
 
@@ -47,7 +48,7 @@ fn a_new_volume_has_no_findings() {
 }
 
 fn medium_root(medium: &Dram) -> u64 {
-    Volume::<Host<Dram>>::probe(medium).unwrap().root.get()
+    probe(medium).unwrap().root.get()
 }
 
 #[test]
@@ -74,7 +75,7 @@ fn any_wrong_word_is_repaired() {
             if u64::from_le_bytes(before) == value {
                 continue;
             }
-            if Volume::<Host<Dram>>::probe(&medium).is_err() {
+            if probe(&medium).is_err() {
                 assert_eq!(offset, 0, "but for the magic number the copy stands in");
                 let (_, wrong) = superblock_by_copy(&medium, 299).unwrap();
                 assert!(wrong.expect("block 0 is wrong").apply(&medium));

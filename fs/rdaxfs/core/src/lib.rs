@@ -8,7 +8,9 @@
 //! - [`format`] says what is where on the medium;
 //! - [`journal`] changes it, atomically and durably;
 //! - `alloc` knows which blocks are free;
-//! - [`volume`] is a mounted volume, whose methods are the operations.
+//! - [`volume`] is a mounted volume, which hands out what its operations are methods of: [`mod@file`], [`name`],
+//!   [`inode`], [`xattr`], [`bad_blocks`], and for statistics and diagnosis [`totals`], [`owner`], [`errors`];
+//! - [`mount`] makes one of a medium, and ends it.
 //!
 //! # Rules
 //!
@@ -36,19 +38,24 @@ pub mod alloc;
 pub mod bad_blocks;
 pub mod directory;
 mod error;
+pub mod errors;
 mod extents;
 pub mod file;
 pub mod format;
+mod handle;
 pub mod inode;
 pub mod journal;
 pub mod judged;
 pub mod label;
 pub mod make;
+pub mod mount;
 pub mod name;
+mod overlay;
 pub mod owner;
 pub mod platform;
 mod source;
-mod totals;
+pub mod superblock;
+pub mod totals;
 mod tree;
 pub mod volume;
 pub mod workspace;

@@ -13,7 +13,7 @@ use crate::format::{
     SUPER_CRC, SUPER_MAGIC, S_IFDIR,
 };
 use crate::platform::{Digest, Stores};
-use crate::volume::checksum;
+use crate::superblock::checksum;
 use crate::{Error, Result};
 
 /// What kind of volume to make.

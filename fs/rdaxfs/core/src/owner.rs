@@ -7,15 +7,14 @@ use core::mem::offset_of;
 use zerocopy::IntoBytes;
 
 use crate::format::{
-    block_offset, group_bitmap, group_body, group_metadata, group_of, group_start, inode_block,
-    inode_number, inode_slot, Inode, InodeChunk, NodeHeader, Root, CHUNK_FULL, CHUNK_SLOTS,
+    block_offset, group_bitmap, group_body, group_metadata, group_of, Inode, NodeHeader, Root,
     DIRECTORY_LEAF_MAGIC, EXTENT_LEAF_MAGIC, GROUP_BLOCKS, INNER_MAGIC, INODE_CHUNK_MAGIC,
     NODE_CRC,
 };
+use crate::handle::handle;
 use crate::inode::{inode_word, xattr_root, MapState};
 use crate::platform::Platform;
 use crate::source::Source;
-use crate::volume::Volume;
 use crate::{Error, Result};
 
 /// What a block is used for, as far as it says so itself.
@@ -40,7 +39,7 @@ pub enum Use {
     Unknown,
     /// It is bad, and the bad-block owner's.
     Bad,
-    /// A file's data or an inode's attributes: [`Volume::next_inode`] and [`Volume::part_of`] find
+    /// A file's data or an inode's attributes: [`Inodes::next`](crate::inode::Inodes::next) and [`Owners::part_of`] find
     /// out whose.
     Data,
 }
@@ -54,39 +53,45 @@ pub enum Part {
     Xattrs,
 }
 
-impl<P: Platform> Volume<P> {
+handle! {
+    /// Whose the blocks of a volume are.
+    Owners
+}
+
+impl<P: Platform> Owners<'_, P> {
     /// What a block is used for.
     ///
     /// # Errors
     ///
     /// [`Error::Invalid`] if the volume has no such block, [`Error::Io`].
-    pub fn use_of(&self, block: u64) -> Result<Use> {
-        if block >= self.blocks() {
+    pub fn use_of(self, block: u64) -> Result<Use> {
+        if block >= self.volume.blocks() {
             return Err(Error::Invalid);
         }
         let group = group_of(block);
-        let slots_at = self.superblock().slots_at.get();
-        if block == 0 || block == self.blocks() - 1 || group >= self.groups() {
+        let slots_at = self.volume.superblock().slots_at.get();
+        if block == 0 || block == self.volume.blocks() - 1 || group >= self.volume.groups() {
             return Ok(Use::Superblock);
         }
         if block < group_body(group) {
             return Ok(Use::Group(group));
         }
-        if (slots_at..slots_at + u64::from(self.slots())).contains(&block) {
+        if (slots_at..slots_at + u64::from(self.volume.slots())).contains(&block) {
             return Ok(Use::Journal((block - slots_at) as u32));
         }
         if !self.bit(group_bitmap(group), block)? {
             return Ok(Use::Free);
         }
         if !self.bit(group_metadata(group), block)? {
-            return if self.is_quarantined(block)? {
+            return if self.volume.is_quarantined(block)? {
                 Ok(Use::Bad)
             } else {
                 Ok(Use::Data)
             };
         }
-        let header: NodeHeader = self.get(block_offset(block))?;
+        let header: NodeHeader = self.volume.get(block_offset(block))?;
         let crc = self
+            .volume
             .platform()
             .crc32c(0, header.as_bytes().get(NODE_CRC).unwrap_or(&[]));
         Ok(match header.magic.get() {
@@ -103,67 +108,10 @@ impl<P: Platform> Volume<P> {
     }
 
     /// The bit of a block in one of its group's bitmaps.
-    fn bit(&self, bitmap: u64, block: u64) -> Result<bool> {
+    fn bit(self, bitmap: u64, block: u64) -> Result<bool> {
         let place = block % GROUP_BLOCKS;
-        let word = self.word(block_offset(bitmap) + place / 64 * 8)?;
+        let word = self.volume.word(block_offset(bitmap) + place / 64 * 8)?;
         Ok(word >> (place % 64) & 1 == 1)
-    }
-
-    /// The first inode in use whose number is greater than `after`; 0 is before all. The owner of the bad blocks is
-    /// passed over. It may be gone or be another
-    /// one when the caller opens it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Io`]; what is damaged is passed over.
-    pub fn next_inode(&self, after: u64) -> Result<Option<u64>> {
-        let mut block = inode_block(after);
-        let mut above = inode_slot(after);
-        while block < self.blocks() && group_of(block) < self.groups() {
-            let place = block % GROUP_BLOCKS;
-            let bitmap = block_offset(group_metadata(group_of(block)));
-            let marked = self.word(bitmap + place / 64 * 8)? >> (place % 64);
-            if marked == 0 {
-                // None in the rest of the word.
-                block = group_start(group_of(block)) + (place / 64 + 1) * 64;
-                above = 0;
-                continue;
-            }
-            if marked & 1 == 0 {
-                block += u64::from(marked.trailing_zeros());
-                above = 0;
-                continue;
-            }
-            if let Some(slot) = self.used_slot(block, above)? {
-                let ino = inode_number(block, slot);
-                if ino != self.bad_blocks_owner() {
-                    return Ok(Some(ino));
-                }
-                above = slot;
-                continue;
-            }
-            block += 1;
-            above = 0;
-        }
-        Ok(None)
-    }
-
-    /// The first slot in use above another, if the block is an inode chunk.
-    fn used_slot(&self, block: u64, above: u64) -> Result<Option<u64>> {
-        if self.check_block(block).is_err() {
-            return Ok(None);
-        }
-        let base = block_offset(block);
-        if self.word(base)? as u32 != INODE_CHUNK_MAGIC {
-            return Ok(None);
-        }
-        let used = self.word(base + offset_of!(InodeChunk, used) as u64)? & CHUNK_FULL;
-        let later = if above + 1 < CHUNK_SLOTS {
-            used >> (above + 1) << (above + 1)
-        } else {
-            0
-        };
-        Ok((later != 0).then(|| u64::from(later.trailing_zeros())))
     }
 
     /// Which part of an inode a block is; [`None`] if it is none.
@@ -173,14 +121,16 @@ impl<P: Platform> Volume<P> {
     /// # Errors
     ///
     /// [`Error::Corrupt`], [`Error::Io`].
-    pub fn part_of(&self, map: &MapState, block: u64) -> Result<Option<Part>> {
-        if let Some(run) = xattr_root(self, map.ino)?.run() {
+    pub fn part_of(self, map: &MapState, block: u64) -> Result<Option<Part>> {
+        if let Some(run) = xattr_root(self.volume, map.ino)?.run() {
             let at = block.checked_sub(run.block);
             if at.is_some_and(|at| at < run.count) {
                 return Ok(Some(Part::Xattrs));
             }
         }
-        let root = self.word(inode_word(map.ino, offset_of!(Inode, root)))?;
+        let root = self
+            .volume
+            .word(inode_word(map.ino, offset_of!(Inode, root)))?;
         if !matches!(
             Root::from_word(root),
             Some(Root::Extents(_) | Root::ExtentTree { .. })
@@ -189,7 +139,7 @@ impl<P: Platform> Volume<P> {
             return Ok(None);
         }
         let mut page = 0;
-        while let Some(extent) = self.next_extent(map, page)? {
+        while let Some(extent) = self.volume.files().next_extent(map, page)? {
             match block.checked_sub(extent.block) {
                 Some(at) if at < extent.count => return Ok(Some(Part::Page(extent.page + at))),
                 _ => page = extent.end(),

@@ -152,7 +152,7 @@ pub trait Stores: Medium {
         self.check_poison(offset, len)
     }
 
-    /// A bad block has been set aside: [`repair_bad_blocks`](crate::volume::Volume::repair_bad_blocks) has something
+    /// A bad block has been set aside: [`repair_bad_blocks`](crate::bad_blocks::BadBlocks::repair) has something
     /// to do, soon, in a context that holds no lock. This is called with locks of the core held.
     ///
     /// As given, nothing: who calls `repair_bad_blocks` now and then need not know.

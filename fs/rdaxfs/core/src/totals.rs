@@ -4,8 +4,8 @@
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
+use crate::handle::handle;
 use crate::platform::Platform;
-use crate::volume::Volume;
 use crate::{Error, Result};
 
 /// The totals of the groups that have been counted, which are the first ones. Transactions add what they
@@ -66,7 +66,12 @@ impl Totals {
     }
 }
 
-impl<P: Platform> Volume<P> {
+handle! {
+    /// What is free and what is in use in a volume.
+    Space
+}
+
+impl<P: Platform> Space<'_, P> {
     /// What statfs(2) says: as [`totals`](Self::totals), without the free blocks that nobody can take at the moment.
     /// What a write has claimed is as good as used; what is bad is used until it has been repaired, or belongs to
     /// the bad-block owner.
@@ -74,10 +79,10 @@ impl<P: Platform> Volume<P> {
     /// # Errors
     ///
     /// Those of `totals`.
-    pub fn available(&self) -> Result<(u64, u64)> {
+    pub fn available(self) -> Result<(u64, u64)> {
         let (free, inodes) = self.totals()?;
         // They may change in between.
-        let aside = self.totals.aside.load(Relaxed);
+        let aside = self.volume.totals.aside.load(Relaxed);
         Ok((free.saturating_sub(aside), inodes))
     }
 
@@ -89,23 +94,39 @@ impl<P: Platform> Volume<P> {
     /// # Errors
     ///
     /// [`Error::Corrupt`] or [`Error::Io`] if the header of a group cannot be used.
-    pub fn totals(&self) -> Result<(u64, u64)> {
-        let totals = &self.totals;
+    pub fn totals(self) -> Result<(u64, u64)> {
+        let totals = &self.volume.totals;
         loop {
             let group = totals.counted.load(Relaxed);
-            if group >= self.groups() {
+            if group >= self.volume.groups() {
                 break;
             }
-            let _held = self.platform().lock_group(group, 0);
+            let _held = self.volume.platform().lock_group(group, 0);
             if totals.counted.load(Relaxed) != group {
                 // Somebody else has counted it.
                 continue;
             }
-            let header = self.read_group(group)?;
+            let header = self.volume.read_group(group)?;
             let inodes = i64::try_from(header.inodes.get()).map_err(|_| Error::Corrupt)?;
             totals.counted.store(group + 1, Relaxed);
             totals.change(group, i64::from(header.free.get()), inodes);
         }
         Ok((totals.free.load(Relaxed), totals.inodes.load(Relaxed)))
+    }
+
+    /// The free blocks of a group and its inodes in use, as its header says: the caller adds them up after a
+    /// mount of a volume that was not clean.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if there is no such group, [`Error::Corrupt`] or [`Error::Io`] if its
+    /// header cannot be used.
+    pub fn of_group(self, group: u32) -> Result<(u32, u64)> {
+        if group >= self.volume.groups() {
+            return Err(Error::Invalid);
+        }
+        let _held = self.volume.platform().lock_group(group, 0);
+        let header = self.volume.read_group(group)?;
+        Ok((header.free.get(), header.inodes.get()))
     }
 }

@@ -9,11 +9,12 @@ use rdaxfs_core::format::{
     SUPER_CRC,
 };
 use rdaxfs_core::inode::{Change, XattrState};
+use rdaxfs_core::mount::Access;
+use rdaxfs_core::superblock::probe;
 use rdaxfs_core::platform::{Medium, Stores};
-use rdaxfs_core::volume::{Access, Volume};
 use rdaxfs_core::xattr::{NewXattr, SetMode, XattrName};
 use rdaxfs_core::{Error, Result};
-use rdaxfs_host::{crc32c, Dram, Host, Mounted};
+use rdaxfs_host::{crc32c, Dram, Mounted};
 use zerocopy::{FromZeros, IntoBytes};
 
 const NOW: Time = Time::new(5, 0);
@@ -27,10 +28,6 @@ fn made() -> Dram {
 
 fn mount(medium: Dram) -> Result<Mounted<Dram>> {
     Mounted::mount(medium, Access::ReadWrite, NOW)
-}
-
-fn probe(medium: &Dram) -> Result<Superblock> {
-    Volume::<Host<Dram>>::probe(medium)
 }
 
 /// Where nothing is.
@@ -143,7 +140,7 @@ fn a_number_of_blocks_near_the_end_of_all_numbers_is_corrupt() {
         volume,
         mut workspace,
     } = mount(medium).unwrap();
-    let (mut root, _) = volume.open(root, None).unwrap();
+    let (mut root, _) = volume.inodes().open(root, None).unwrap();
     let mut xattrs = XattrState::new(&root);
     let name = XattrName::new(XattrSpace::User, b"name").unwrap();
     let value = [1; 100];
@@ -151,7 +148,7 @@ fn a_number_of_blocks_near_the_end_of_all_numbers_is_corrupt() {
         name,
         value: &value,
     };
-    let set = volume.set_xattr(
+    let set = volume.xattrs().set(
         &mut workspace,
         &mut xattrs,
         &mut root,

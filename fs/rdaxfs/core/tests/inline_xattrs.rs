@@ -12,6 +12,7 @@ use rdaxfs_core::format::{
     Time, XattrSpace, INLINE_BYTES, MAX_INLINE_XATTRS, S_IFBLK, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG,
 };
 use rdaxfs_core::inode::{Change, MapState, XattrState};
+use rdaxfs_core::mount;
 use rdaxfs_core::name::{unannounced, NewInode};
 use rdaxfs_core::xattr::{NewXattr, SetMode, XattrName};
 use rdaxfs_core::Error;
@@ -61,15 +62,19 @@ impl Setup {
         let (volume, workspace) = (&self.volume, &mut self.workspace);
         let root = &mut self.root;
         let made = if new.mode & S_IFMT == S_IFDIR {
-            volume.mkdir(workspace, root, name.as_bytes(), new, NOW, &mut unannounced)
+            volume
+                .names()
+                .mkdir(workspace, root, name.as_bytes(), new, NOW, &mut unannounced)
         } else {
-            volume.create(workspace, root, name.as_bytes(), new, NOW, &mut unannounced)
+            volume
+                .names()
+                .create(workspace, root, name.as_bytes(), new, NOW, &mut unannounced)
         };
         made.unwrap().map
     }
 
     fn symlink(&mut self, name: &str, target: &[u8], xattrs: &[NewXattr<'_>]) -> MapState {
-        let made = self.volume.symlink(
+        let made = self.volume.names().symlink(
             &mut self.workspace,
             &mut self.root,
             (name.as_bytes(), target),
@@ -86,7 +91,7 @@ impl Setup {
             name: XattrName::new(XattrSpace::User, name).unwrap(),
             value,
         };
-        let set = self.volume.set_xattr(
+        let set = self.volume.xattrs().set(
             &mut self.workspace,
             &mut xattrs,
             map,
@@ -94,7 +99,7 @@ impl Setup {
             SetMode::Any,
             &Change::changed(NOW),
         );
-        let blocks = self.volume.attributes(map).unwrap().blocks;
+        let blocks = self.volume.inodes().attributes(map).unwrap().blocks;
         assert_eq!(set.unwrap().blocks, Some(blocks));
     }
 
@@ -104,7 +109,8 @@ impl Setup {
         let change = Change::changed(NOW);
         let removed =
             self.volume
-                .remove_xattr(&mut self.workspace, &mut xattrs, map, name, &change);
+                .xattrs()
+                .remove(&mut self.workspace, &mut xattrs, map, name, &change);
         removed.map(drop)
     }
 
@@ -113,7 +119,8 @@ impl Setup {
         let name = XattrName::new(space, name).unwrap();
         let len = self
             .volume
-            .get_xattr(&XattrState::new(map), name, &mut value);
+            .xattrs()
+            .get(&XattrState::new(map), name, &mut value);
         value.truncate(len.unwrap());
         value
     }
@@ -123,21 +130,22 @@ impl Setup {
     }
 
     fn blocks(&self, map: &MapState) -> u64 {
-        self.volume.attributes(map).unwrap().blocks
+        self.volume.inodes().attributes(map).unwrap().blocks
     }
 
     fn write(&mut self, map: &mut MapState, page: usize, byte: u8) {
         let offset = (page * PAGE) as u64;
-        let written = self
-            .volume
-            .write_file(&mut self.workspace, map, offset, &[byte; PAGE], NOW);
+        let written =
+            self.volume
+                .files()
+                .write(&mut self.workspace, map, offset, &[byte; PAGE], NOW);
         assert_eq!(written, Ok(PAGE));
     }
 
     fn page(&mut self, map: &MapState, page: usize) -> u8 {
         let mut bytes = [0; PAGE];
         let offset = (page * PAGE) as u64;
-        let read = self.volume.read_file(map, offset, &mut bytes);
+        let read = self.volume.files().read(map, offset, &mut bytes);
         assert_eq!(read, Ok(PAGE));
         assert!(bytes.windows(2).all(|pair| pair[0] == pair[1]));
         bytes[0]
@@ -145,10 +153,13 @@ impl Setup {
 
     fn names(&mut self, map: &MapState) -> Vec<Vec<u8>> {
         let mut names = Vec::new();
-        let list = self.volume.readdir(&mut self.workspace, map, 0, |entry| {
-            names.push(entry.name.to_vec());
-            true
-        });
+        let list = self
+            .volume
+            .names()
+            .readdir(&mut self.workspace, map, 0, |entry| {
+                names.push(entry.name.to_vec());
+                true
+            });
         list.unwrap();
         names.sort();
         names
@@ -160,7 +171,7 @@ impl Setup {
             volume, workspace, ..
         } = self;
         drop(workspace);
-        volume.unmount().unwrap();
+        mount::unmount(&volume).unwrap();
         let medium = volume.into_platform().into_medium();
         let (superblock, _) = choose_superblock(&medium).unwrap();
         assert_eq!(
@@ -182,7 +193,10 @@ fn a_label_costs_no_block() {
         let map = setup.make(name, &made);
         setup.has_label(&map);
         assert_eq!(setup.blocks(&map), 0, "{name}");
-        assert_eq!(setup.volume.attributes(&map).unwrap().device, made.device);
+        assert_eq!(
+            setup.volume.inodes().attributes(&map).unwrap().device,
+            made.device
+        );
     }
     setup.check();
 }
@@ -200,7 +214,7 @@ fn a_target_and_a_label_share_the_inode() {
         assert_eq!(setup.blocks(&map), blocks + 1, "{name}");
         setup.has_label(&map);
         let mut found = vec![0; len + 1];
-        assert_eq!(setup.volume.readlink(&map, &mut found), Ok(len));
+        assert_eq!(setup.volume.names().readlink(&map, &mut found), Ok(len));
         assert_eq!(&found[..len], target);
         // And back.
         setup.remove(&mut map, b"more").unwrap();
@@ -253,7 +267,10 @@ fn a_full_volume_has_room_for_a_label() {
     loop {
         let offset = (page * PAGE) as u64;
         let (volume, workspace) = (&setup.volume, &mut setup.workspace);
-        match volume.write_file(workspace, &mut map, offset, &bytes, NOW) {
+        match volume
+            .files()
+            .write(workspace, &mut map, offset, &bytes, NOW)
+        {
             Ok(len) if len == bytes.len() => page += 64,
             _ => break,
         }
@@ -324,7 +341,7 @@ proptest! {
                 Step::Truncate(page) => {
                     let (volume, workspace) = (&setup.volume, &mut setup.workspace);
                     let offset = page * PAGE as u64;
-                    volume.truncate(workspace, &mut file, offset, &Change::modified(NOW)).unwrap();
+                    volume.files().truncate(workspace, &mut file, offset, &Change::modified(NOW)).unwrap();
                     size = page as usize;
                     pages.retain(|&at, _| at < size);
                 }
@@ -332,25 +349,25 @@ proptest! {
                     let name = vec![b'a' + key; len];
                     let inode = new(S_IFREG, &[]);
                     let (volume, workspace) = (&setup.volume, &mut setup.workspace);
-                    let made = volume.create(workspace, &mut folder, &name, &inode, NOW, &mut unannounced);
+                    let made = volume.names().create(workspace, &mut folder, &name, &inode, NOW, &mut unannounced);
                     let expected = if names.insert(name) { Ok(()) } else { Err(Error::Exists) };
                     prop_assert_eq!(made.map(drop), expected);
                 }
                 Step::Unlink(key, len) => {
                     let name = vec![b'a' + key; len];
-                    let found = setup.volume.lookup(&folder, &name);
+                    let found = setup.volume.names().lookup(&folder, &name);
                     prop_assert_eq!(found.is_ok(), names.remove(&name));
                     if let Ok(target) = found {
-                        let (mut map, _) = setup.volume.open(target.ino, None).unwrap();
+                        let (mut map, _) = setup.volume.inodes().open(target.ino, None).unwrap();
                         let (volume, workspace) = (&setup.volume, &mut setup.workspace);
-                        volume.unlink(workspace, &mut folder, &name, &mut map, NOW).unwrap();
-                        volume.finish(workspace, &mut map).unwrap();
+                        volume.names().unlink(workspace, &mut folder, &name, &mut map, NOW).unwrap();
+                        volume.files().finish(workspace, &mut map).unwrap();
                     }
                 }
             }
             for map in [&file, &folder] {
                 let mut count = 0;
-                setup.volume.list_xattrs(&XattrState::new(map), |_, _| { count += 1; Ok(()) }).unwrap();
+                setup.volume.xattrs().list(&XattrState::new(map), |_, _| { count += 1; Ok(()) }).unwrap();
                 prop_assert_eq!(count, xattrs.len());
                 for (key, value) in &xattrs {
                     prop_assert_eq!(&setup.value(map, XattrSpace::User, &[b'a' + key]), value);

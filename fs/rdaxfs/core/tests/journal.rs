@@ -10,9 +10,11 @@ use rdaxfs_core::format::{
     block_offset, ErrorKind, Superblock, Time, BLOCK_SIZE, STATE_CLEAN, STATE_DAMAGED, S_IFREG,
 };
 use rdaxfs_core::make::{make, Options};
+use rdaxfs_core::mount::{self, Access};
 use rdaxfs_core::name::{unannounced, NewInode};
 use rdaxfs_core::platform::{Digest, Medium, Stores};
-use rdaxfs_core::volume::{read_superblock, Access, Volume};
+use rdaxfs_core::superblock::{probe, read_superblock};
+use rdaxfs_core::volume::Volume;
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::{Error, Result};
 use rdaxfs_host::{Dram, Host};
@@ -159,16 +161,16 @@ struct Fs {
 
 fn mount(shaky: &Arc<Shaky>, access: Access) -> Result<Fs> {
     let memory = Memory(shaky.clone());
-    let superblock = Volume::<Host<Memory>>::probe(&memory)?;
+    let superblock = probe(&memory)?;
     let mut workspace = Box::new(Workspace::new());
     let host = Host::new(memory, &superblock);
-    let volume = Volume::mount(host, access, NOW, &mut workspace)?;
+    let volume = mount::mount(host, access, NOW, &mut workspace)?;
     Ok(Fs { volume, workspace })
 }
 
 impl Fs {
     fn create(&mut self, name: &str) -> Result {
-        let (mut root, _) = self.volume.open(self.volume.root(), None)?;
+        let (mut root, _) = self.volume.inodes().open(self.volume.root(), None)?;
         let new = NewInode {
             mode: S_IFREG | 0o644,
             ..NewInode::default()
@@ -176,23 +178,25 @@ impl Fs {
         let name = name.as_bytes();
         let workspace = &mut self.workspace;
         self.volume
+            .names()
             .create(workspace, &mut root, name, &new, NOW, &mut unannounced)
             .map(drop)
     }
 
     fn unlink(&mut self, name: &str) -> Result {
-        let (mut root, _) = self.volume.open(self.volume.root(), None)?;
-        let found = self.volume.lookup(&root, name.as_bytes())?;
-        let (mut map, _) = self.volume.open(found.ino, None)?;
+        let (mut root, _) = self.volume.inodes().open(self.volume.root(), None)?;
+        let found = self.volume.names().lookup(&root, name.as_bytes())?;
+        let (mut map, _) = self.volume.inodes().open(found.ino, None)?;
         let name = name.as_bytes();
         self.volume
+            .names()
             .unlink(&mut self.workspace, &mut root, name, &mut map, NOW)
             .map(drop)
     }
 
     fn has(&self, name: &str) -> bool {
-        let (root, _) = self.volume.open(self.volume.root(), None).unwrap();
-        match self.volume.lookup(&root, name.as_bytes()) {
+        let (root, _) = self.volume.inodes().open(self.volume.root(), None).unwrap();
+        match self.volume.names().lookup(&root, name.as_bytes()) {
             Ok(_) => true,
             Err(Error::NoEntry) => false,
             Err(error) => panic!("{name}: {error}"),
@@ -219,7 +223,7 @@ fn judge_failing(kind: u64, slots: u64) {
     let created = fs.create("b");
     // The power fails. A slot that was not used may hold a record, as far as a mount can know: it has to be
     // readable.
-    let retired = fs.volume.retired_slots();
+    let retired = fs.volume.bad_blocks().retired_slots();
     assert_eq!(unlinked.is_err(), created.is_err());
     assert_eq!(unlinked.is_err(), fs.volume.is_shut_down());
     drop(fs);
@@ -252,7 +256,7 @@ fn a_dead_slot_is_retired_and_fsck_gives_it_back() {
             fs.create(&format!("{dead}-{number}")).unwrap();
         }
     }
-    let retired = fs.volume.retired_slots();
+    let retired = fs.volume.bad_blocks().retired_slots();
     assert_eq!(shaky.superblock().retired_slots.get(), retired);
     assert!(retired.count_ones() >= 1, "{retired:#x}");
     assert_eq!(retired & !shaky.dead.load(Relaxed), 0);
@@ -261,7 +265,7 @@ fn a_dead_slot_is_retired_and_fsck_gives_it_back() {
     shaky.dead.store(retired, Relaxed);
     let mut fs = mount(&shaky, Access::ReadWrite).unwrap();
     fs.create("behind").unwrap();
-    fs.volume.unmount().unwrap();
+    mount::unmount(&fs.volume).unwrap();
     drop(fs);
     let copy = read_superblock(&shaky.dram, BLOCKS - 1).unwrap();
     assert_eq!(copy.retired_slots.get(), retired);
@@ -274,7 +278,7 @@ fn a_dead_slot_is_retired_and_fsck_gives_it_back() {
     assert!(repairs.repaired() > 0);
     assert_eq!(shaky.superblock().retired_slots.get(), 0);
     let fs = mount(&shaky, Access::Repair).unwrap();
-    fs.volume.unmount().unwrap();
+    mount::unmount(&fs.volume).unwrap();
     let (superblock, wrong) = choose_superblock(&memory).unwrap();
     assert!(wrong.is_none());
     let found = survey(&Image::new(&memory, superblock), |_| {});
@@ -291,7 +295,7 @@ fn a_volume_without_slots_stops() {
     assert!(fs.volume.is_shut_down());
     shaky.dead.store(0, Relaxed);
     assert_eq!(fs.create("c"), Err(Error::Io));
-    assert_eq!(fs.volume.unmount(), Err(Error::Io));
+    assert_eq!(mount::unmount(&fs.volume), Err(Error::Io));
     assert_ne!(shaky.superblock().state.get(), STATE_CLEAN);
     assert!(fs.has("a") && !fs.has("b") && !fs.has("c"));
 }
@@ -302,7 +306,7 @@ fn a_mount_without_stores_sees_the_records() {
     let shaky = Shaky::new();
     let mut fs = mount(&shaky, Access::ReadWrite).unwrap();
     fs.create("before").unwrap();
-    fs.volume.unmount().unwrap();
+    mount::unmount(&fs.volume).unwrap();
     drop(fs);
     let before = contents(&shaky);
     let mut fs = mount(&shaky, Access::ReadWrite).unwrap();
@@ -334,16 +338,17 @@ fn a_mount_without_stores_sees_the_records() {
 
     let mut fs = mount(&shaky, Access::NoStores).unwrap();
     assert!(fs.has("new") && fs.has("before"));
-    assert_eq!(fs.volume.totals().unwrap(), counted(&fs.volume).unwrap());
+    assert_eq!(
+        fs.volume.space().totals().unwrap(),
+        counted(&fs.volume).unwrap()
+    );
     assert_eq!(fs.create("no"), Err(Error::ReadOnly));
     assert_eq!(contents(&shaky), crashed, "nothing is stored");
     // Changed to a mount for writing, it has them in place.
-    fs.volume
-        .remount_rw(Access::ReadWrite, NOW, &mut fs.workspace)
-        .unwrap();
+    mount::remount_rw(&fs.volume, Access::ReadWrite, NOW, &mut fs.workspace).unwrap();
     assert!(fs.has("new"));
     fs.create("more").unwrap();
-    fs.volume.remount_ro().unwrap();
+    mount::remount_ro(&fs.volume).unwrap();
     assert_eq!(fs.create("no"), Err(Error::ReadOnly));
     assert!(fs.has("new") && fs.has("more"));
     assert_eq!(shaky.superblock().state.get(), STATE_CLEAN);
@@ -380,10 +385,15 @@ fn errors_are_counted_and_a_damaged_volume_is_not_mounted_for_writing() {
     let shaky = Shaky::new();
     let mut fs = mount(&shaky, Access::ReadWrite).unwrap();
     fs.volume
-        .count_error(ErrorKind::Unreadable, Time::new(6, 0));
-    assert!(!fs.volume.is_damaged());
-    fs.volume.count_error(ErrorKind::Corrupt, Time::new(7, 0));
-    fs.volume.count_error(ErrorKind::Corrupt, Time::new(8, 0));
+        .errors()
+        .count(ErrorKind::Unreadable, Time::new(6, 0));
+    assert!(!fs.volume.errors().found_damage());
+    fs.volume
+        .errors()
+        .count(ErrorKind::Corrupt, Time::new(7, 0));
+    fs.volume
+        .errors()
+        .count(ErrorKind::Corrupt, Time::new(8, 0));
     fs.create("a").unwrap();
     let said = shaky.superblock();
     assert_eq!(said.state.get(), STATE_DAMAGED);
@@ -391,32 +401,28 @@ fn errors_are_counted_and_a_damaged_volume_is_not_mounted_for_writing() {
     assert_eq!(said.error_kind.get(), ErrorKind::Corrupt as u32);
     assert_eq!(said.first_error.get(), Time::new(6, 0).0);
     assert_eq!(said.last_error.get(), Time::new(8, 0).0);
-    fs.volume.unmount().unwrap();
+    mount::unmount(&fs.volume).unwrap();
     assert_eq!(shaky.superblock().state.get(), STATE_DAMAGED);
     drop(fs);
 
     assert_eq!(mount(&shaky, Access::ReadWrite).err(), Some(Error::Corrupt));
     let mut fs = mount(&shaky, Access::NoStores).unwrap();
-    assert!(fs.has("a") && fs.volume.is_damaged());
-    let refused = fs
-        .volume
-        .remount_rw(Access::ReadWrite, NOW, &mut fs.workspace);
+    assert!(fs.has("a") && fs.volume.errors().found_damage());
+    let refused = mount::remount_rw(&fs.volume, Access::ReadWrite, NOW, &mut fs.workspace);
     assert_eq!(refused, Err(Error::Corrupt));
     assert_eq!(shaky.superblock().errors.get(), 3);
     // Where the user wants to go on it stays damaged, and its errors counted.
-    fs.volume
-        .remount_rw(Access::ReadWriteDamaged, NOW, &mut fs.workspace)
-        .unwrap();
+    mount::remount_rw(&fs.volume, Access::ReadWriteDamaged, NOW, &mut fs.workspace).unwrap();
     fs.create("b").unwrap();
     assert_eq!(shaky.superblock().state.get(), STATE_DAMAGED);
-    fs.volume.unmount().unwrap();
+    mount::unmount(&fs.volume).unwrap();
     let fs = mount(&shaky, Access::ReadWriteDamaged).unwrap();
-    assert!(fs.has("b") && fs.volume.is_damaged());
-    fs.volume.unmount().unwrap();
+    assert!(fs.has("b") && fs.volume.errors().found_damage());
+    mount::unmount(&fs.volume).unwrap();
     let said = shaky.superblock();
     assert_eq!((said.state.get(), said.errors.get()), (STATE_DAMAGED, 3));
     let fs = mount(&shaky, Access::Repair).unwrap();
-    fs.volume.unmount().unwrap();
+    mount::unmount(&fs.volume).unwrap();
     let said = shaky.superblock();
     assert_eq!((said.state.get(), said.errors.get()), (STATE_CLEAN, 0));
     assert_eq!((said.first_error.get(), said.last_error.get()), (0, 0));
@@ -453,7 +459,7 @@ fn the_copy_of_the_superblock_is_not_taken_for_another_file_systems() {
     let superblock = read_superblock(&memory, BLOCKS - 1).unwrap();
     let mut workspace = Box::new(Workspace::new());
     let host = Host::new(memory, &superblock);
-    let volume = Volume::mount_by_copy(host, BLOCKS - 1, &mut workspace).unwrap();
+    let volume = mount::mount_by_copy(host, BLOCKS - 1, &mut workspace).unwrap();
     assert!(Fs { volume, workspace }.has("a"));
 }
 
@@ -467,8 +473,8 @@ fn transactions_stay_on_one_cpu_from_the_first_store_to_the_last_fence() {
     for number in 0..50 {
         fs.unlink(&format!("{number}")).unwrap();
     }
-    fs.volume.quiesce();
-    fs.volume.unmount().unwrap();
+    mount::quiesce(&fs.volume);
+    mount::unmount(&fs.volume).unwrap();
     assert!(shaky.stored.load(Relaxed) > 1000);
     assert_eq!(shaky.unpinned.load(Relaxed), 0);
     assert_eq!(shaky.pins.load(Relaxed), 0);
@@ -477,7 +483,7 @@ fn transactions_stay_on_one_cpu_from_the_first_store_to_the_last_fence() {
 /// What the groups' headers add up to.
 fn counted(volume: &Volume<Host<Memory>>) -> Result<(u64, u64)> {
     (0..volume.groups()).try_fold((0, 0), |(free, inodes), group| {
-        let (more_free, more_inodes) = volume.count_group(group)?;
+        let (more_free, more_inodes) = volume.space().of_group(group)?;
         Ok((free + u64::from(more_free), inodes + more_inodes))
     })
 }
@@ -493,17 +499,17 @@ fn totals_are_those_of_the_groups() {
                 fs.unlink(&format!("{is_clean}-{number}")).unwrap();
             }
             if number > 20 {
-                assert_eq!(fs.volume.totals(), counted(&fs.volume), "{number}");
+                assert_eq!(fs.volume.space().totals(), counted(&fs.volume), "{number}");
             }
         }
         for number in (0..60).filter(|number| number % 3 != 0) {
             fs.unlink(&format!("{is_clean}-{number}")).unwrap();
         }
         let counted = counted(&fs.volume);
-        assert_eq!(fs.volume.totals(), counted);
+        assert_eq!(fs.volume.space().totals(), counted);
         let counted = counted.unwrap();
         if is_clean {
-            fs.volume.unmount().unwrap();
+            mount::unmount(&fs.volume).unwrap();
             let said = shaky.superblock();
             assert_eq!((said.free_blocks.get(), said.inodes.get()), counted);
         }
@@ -522,7 +528,7 @@ fn numbers_of_mounts_begin_again() {
         let now = shaky.superblock().mounts.get();
         assert_eq!(now, if said == (1 << 24) - 3 { said + 1 } else { 1 });
         fs.unlink(&format!("{said}")).unwrap();
-        fs.volume.unmount().unwrap();
+        mount::unmount(&fs.volume).unwrap();
     }
     forget_mark(&shaky, 1);
     assert!(!mount(&shaky, Access::NoStores).unwrap().has("1"));

@@ -4,7 +4,9 @@
 
 use rdaxfs_core::format::{Time, BLOCK_SIZE};
 use rdaxfs_core::make::{make, Options};
-use rdaxfs_core::volume::{read_superblock, Access, Volume};
+use rdaxfs_core::mount::{self, Access};
+use rdaxfs_core::superblock::read_superblock;
+use rdaxfs_core::volume::Volume;
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::Error;
 use rdaxfs_host::{Dram, Host};
@@ -23,7 +25,7 @@ fn mounted(access: Access) -> (Volume<Host<Dram>>, Box<Workspace>) {
     let mut workspace = Box::new(Workspace::new());
     let superblock = read_superblock(&dram, 0).unwrap();
     let host = Host::new(dram, &superblock);
-    let volume = Volume::mount(host, access, Time(1), &mut workspace).unwrap();
+    let volume = mount::mount(host, access, Time(1), &mut workspace).unwrap();
     (volume, workspace)
 }
 
@@ -47,8 +49,8 @@ fn both_copies_change() {
             assert_eq!(text(superblock.label), label, "block {block}");
         }
     }
-    volume.unmount().unwrap();
-    let again = Volume::mount(
+    mount::unmount(&volume).unwrap();
+    let again = mount::mount(
         volume.into_platform(),
         Access::NoStores,
         Time(2),

@@ -28,6 +28,7 @@ fn each_block_is_somebodys() {
         ..NewInode::default()
     };
     let mut below = volume
+        .names()
         .mkdir(
             &mut workspace,
             &mut root,
@@ -41,6 +42,7 @@ fn each_block_is_somebodys() {
     for number in 0..100 {
         let name = format!("file {number}");
         let mut map = volume
+            .names()
             .create(
                 &mut workspace,
                 &mut below,
@@ -54,10 +56,11 @@ fn each_block_is_somebodys() {
         // Every second page: extents that do not fit the inode.
         for page in (0..20).map(|page| 2 * page * 4096) {
             volume
-                .write_file(&mut workspace, &mut map, page, b"data", NOW)
+                .files()
+                .write(&mut workspace, &mut map, page, b"data", NOW)
                 .unwrap();
         }
-        volume.close(&mut map);
+        volume.files().close(&mut map);
     }
     let name = XattrName::new(XattrSpace::User, b"name").unwrap();
     let xattr = NewXattr {
@@ -65,7 +68,8 @@ fn each_block_is_somebodys() {
         value: &[1; 5000],
     };
     volume
-        .set_xattr(
+        .xattrs()
+        .set(
             &mut workspace,
             &mut root_xattrs,
             &mut root,
@@ -78,30 +82,30 @@ fn each_block_is_somebodys() {
     let mut blocks: BTreeMap<u64, u64> = BTreeMap::new();
     let mut data = 0;
     for block in 0..volume.blocks() {
-        match volume.use_of(block).unwrap() {
+        match volume.owners().use_of(block).unwrap() {
             Use::Node { ino } => *blocks.entry(ino).or_default() += 1,
             Use::Data => data += 1,
             Use::Unknown => panic!("block {block} is nobody's"),
             _ => {}
         }
     }
-    assert_eq!(volume.use_of(volume.blocks()), Err(Error::Invalid));
+    assert_eq!(volume.owners().use_of(volume.blocks()), Err(Error::Invalid));
 
     let mut inodes = Vec::new();
     let mut after = 0;
-    while let Some(ino) = volume.next_inode(after).unwrap() {
+    while let Some(ino) = volume.inodes().next(after).unwrap() {
         inodes.push(ino);
         after = ino;
     }
     assert_eq!(inodes.len(), 102);
     let mut found = 0;
     for &ino in &inodes {
-        let (map, attributes) = volume.open(ino, None).unwrap();
+        let (map, attributes) = volume.inodes().open(ino, None).unwrap();
         assert_eq!(XattrState::new(&map).ino(), ino);
         let mut own = 0;
         for block in 0..volume.blocks() {
-            if let Some(part) = volume.part_of(&map, block).unwrap() {
-                assert_eq!(volume.use_of(block), Ok(Use::Data));
+            if let Some(part) = volume.owners().part_of(&map, block).unwrap() {
+                assert_eq!(volume.owners().use_of(block), Ok(Use::Data));
                 assert_eq!(part == Part::Xattrs, ino == volume.root());
                 own += 1;
             }

@@ -22,7 +22,7 @@ fn name(space: u16, rest: &[u8]) -> XattrName<'_> {
 
 fn all(volume: &DramVolume, xattrs: &XattrState) -> Model {
     let mut names = Vec::new();
-    let list = volume.list_xattrs(xattrs, |name, len| {
+    let list = volume.xattrs().list(xattrs, |name, len| {
         names.push((name.space() as u16, name.rest().to_vec(), len));
         Ok(())
     });
@@ -32,12 +32,12 @@ fn all(volume: &DramVolume, xattrs: &XattrState) -> Model {
         let mut value = vec![0; len];
         if len > 0 {
             assert_eq!(
-                volume.get_xattr(xattrs, name(space, &rest), &mut value),
+                volume.xattrs().get(xattrs, name(space, &rest), &mut value),
                 Ok(len)
             );
         }
         assert_eq!(
-            volume.get_xattr(xattrs, name(space, &rest), &mut []),
+            volume.xattrs().get(xattrs, name(space, &rest), &mut []),
             Ok(len)
         );
         assert_eq!(
@@ -50,7 +50,7 @@ fn all(volume: &DramVolume, xattrs: &XattrState) -> Model {
 }
 
 fn free(volume: &DramVolume) -> u32 {
-    volume.count_group(0).unwrap().0
+    volume.space().of_group(0).unwrap().0
 }
 
 proptest! {
@@ -74,7 +74,7 @@ proptest! {
             let now = Time::new(time, 0);
             let (result, expected) = if how == 3 {
                 let removed = model.remove(&key).map(drop).ok_or(Error::NoData);
-                (volume.remove_xattr(&mut workspace, &mut xattrs, &mut map, xattr.name, &Change::changed(now)), removed)
+                (volume.xattrs().remove(&mut workspace, &mut xattrs, &mut map, xattr.name, &Change::changed(now)), removed)
             } else {
                 let (mode, expected) = match how {
                     0 => (SetMode::Any, Ok(())),
@@ -83,7 +83,7 @@ proptest! {
                     _ if model.contains_key(&key) => (SetMode::Replace, Ok(())),
                     _ => (SetMode::Replace, Err(Error::NoData)),
                 };
-                let result = volume.set_xattr(&mut workspace, &mut xattrs, &mut map, &xattr, mode, &Change::changed(now));
+                let result = volume.xattrs().set(&mut workspace, &mut xattrs, &mut map, &xattr, mode, &Change::changed(now));
                 // Many long ones do not fit, and then nothing changes.
                 if result == Err(Error::TooBig) {
                     (Ok(Changed::default()), Ok(()))
@@ -96,7 +96,7 @@ proptest! {
             };
             prop_assert_eq!(result.map(drop), expected);
             prop_assert_eq!(&all(&volume, &xattrs), &model);
-            let attributes = volume.attributes(&map).unwrap();
+            let attributes = volume.inodes().attributes(&map).unwrap();
             prop_assert_eq!(u64::from(before - free(&volume)), attributes.blocks);
             prop_assert_eq!(attributes.has_xattrs, !model.is_empty());
         }
@@ -113,7 +113,7 @@ fn the_longest_value_fits_and_no_longer_one() {
         name: name(1, &[b'n'; 255]),
         value: &value,
     };
-    let result = volume.set_xattr(
+    let result = volume.xattrs().set(
         &mut workspace,
         &mut xattrs,
         &mut map,
@@ -127,7 +127,8 @@ fn the_longest_value_fits_and_no_longer_one() {
         ..long
     };
     volume
-        .set_xattr(
+        .xattrs()
+        .set(
             &mut workspace,
             &mut xattrs,
             &mut map,
@@ -139,10 +140,10 @@ fn the_longest_value_fits_and_no_longer_one() {
 
     let mut short = vec![0; MAX_XATTR_VALUE - 1];
     assert_eq!(
-        volume.get_xattr(&xattrs, long.name, &mut short),
+        volume.xattrs().get(&xattrs, long.name, &mut short),
         Err(Error::Range)
     );
-    assert_eq!(volume.attributes(&map).unwrap().ctime, now);
+    assert_eq!(volume.inodes().attributes(&map).unwrap().ctime, now);
 }
 
 #[test]
@@ -172,8 +173,8 @@ fn an_attribute_and_what_it_says_of_the_inode_change_together() {
         permissions: Some(permissions),
         ..Change::changed(Time::new(time, 0))
     };
-    let before = volume.attributes(&map).unwrap();
-    let set = volume.set_xattr(
+    let before = volume.inodes().attributes(&map).unwrap();
+    let set = volume.xattrs().set(
         &mut workspace,
         &mut xattrs,
         &mut map,
@@ -181,7 +182,7 @@ fn an_attribute_and_what_it_says_of_the_inode_change_together() {
         SetMode::Create,
         &change(0o750, 20),
     );
-    let after = volume.attributes(&map).unwrap();
+    let after = volume.inodes().attributes(&map).unwrap();
     assert_eq!(set.unwrap().blocks, Some(before.blocks + 1));
     assert_eq!(after.blocks, before.blocks + 1);
     assert_eq!(after.mode, before.mode & !0o7777 | 0o750);
@@ -189,7 +190,7 @@ fn an_attribute_and_what_it_says_of_the_inode_change_together() {
     assert_eq!((after.mtime, after.uid), (before.mtime, before.uid));
 
     // What fails changes neither.
-    let set = volume.set_xattr(
+    let set = volume.xattrs().set(
         &mut workspace,
         &mut xattrs,
         &mut map,
@@ -198,14 +199,18 @@ fn an_attribute_and_what_it_says_of_the_inode_change_together() {
         &change(0o777, 30),
     );
     assert_eq!(set, Err(Error::Exists));
-    assert_eq!(volume.attributes(&map), Ok(after));
+    assert_eq!(volume.inodes().attributes(&map), Ok(after));
 
     let (map, xattrs) = (&mut map, &mut xattrs);
-    let removed = volume.remove_xattr(&mut workspace, xattrs, map, acl, &change(0o700, 40));
+    let removed = volume
+        .xattrs()
+        .remove(&mut workspace, xattrs, map, acl, &change(0o700, 40));
     assert_eq!(removed.unwrap().blocks, Some(before.blocks));
-    let last = volume.attributes(map).unwrap();
+    let last = volume.inodes().attributes(map).unwrap();
     assert_eq!((last.mode & 0o7777, last.has_xattrs), (0o700, false));
-    let removed = volume.remove_xattr(&mut workspace, xattrs, map, acl, &change(0o777, 50));
+    let removed = volume
+        .xattrs()
+        .remove(&mut workspace, xattrs, map, acl, &change(0o777, 50));
     assert_eq!(removed, Err(Error::NoData));
-    assert_eq!(volume.attributes(map), Ok(last));
+    assert_eq!(volume.inodes().attributes(map), Ok(last));
 }

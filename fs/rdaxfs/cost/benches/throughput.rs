@@ -60,7 +60,7 @@ fn names(c: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     group.bench_function("create, unlink and free", |b| {
         b.iter(|| {
-            let made = volume.create(
+            let made = volume.names().create(
                 workspace,
                 &mut dir,
                 b"comes and goes",
@@ -70,16 +70,19 @@ fn names(c: &mut Criterion) {
             );
             let mut map = made.expect("made").map;
             volume
+                .names()
                 .unlink(workspace, &mut dir, b"comes and goes", &mut map, now())
                 .expect("gone");
-            volume.finish(workspace, &mut map).expect("freed");
+            volume.files().finish(workspace, &mut map).expect("freed");
         });
     });
     group.bench_function("lookup", |b| {
         let mut number = 0;
         b.iter(|| {
             number = (number + 7_919) % FILES;
-            volume.lookup(&dir, format!("file-{number}").as_bytes())
+            volume
+                .names()
+                .lookup(&dir, format!("file-{number}").as_bytes())
         });
     });
     group.finish();

@@ -171,7 +171,7 @@ impl User {
             self.append(&mut open[turn]);
             if open[turn].at == open[turn].size {
                 let mut done = open.swap_remove(turn);
-                self.session.volume.close(&mut done.map);
+                self.session.volume.files().close(&mut done.map);
                 self.files.push((done.map, done.size.div_ceil(BLOCK_SIZE)));
             }
         }
@@ -187,12 +187,15 @@ impl User {
             let (mut map, pages) = self.files.swap_remove(at);
             self.used -= pages;
             volume
+                .files()
                 .truncate(workspace, &mut map, 0, &Change::modified(now()))
                 .expect("it is cut");
             return map;
         }
         let dir = self.dirs[self.numbers.below(DIRECTORIES) as usize];
-        let made = volume.tmpfile(workspace, dir, &file(), now(), &mut unannounced);
+        let made = volume
+            .names()
+            .tmpfile(workspace, dir, &file(), now(), &mut unannounced);
         made.expect("it is made").map
     }
 
@@ -215,7 +218,10 @@ impl User {
             let Session {
                 volume, workspace, ..
             } = &mut self.session;
-            volume.finish(workspace, &mut map).expect("it is freed");
+            volume
+                .files()
+                .finish(workspace, &mut map)
+                .expect("it is freed");
             self.used -= pages;
         }
     }
@@ -231,7 +237,7 @@ impl User {
             let size = self.session.attributes(map).size;
             for slot in 0..size / (CHUNK_BLOCKS * BLOCK_SIZE) {
                 let page = slot * CHUNK_BLOCKS;
-                let mapping = self.session.volume.map(map, page, CHUNK_BLOCKS);
+                let mapping = self.session.volume.files().map(map, page, CHUNK_BLOCKS);
                 let mapping = mapping.expect("it is mapped");
                 aged.slots += 1;
                 if let State::Mapped(block) = mapping.state {

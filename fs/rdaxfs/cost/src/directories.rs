@@ -38,9 +38,9 @@ pub fn prepare(entries: u64) -> Memory {
 /// If the medium is not what [`prepare`] made.
 pub fn run<M: Stores + Digest>(medium: M, entries: u64, meter: &mut dyn Meter) {
     let mut session = Session::mount(medium);
-    let target = session.volume.lookup(&session.root, b"dir");
+    let target = session.volume.names().lookup(&session.root, b"dir");
     let ino = target.expect("it has been made").ino;
-    let (mut dir, _) = session.volume.open(ino, None).expect("it is one");
+    let (mut dir, _) = session.volume.inodes().open(ino, None).expect("it is one");
     let Session {
         volume, workspace, ..
     } = &mut session;
@@ -48,11 +48,13 @@ pub fn run<M: Stores + Digest>(medium: M, entries: u64, meter: &mut dyn Meter) {
     let names: Vec<_> = (0..TIMES).map(|_| name(numbers.below(entries))).collect();
     meter.measure("look-up", TIMES, &mut |at| {
         volume
+            .names()
             .lookup(&dir, &names[at as usize])
             .expect("it is there");
     });
     // The first one after a mount looks at its group, and flushes the marks of all slots.
     volume
+        .names()
         .create(
             workspace,
             &mut dir,
@@ -65,7 +67,7 @@ pub fn run<M: Stores + Digest>(medium: M, entries: u64, meter: &mut dyn Meter) {
     let names: Vec<_> = (0..TIMES).map(|at| name(entries + at)).collect();
     let mut maps = Vec::new();
     meter.measure("create", TIMES, &mut |at| {
-        let made = volume.create(
+        let made = volume.names().create(
             workspace,
             &mut dir,
             &names[at as usize],
@@ -78,6 +80,7 @@ pub fn run<M: Stores + Digest>(medium: M, entries: u64, meter: &mut dyn Meter) {
     meter.measure("unlink", TIMES, &mut |at| {
         let (name, map) = (&names[at as usize], &mut maps[at as usize]);
         volume
+            .names()
             .unlink(workspace, &mut dir, name, map, now())
             .expect("gone");
     });

@@ -27,6 +27,7 @@ pub fn prepare(extents: u64) -> Memory {
     } = &mut session;
     for extent in 0..extents {
         volume
+            .files()
             .reserve_unwritten(workspace, &mut map, 2 * extent, 1)
             .expect("there is room");
     }
@@ -43,14 +44,17 @@ pub fn run<M: Stores + Digest>(medium: M, extents: u64, meter: &mut dyn Meter) {
     let session = Session::mount(medium);
     let volume = &session.volume;
     let open = |dir: &_, name: &[u8]| {
-        let target = volume.lookup(dir, name).expect("it has been made");
-        volume.open(target.ino, None).expect("it is one").0
+        let target = volume.names().lookup(dir, name).expect("it has been made");
+        volume.inodes().open(target.ino, None).expect("it is one").0
     };
     let dir = open(&session.root, b"dir");
     let map = open(&dir, b"file");
     let mut numbers = Numbers::new(2);
     let pages: Vec<_> = (0..TIMES).map(|_| 2 * numbers.below(extents)).collect();
     meter.measure("look-up of a page", TIMES, &mut |at| {
-        volume.map(&map, pages[at as usize], 1).expect("mapped");
+        volume
+            .files()
+            .map(&map, pages[at as usize], 1)
+            .expect("mapped");
     });
 }

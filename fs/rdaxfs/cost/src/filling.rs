@@ -56,10 +56,12 @@ fn reserve<M: Stores + Digest>(session: &mut Session<M>, map: &mut MapState, pag
     } = session;
     let mut page = 0;
     while page < pages {
-        let mapping = volume.reserve_unwritten(workspace, map, page, pages - page);
+        let mapping = volume
+            .files()
+            .reserve_unwritten(workspace, map, page, pages - page);
         page += mapping.expect("there is room").count;
     }
-    volume.close(map);
+    volume.files().close(map);
 }
 
 fn remove_files<M: Stores + Digest>(session: &mut Session<M>, target: u64) {
@@ -77,7 +79,7 @@ fn remove_files<M: Stores + Digest>(session: &mut Session<M>, target: u64) {
         let Session {
             volume, workspace, ..
         } = &mut *session;
-        volume.finish(workspace, &mut map).expect("freed");
+        volume.files().finish(workspace, &mut map).expect("freed");
     }
 }
 
@@ -97,6 +99,7 @@ fn punch_pages<M: Stores + Digest>(session: &mut Session<M>, target: u64) {
             volume, workspace, ..
         } = &mut *session;
         volume
+            .files()
             .fallocate(workspace, &mut map, &range, &Change::modified(now()))
             .expect("punched");
     }
@@ -116,10 +119,11 @@ pub fn run<M: Stores + Digest>(medium: M, meter: &mut dyn Meter) {
             volume, workspace, ..
         } = &mut session;
         volume
+            .files()
             .reserve_unwritten(workspace, &mut map, group * CHUNK_BLOCKS * 2, CHUNK_BLOCKS)
             .expect("there is room");
     }
-    session.volume.close(&mut map);
+    session.volume.files().close(&mut map);
     for (what, pages, times) in [
         ("4 KiB", 1, 1000),
         ("64 KiB", 16, 200),
@@ -131,11 +135,14 @@ pub fn run<M: Stores + Digest>(medium: M, meter: &mut dyn Meter) {
         } = &mut session;
         let mut got = 0;
         meter.measure(what, times, &mut |at| {
-            let mapping = volume.reserve_unwritten(workspace, &mut maps[at as usize], 0, pages);
+            let mapping =
+                volume
+                    .files()
+                    .reserve_unwritten(workspace, &mut maps[at as usize], 0, pages);
             got += mapping.expect("there is room").count;
         });
         for map in &mut maps {
-            volume.finish(workspace, map).expect("freed");
+            volume.files().finish(workspace, map).expect("freed");
         }
     }
 }

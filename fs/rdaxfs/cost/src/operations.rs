@@ -83,7 +83,10 @@ impl<M: Stores + Digest> Operations<'_, M> {
             let Session {
                 volume, workspace, ..
             } = &mut self.session;
-            volume.finish(workspace, &mut map).expect("it is freed");
+            volume
+                .files()
+                .finish(workspace, &mut map)
+                .expect("it is freed");
         }
     }
 
@@ -95,6 +98,7 @@ impl<M: Stores + Digest> Operations<'_, M> {
         self.meter.measure("create", TIMES, &mut |at| {
             let name = &names[at as usize];
             volume
+                .names()
                 .create(workspace, dir, name, &file(), now(), &mut unannounced)
                 .expect("made");
         });
@@ -107,6 +111,7 @@ impl<M: Stores + Digest> Operations<'_, M> {
         self.meter.measure("mknod", TIMES, &mut |at| {
             let name = &names[at as usize];
             volume
+                .names()
                 .create(workspace, dir, name, &special, now(), &mut unannounced)
                 .expect("made");
         });
@@ -123,6 +128,7 @@ impl<M: Stores + Digest> Operations<'_, M> {
             .measure("create with a security label", TIMES, &mut |at| {
                 let name = &names[at as usize];
                 volume
+                    .names()
                     .create(workspace, dir, name, &labelled, now(), &mut unannounced)
                     .expect("made");
             });
@@ -136,6 +142,7 @@ impl<M: Stores + Digest> Operations<'_, M> {
             self.meter.measure(what, TIMES, &mut |at| {
                 let name = &names[at as usize];
                 volume
+                    .names()
                     .symlink(
                         workspace,
                         dir,
@@ -150,13 +157,16 @@ impl<M: Stores + Digest> Operations<'_, M> {
         let near = dir.ino();
         let mut orphans = Vec::new();
         self.meter.measure("tmpfile", TIMES, &mut |_| {
-            let made = volume.tmpfile(workspace, near, &file(), now(), &mut unannounced);
+            let made = volume
+                .names()
+                .tmpfile(workspace, near, &file(), now(), &mut unannounced);
             orphans.push(made.expect("made").map);
         });
         let names: Vec<_> = (0..TIMES).map(|at| name("orphan", at)).collect();
         self.meter.measure("link of an orphan", TIMES, &mut |at| {
             let (name, orphan) = (&names[at as usize], &mut orphans[at as usize]);
             volume
+                .names()
                 .link(workspace, dir, name, orphan, now())
                 .expect("linked");
         });
@@ -164,6 +174,7 @@ impl<M: Stores + Digest> Operations<'_, M> {
         self.meter.measure("link", TIMES, &mut |at| {
             let (name, inode) = (&names[at as usize], &mut orphans[at as usize]);
             volume
+                .names()
                 .link(workspace, dir, name, inode, now())
                 .expect("linked");
         });
@@ -171,6 +182,7 @@ impl<M: Stores + Digest> Operations<'_, M> {
             .measure("unlink, a name remains", TIMES, &mut |at| {
                 let (name, inode) = (&names[at as usize], &mut orphans[at as usize]);
                 volume
+                    .names()
                     .unlink(workspace, dir, name, inode, now())
                     .expect("gone");
             });
@@ -184,33 +196,40 @@ impl<M: Stores + Digest> Operations<'_, M> {
         let mut made = Vec::new();
         self.meter.measure("mkdir", TIMES, &mut |at| {
             let name = &names[at as usize];
-            let new = volume.mkdir(workspace, dir, name, &directory(), now(), &mut unannounced);
+            let new =
+                volume
+                    .names()
+                    .mkdir(workspace, dir, name, &directory(), now(), &mut unannounced);
             made.push(new.expect("made").map);
         });
         self.meter
             .measure("create in an empty directory", TIMES, &mut |at| {
                 let inner = &mut made[at as usize];
                 volume
+                    .names()
                     .create(workspace, inner, b"name", &file(), now(), &mut unannounced)
                     .expect("made");
             });
         for inner in &mut made {
-            let target = volume.lookup(inner, b"name").expect("it is there");
-            let (mut inode, _) = volume.open(target.ino, None).expect("it is one");
+            let target = volume.names().lookup(inner, b"name").expect("it is there");
+            let (mut inode, _) = volume.inodes().open(target.ino, None).expect("it is one");
             volume
+                .names()
                 .unlink(workspace, inner, b"name", &mut inode, now())
                 .expect("gone");
-            volume.finish(workspace, &mut inode).expect("freed");
+            volume.files().finish(workspace, &mut inode).expect("freed");
         }
         self.meter.measure("rmdir", TIMES, &mut |at| {
             let (name, inner) = (&names[at as usize], &mut made[at as usize]);
             volume
+                .names()
                 .rmdir(workspace, dir, name, inner, now())
                 .expect("gone");
         });
         self.meter
             .measure("finish of an empty directory", TIMES, &mut |at| {
                 volume
+                    .files()
                     .finish(workspace, &mut made[at as usize])
                     .expect("freed");
             });
@@ -222,8 +241,8 @@ impl<M: Stores + Digest> Operations<'_, M> {
             volume, workspace, ..
         } = &mut self.session;
         let open = |dir: &MapState, name: &[u8]| {
-            let target = volume.lookup(dir, name).expect("it is there");
-            volume.open(target.ino, None).expect("it is one").0
+            let target = volume.names().lookup(dir, name).expect("it is there");
+            volume.inodes().open(target.ino, None).expect("it is one").0
         };
         let (made, renamed): (Vec<_>, Vec<_>) = (0..TIMES)
             .map(|at| (name("made", at), name("renamed", at)))
@@ -236,7 +255,10 @@ impl<M: Stores + Digest> Operations<'_, M> {
                 permissions: Some(0o600),
                 ..Change::default()
             };
-            volume.change(workspace, map, &change).expect("changed");
+            volume
+                .inodes()
+                .change(workspace, map, &change)
+                .expect("changed");
         };
         maps.iter_mut().for_each(|map| warm(map, workspace));
         let plain = Renames {
@@ -298,14 +320,20 @@ impl<M: Stores + Digest> Operations<'_, M> {
         };
         replacing.measure(volume, workspace, self.meter);
         for other in &mut others {
-            volume.finish(workspace, other).expect("freed");
+            volume.files().finish(workspace, other).expect("freed");
         }
         let dirs: Vec<_> = (0..TIMES).map(|at| name("moving", at)).collect();
         let mut moving: Vec<_> = dirs
             .iter()
             .map(|name| {
-                let made =
-                    volume.mkdir(workspace, from, name, &directory(), now(), &mut unannounced);
+                let made = volume.names().mkdir(
+                    workspace,
+                    from,
+                    name,
+                    &directory(),
+                    now(),
+                    &mut unannounced,
+                );
                 made.expect("made").map
             })
             .collect();
@@ -329,7 +357,10 @@ impl<M: Stores + Digest> Operations<'_, M> {
         let names: Vec<_> = (0..TIMES).map(|at| name("goes", at)).collect();
         let make = |volume: &Volume<Host<M>>, workspace: &mut Workspace, dir: &mut MapState| {
             let maps = names.iter().map(|name| {
-                let made = volume.create(workspace, dir, name, &file(), now(), &mut unannounced);
+                let made =
+                    volume
+                        .names()
+                        .create(workspace, dir, name, &file(), now(), &mut unannounced);
                 made.expect("made").map
             });
             maps.collect::<Vec<_>>()
@@ -338,12 +369,14 @@ impl<M: Stores + Digest> Operations<'_, M> {
         self.meter.measure("unlink", TIMES, &mut |at| {
             let at = at as usize;
             volume
+                .names()
                 .unlink(workspace, dir, &names[at], &mut maps[at], now())
                 .expect("gone");
         });
         self.meter
             .measure("finish of an empty file", TIMES, &mut |at| {
                 volume
+                    .files()
                     .finish(workspace, &mut maps[at as usize])
                     .expect("freed");
             });
@@ -352,18 +385,20 @@ impl<M: Stores + Digest> Operations<'_, M> {
             .measure("unlink that frees an empty file", TIMES, &mut |at| {
                 let at = at as usize;
                 volume
+                    .names()
                     .unlink_last(workspace, dir, &names[at], &mut unused[at], now())
                     .expect("gone");
             });
         let mut written = make(volume, workspace, dir);
         for map in &mut written {
-            let done = volume.write_file(workspace, map, 0, &[5; 4096], now());
+            let done = volume.files().write(workspace, map, 0, &[5; 4096], now());
             assert_eq!(done, Ok(4096));
         }
         self.meter
             .measure("unlink that frees a file of 4 KiB", TIMES, &mut |at| {
                 let at = at as usize;
                 volume
+                    .names()
                     .unlink_last(workspace, dir, &names[at], &mut written[at], now())
                     .expect("gone");
             });
@@ -371,7 +406,10 @@ impl<M: Stores + Digest> Operations<'_, M> {
         let new: Vec<_> = (0..TIMES).map(|at| name("new", at)).collect();
         let mut moved: Vec<_> = (new.iter())
             .map(|name| {
-                let made = volume.create(workspace, dir, name, &file(), now(), &mut unannounced);
+                let made =
+                    volume
+                        .names()
+                        .create(workspace, dir, name, &file(), now(), &mut unannounced);
                 made.expect("made").map
             })
             .collect();
@@ -389,14 +427,19 @@ impl<M: Stores + Digest> Operations<'_, M> {
         let (dir, mut dirs) = (dir, Vec::new());
         for (name, map) in names.iter().zip(&mut moved) {
             volume
+                .names()
                 .unlink_last(workspace, dir, name, map, now())
                 .expect("gone");
-            let made = volume.mkdir(workspace, dir, name, &directory(), now(), &mut unannounced);
+            let made =
+                volume
+                    .names()
+                    .mkdir(workspace, dir, name, &directory(), now(), &mut unannounced);
             dirs.push(made.expect("made").map);
         }
         self.meter.measure("rmdir that frees it", TIMES, &mut |at| {
             let at = at as usize;
             volume
+                .names()
                 .rmdir_last(workspace, dir, &names[at], &mut dirs[at], now())
                 .expect("gone");
         });
@@ -404,9 +447,10 @@ impl<M: Stores + Digest> Operations<'_, M> {
         self.meter
             .measure("look-up, open and unlink", TIMES, &mut |at| {
                 let name = &names[at as usize];
-                let target = volume.lookup(dir, name).expect("it is there");
-                let (mut map, _) = volume.open(target.ino, None).expect("it is one");
+                let target = volume.names().lookup(dir, name).expect("it is there");
+                let (mut map, _) = volume.inodes().open(target.ino, None).expect("it is one");
                 volume
+                    .names()
                     .unlink(workspace, dir, name, &mut map, now())
                     .expect("gone");
             });
@@ -419,24 +463,27 @@ impl<M: Stores + Digest> Operations<'_, M> {
         let names: Vec<_> = (0..TIMES).map(|at| name("entry", 400 + at)).collect();
         let mut inodes = Vec::new();
         self.meter.measure("lookup", TIMES, &mut |at| {
-            let target = volume.lookup(dir, &names[at as usize]);
+            let target = volume.names().lookup(dir, &names[at as usize]);
             inodes.push(target.expect("it is there").ino);
         });
         let absent: Vec<_> = (0..TIMES).map(|at| name("absent", at)).collect();
         self.meter.measure("lookup of no entry", TIMES, &mut |at| {
-            assert!(volume.lookup(dir, &absent[at as usize]).is_err());
+            assert!(volume.names().lookup(dir, &absent[at as usize]).is_err());
         });
         self.meter.measure("open by number", TIMES, &mut |at| {
-            volume.open(inodes[at as usize], None).expect("it is one");
+            volume
+                .inodes()
+                .open(inodes[at as usize], None)
+                .expect("it is one");
         });
         self.meter.measure("stat", TIMES, &mut |_| {
-            volume.attributes(dir).expect("it is good");
+            volume.inodes().attributes(dir).expect("it is good");
         });
-        let mut entries = volume.readdir(workspace, dir, 0, |_| true);
+        let mut entries = volume.names().readdir(workspace, dir, 0, |_| true);
         let mut count = 0;
         self.meter.measure("readdir of a directory", 16, &mut |_| {
             count = 0;
-            entries = volume.readdir(workspace, dir, 0, |_| {
+            entries = volume.names().readdir(workspace, dir, 0, |_| {
                 count += 1;
                 true
             });
@@ -459,7 +506,7 @@ impl<M: Stores + Digest> Operations<'_, M> {
             let mut write = |what: &str, offset: u64, maps: &mut Vec<MapState>| {
                 self.meter.measure(what, times, &mut |at| {
                     let map = &mut maps[at as usize];
-                    let written = volume.write_file(workspace, map, offset, &bytes, now());
+                    let written = volume.files().write(workspace, map, offset, &bytes, now());
                     assert_eq!(written, Ok(bytes.len()));
                 });
             };
@@ -483,7 +530,7 @@ impl<M: Stores + Digest> Operations<'_, M> {
             } = &mut self.session;
             self.meter.measure(what, TIMES, &mut |at| {
                 let map = &mut maps[at as usize];
-                let written = volume.write_file(workspace, map, offset, &bytes, now());
+                let written = volume.files().write(workspace, map, offset, &bytes, now());
                 assert_eq!(written, Ok(len));
             });
         }
@@ -496,20 +543,27 @@ impl<M: Stores + Digest> Operations<'_, M> {
             .measure("map for a write, blocks are there", TIMES, &mut |at| {
                 let map = &mut maps[at as usize];
                 volume
+                    .files()
                     .map_for_write(workspace, map, (7, 1), &Change::modified(now()))
                     .expect("mapped");
             });
         self.meter.measure("map for a read", TIMES, &mut |at| {
-            volume.map(&maps[at as usize], 7, 1).expect("mapped");
+            volume
+                .files()
+                .map(&maps[at as usize], 7, 1)
+                .expect("mapped");
         });
         let mut bytes = vec![0; BLOCK_SIZE as usize];
         self.meter.measure("read of 4 KiB", TIMES, &mut |at| {
-            let read = volume.read_file(&maps[at as usize], 7 * BLOCK_SIZE, &mut bytes);
+            let read = volume
+                .files()
+                .read(&maps[at as usize], 7 * BLOCK_SIZE, &mut bytes);
             assert_eq!(read, Ok(bytes.len()));
         });
         self.meter.measure("extending truncate", TIMES, &mut |at| {
             let map = &mut maps[at as usize];
             volume
+                .files()
                 .truncate(workspace, map, 3 * MIB / 2 + 5, &Change::modified(now()))
                 .expect("cut");
         });
@@ -517,13 +571,14 @@ impl<M: Stores + Digest> Operations<'_, M> {
             .measure("truncate that frees 0.5 MiB", TIMES, &mut |at| {
                 let map = &mut maps[at as usize];
                 volume
+                    .files()
                     .truncate(workspace, map, MIB / 2, &Change::modified(now()))
                     .expect("cut");
             });
         self.meter
             .measure("finish of a file of 0.5 MiB", TIMES, &mut |at| {
                 let map = &mut maps[at as usize];
-                volume.finish(workspace, map).expect("freed");
+                volume.files().finish(workspace, map).expect("freed");
             });
     }
 
@@ -536,6 +591,7 @@ impl<M: Stores + Digest> Operations<'_, M> {
             .measure("unwritten blocks for 64 KiB", TIMES, &mut |at| {
                 let map = &mut maps[at as usize];
                 volume
+                    .files()
                     .reserve_unwritten(workspace, map, 0, 16)
                     .expect("reserved");
             });
@@ -543,12 +599,14 @@ impl<M: Stores + Digest> Operations<'_, M> {
             .measure("conversion of 64 KiB", TIMES, &mut |at| {
                 let map = &mut maps[at as usize];
                 volume
+                    .files()
                     .convert(workspace, map, (0, 16), &|_| false)
                     .expect("converted");
             });
         self.meter.measure("set_size", TIMES, &mut |at| {
             let map = &mut maps[at as usize];
             volume
+                .files()
                 .set_size(workspace, map, (0, 64 << 10), &Change::modified(now()))
                 .expect("set");
         });
@@ -599,6 +657,7 @@ impl<M: Stores + Digest> Operations<'_, M> {
             self.meter.measure(what, TIMES, &mut |at| {
                 let map = &mut maps[at as usize];
                 volume
+                    .files()
                     .fallocate(workspace, map, &range, &Change::modified(now()))
                     .expect("done");
             });
@@ -664,7 +723,10 @@ impl<M: Stores + Digest> Operations<'_, M> {
         ] {
             self.meter.measure(what, TIMES, &mut |at| {
                 let map = &mut maps[at as usize];
-                volume.change(workspace, map, &change).expect("changed");
+                volume
+                    .inodes()
+                    .change(workspace, map, &change)
+                    .expect("changed");
             });
         }
         self.drop_files(maps);
@@ -685,7 +747,8 @@ impl<M: Stores + Digest> Operations<'_, M> {
                 value: b"value",
             };
             volume
-                .set_xattr(
+                .xattrs()
+                .set(
                     workspace,
                     lock,
                     map,
@@ -695,7 +758,8 @@ impl<M: Stores + Digest> Operations<'_, M> {
                 )
                 .expect("set");
             volume
-                .remove_xattr(workspace, lock, map, first, &Change::changed(now()))
+                .xattrs()
+                .remove(workspace, lock, map, first, &Change::changed(now()))
                 .expect("removed");
         }
         for (what, name, value) in [
@@ -707,7 +771,8 @@ impl<M: Stores + Digest> Operations<'_, M> {
             self.meter.measure(what, TIMES, &mut |at| {
                 let (map, lock) = (&mut maps[at as usize], &mut locks[at as usize]);
                 volume
-                    .set_xattr(
+                    .xattrs()
+                    .set(
                         workspace,
                         lock,
                         map,
@@ -720,18 +785,20 @@ impl<M: Stores + Digest> Operations<'_, M> {
         }
         let mut value = [0; 64];
         self.meter.measure("getxattr", TIMES, &mut |at| {
-            let read = volume.get_xattr(&locks[at as usize], second, &mut value);
+            let read = volume.xattrs().get(&locks[at as usize], second, &mut value);
             assert_eq!(read, Ok(40));
         });
         self.meter.measure("listxattr", TIMES, &mut |at| {
             volume
-                .list_xattrs(&locks[at as usize], |_, _| Ok(()))
+                .xattrs()
+                .list(&locks[at as usize], |_, _| Ok(()))
                 .expect("listed");
         });
         self.meter.measure("removexattr", TIMES, &mut |at| {
             let (map, lock) = (&mut maps[at as usize], &mut locks[at as usize]);
             volume
-                .remove_xattr(workspace, lock, map, second, &Change::changed(now()))
+                .xattrs()
+                .remove(workspace, lock, map, second, &Change::changed(now()))
                 .expect("removed");
         });
         self.drop_files(maps);

@@ -50,6 +50,7 @@ impl Renames<'_> {
             };
             let names = (&*self.old[at], &*self.new[at]);
             volume
+                .names()
                 .rename(workspace, directories, names, renamed, self.mode, now())
                 .expect("renamed");
         });

@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use rdaxfs_core::format::{Time, S_IFDIR, S_IFREG};
 use rdaxfs_core::inode::{Attributes, MapState};
 use rdaxfs_core::make::{make, Options};
+use rdaxfs_core::mount::{self, Access};
 use rdaxfs_core::name::{unannounced, NewInode};
 use rdaxfs_core::platform::{Digest, Stores};
-use rdaxfs_core::volume::{Access, Volume};
+use rdaxfs_core::superblock::probe;
+use rdaxfs_core::volume::Volume;
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::Result;
 use rdaxfs_host::Host;
@@ -70,11 +72,14 @@ impl<M: Stores + Digest> Session<M> {
     /// If there is none.
     pub fn mount(medium: M) -> Self {
         let mut workspace = Box::new(Workspace::new());
-        let superblock = Volume::<Host<M>>::probe(&medium).expect("there is a volume");
+        let superblock = probe(&medium).expect("there is a volume");
         let host = Host::new(medium, &superblock);
-        let volume = Volume::mount(host, Access::ReadWrite, now(), &mut workspace)
+        let volume = mount::mount(host, Access::ReadWrite, now(), &mut workspace)
             .expect("the volume can be mounted");
-        let (root, _) = volume.open(volume.root(), None).expect("it has a root");
+        let (root, _) = volume
+            .inodes()
+            .open(volume.root(), None)
+            .expect("it has a root");
         Self {
             volume,
             workspace,
@@ -94,12 +99,12 @@ impl<M: Stores + Digest> Session<M> {
 
     /// Unmounts.
     pub fn unmount(self) {
-        self.volume.unmount().expect("it can be unmounted");
+        mount::unmount(&self.volume).expect("it can be unmounted");
     }
 
     /// A directory in the root directory.
     pub fn mkdir(&mut self, name: &[u8]) -> MapState {
-        let made = self.volume.mkdir(
+        let made = self.volume.names().mkdir(
             &mut self.workspace,
             &mut self.root,
             name,
@@ -113,15 +118,19 @@ impl<M: Stores + Digest> Session<M> {
     /// A file without a name.
     pub fn tmpfile(&mut self) -> MapState {
         let near = self.root.ino();
-        let made = self
-            .volume
-            .tmpfile(&mut self.workspace, near, &file(), now(), &mut unannounced);
+        let made = self.volume.names().tmpfile(
+            &mut self.workspace,
+            near,
+            &file(),
+            now(),
+            &mut unannounced,
+        );
         made.expect("a file can be made").map
     }
 
     /// A file with a name.
     pub fn create(&mut self, directory: &mut MapState, name: &[u8]) -> MapState {
-        let made = self.volume.create(
+        let made = self.volume.names().create(
             &mut self.workspace,
             directory,
             name,
@@ -136,19 +145,20 @@ impl<M: Stores + Digest> Session<M> {
     pub fn write(&mut self, map: &mut MapState, offset: u64, bytes: &[u8]) {
         let written = self
             .volume
-            .write_file(&mut self.workspace, map, offset, bytes, now());
+            .files()
+            .write(&mut self.workspace, map, offset, bytes, now());
         assert_eq!(written, Ok(bytes.len()));
     }
 
     /// What an inode says.
     pub fn attributes(&self, map: &MapState) -> Attributes {
-        self.volume.attributes(map).expect("it is good")
+        self.volume.inodes().attributes(map).expect("it is good")
     }
 
     /// Free blocks.
     #[must_use]
     pub fn free(&self) -> u64 {
-        self.volume.totals().expect("they are good").0
+        self.volume.space().totals().expect("they are good").0
     }
 }
 

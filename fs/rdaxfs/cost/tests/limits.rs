@@ -31,7 +31,9 @@ fn an_overwrite_is_fenced_even_if_no_word_changes() {
         let Session {
             volume, workspace, ..
         } = &mut session;
-        let written = volume.write_file(workspace, &mut map, 0, &[7; 4096], time);
+        let written = volume
+            .files()
+            .write(workspace, &mut map, 0, &[7; 4096], time);
         assert_eq!(written, Ok(4096));
         counters.read().fences - before
     };

@@ -9,9 +9,11 @@ use std::thread::{self, ThreadId};
 
 use rdaxfs_core::format::{group_of, inode_block};
 use rdaxfs_core::inode::{Change, MapState};
+use rdaxfs_core::mount::{self, Access};
 use rdaxfs_core::name::unannounced;
 use rdaxfs_core::platform::{Digest, Locks, Medium, Stores};
-use rdaxfs_core::volume::{Access, Volume};
+use rdaxfs_core::superblock::probe;
+use rdaxfs_core::volume::Volume;
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::Result;
 use rdaxfs_cost::memory::Memory;
@@ -119,24 +121,29 @@ fn work(volume: &Volume<Watched>, dir: &mut MapState) {
     let workspace = &mut workspace;
     for number in 0..100 {
         let name = format!("file-{number}").into_bytes();
-        let made = volume.create(workspace, dir, &name, &file(), now(), &mut unannounced);
+        let made = volume
+            .names()
+            .create(workspace, dir, &name, &file(), now(), &mut unannounced);
         let mut map = made.unwrap().map;
         for piece in 0..4 {
             let bytes = vec![number as u8; 100_000];
             let offset = piece * bytes.len() as u64;
             volume
-                .write_file(workspace, &mut map, offset, &bytes, now())
+                .files()
+                .write(workspace, &mut map, offset, &bytes, now())
                 .unwrap();
         }
         volume
+            .files()
             .truncate(workspace, &mut map, 150_000, &Change::modified(now()))
             .unwrap();
-        volume.close(&mut map);
+        volume.files().close(&mut map);
         if number % 3 == 0 {
             volume
+                .names()
                 .unlink(workspace, dir, &name, &mut map, now())
                 .unwrap();
-            volume.finish(workspace, &mut map).unwrap();
+            volume.files().finish(workspace, &mut map).unwrap();
         }
     }
 }
@@ -145,16 +152,16 @@ fn work(volume: &Volume<Watched>, dir: &mut MapState) {
 fn writers_in_different_groups_share_no_lock() {
     let memory = Memory::new(8 << 15);
     format(&memory).unwrap();
-    let superblock = Volume::<Host<Memory>>::probe(&memory).unwrap();
+    let superblock = probe(&memory).unwrap();
     let watched = Watched {
         host: Host::new(memory, &superblock),
         taken: Mutex::default(),
     };
     let mut workspace = Box::new(Workspace::new());
-    let volume = Volume::mount(watched, Access::ReadWrite, now(), &mut workspace).unwrap();
-    let (mut root, _) = volume.open(volume.root(), None).unwrap();
+    let volume = mount::mount(watched, Access::ReadWrite, now(), &mut workspace).unwrap();
+    let (mut root, _) = volume.inodes().open(volume.root(), None).unwrap();
     let mut dirs = [b"first".as_slice(), b"second"].map(|name| {
-        let made = volume.mkdir(
+        let made = volume.names().mkdir(
             &mut workspace,
             &mut root,
             name,

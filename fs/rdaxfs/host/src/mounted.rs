@@ -4,8 +4,10 @@
 
 use rdaxfs_core::format::{Time, BLOCK_SIZE};
 use rdaxfs_core::make::{make, Options};
+use rdaxfs_core::mount::{self, Access};
 use rdaxfs_core::platform::{Digest, Medium, Stores};
-use rdaxfs_core::volume::{Access, Volume};
+use rdaxfs_core::superblock::probe;
+use rdaxfs_core::volume::Volume;
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::Result;
 
@@ -24,7 +26,7 @@ impl<M: Medium + Stores + Digest> Mounted<M> {
     ///
     /// # Errors
     ///
-    /// Those of [`make`] and [`Volume::mount`].
+    /// Those of [`make`] and [`mount::mount`].
     pub fn make(medium: M, now: Time) -> Result<Self> {
         let options = Options {
             uuid: [9; 16],
@@ -40,12 +42,12 @@ impl<M: Medium + Stores + Digest> Mounted<M> {
     ///
     /// # Errors
     ///
-    /// Those of [`Volume::probe`] and [`Volume::mount`].
+    /// Those of [`probe`] and [`mount::mount`].
     pub fn mount(medium: M, access: Access, now: Time) -> Result<Self> {
-        let superblock = Volume::<Host<M>>::probe(&medium)?;
+        let superblock = probe(&medium)?;
         let mut workspace = Box::new(Workspace::new());
         let host = Host::new(medium, &superblock);
-        let volume = Volume::mount(host, access, now, &mut workspace)?;
+        let volume = mount::mount(host, access, now, &mut workspace)?;
         Ok(Self { volume, workspace })
     }
 
@@ -53,9 +55,9 @@ impl<M: Medium + Stores + Digest> Mounted<M> {
     ///
     /// # Errors
     ///
-    /// Those of [`Volume::unmount`].
+    /// Those of [`mount::unmount`].
     pub fn unmount(self) -> Result<M> {
-        self.volume.unmount()?;
+        mount::unmount(&self.volume)?;
         Ok(self.volume.into_platform().into_medium())
     }
 }

@@ -20,8 +20,9 @@ pub fn resolve<'p, P: Platform>(
         .filter(|name| !name.is_empty());
     names.try_fold(volume.root(), |at, name| {
         let found = volume
+            .inodes()
             .open(at, None)
-            .and_then(|(directory, _)| volume.lookup(&directory, name));
+            .and_then(|(directory, _)| volume.names().lookup(&directory, name));
         found.map(|found| found.ino).map_err(|error| (name, error))
     })
 }

@@ -6,7 +6,7 @@ use std::fmt;
 
 use rdaxfs_core::format::{Superblock, BLOCK_SIZE, SUPER_MAGIC};
 use rdaxfs_core::platform::{Digest, Medium};
-use rdaxfs_core::volume::{checksum, read_superblock};
+use rdaxfs_core::superblock::{checksum, read_superblock};
 use rdaxfs_core::Error;
 use zerocopy::{FromZeros, IntoBytes};
 

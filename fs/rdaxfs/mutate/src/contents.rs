@@ -67,7 +67,7 @@ impl Known {
                     blocks: all.iter().map(|&(block, _)| block).collect(),
                 });
                 let is_directory = session.with(ino, |volume, _, map, _| {
-                    Ok(volume.attributes(map)?.is_directory())
+                    Ok(volume.inodes().attributes(map)?.is_directory())
                 })?;
                 if is_directory {
                     left.push((ino, Some(number), all));
@@ -123,7 +123,9 @@ impl Known {
                 Some(above) => found.get(&above).copied(),
             };
             let target = above.map(|above| {
-                session.with(above, |volume, _, map, _| volume.lookup(map, &entry.name))
+                session.with(above, |volume, _, map, _| {
+                    volume.names().lookup(map, &entry.name)
+                })
             });
             let Some(Ok(target)) = target else {
                 lost.push(number);
@@ -155,7 +157,7 @@ impl Known {
 fn list(session: &mut Session, dir: u64) -> Result<Vec<(Vec<u8>, u64)>> {
     session.with(dir, |volume, workspace, map, _| {
         let mut found = Vec::new();
-        volume.readdir(workspace, map, 0, |entry| {
+        volume.names().readdir(workspace, map, 0, |entry| {
             found.push((entry.name.to_vec(), entry.ino));
             true
         })?;
@@ -165,7 +167,7 @@ fn list(session: &mut Session, dir: u64) -> Result<Vec<(Vec<u8>, u64)>> {
 
 fn hash(session: &mut Session, ino: u64) -> Result<u64> {
     session.with(ino, |volume, _, map, _| {
-        let attributes = volume.attributes(map)?;
+        let attributes = volume.inodes().attributes(map)?;
         let mut hasher = DefaultHasher::new();
         (attributes.mode, attributes.uid, attributes.device).hash(&mut hasher);
         if attributes.is_file() {
@@ -173,24 +175,24 @@ fn hash(session: &mut Session, ino: u64) -> Result<u64> {
                 return Err(Error::FileTooBig);
             }
             let mut bytes = vec![0; attributes.size as usize];
-            volume.read_file(map, 0, &mut bytes)?;
+            volume.files().read(map, 0, &mut bytes)?;
             bytes.hash(&mut hasher);
         }
         if attributes.mode & S_IFMT == S_IFLNK {
             let mut target = vec![0; BLOCK_SIZE as usize];
-            let len = volume.readlink(map, &mut target)?;
+            let len = volume.names().readlink(map, &mut target)?;
             target[..len].hash(&mut hasher);
         }
         let xattrs = XattrState::new(map);
         let mut names = Vec::new();
-        volume.list_xattrs(&xattrs, |name, _| {
+        volume.xattrs().list(&xattrs, |name, _| {
             names.push((name.space(), name.rest().to_vec()));
             Ok(())
         })?;
         let mut value = vec![0; MAX_XATTR_VALUE];
         for (space, rest) in names {
             let name = rdaxfs_core::xattr::XattrName::new(space, &rest)?;
-            let len = volume.get_xattr(&xattrs, name, &mut value)?;
+            let len = volume.xattrs().get(&xattrs, name, &mut value)?;
             (rest, &value[..len]).hash(&mut hasher);
         }
         Ok(hasher.finish())
@@ -216,19 +218,20 @@ fn needs(session: &mut Session) -> Result<BTreeMap<u64, BTreeSet<u64>>> {
     let mut inodes = Vec::new();
     let mut at = 0;
     session.begin();
-    while let Some(ino) = session.volume.next_inode(at)? {
+    while let Some(ino) = session.volume.inodes().next(at)? {
         inodes.push(ino);
         at = ino;
     }
     let mut needs: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
     for block in written {
-        match session.volume.use_of(block)? {
+        match session.volume.owners().use_of(block)? {
             Use::Node { ino } => {
                 needs.entry(ino).or_default().insert(block);
             }
             Use::Data => {
                 for &ino in &inodes {
-                    let part = session.with(ino, |volume, _, map, _| volume.part_of(map, block));
+                    let part =
+                        session.with(ino, |volume, _, map, _| volume.owners().part_of(map, block));
                     if part?.is_some() {
                         needs.entry(ino).or_default().insert(block);
                     }

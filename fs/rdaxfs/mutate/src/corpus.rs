@@ -8,9 +8,9 @@ use rdaxfs_core::format::{
 };
 use rdaxfs_core::inode::Change;
 use rdaxfs_core::make::{make, Options};
+use rdaxfs_core::mount::Access;
 use rdaxfs_core::name::NewInode;
 use rdaxfs_core::owner::Use;
-use rdaxfs_core::volume::Access;
 use rdaxfs_core::xattr::{NewXattr, SetMode, XattrName};
 use rdaxfs_core::Result;
 
@@ -123,11 +123,14 @@ fn crashed() -> Vec<Base> {
     for fence in [1, 3, 6, 9] {
         let (medium, mut session) = filled(512, extents);
         let root = session.volume.root();
-        let found = session.with(root, |volume, _, map, _| volume.lookup(map, b"scattered"));
+        let found = session.with(root, |volume, _, map, _| {
+            volume.names().lookup(map, b"scattered")
+        });
         let ino = found.expect("it is there").ino;
         medium.keep_at_fence(fence);
         let shorter = session.with(ino, |volume, workspace, map, now| {
             volume
+                .files()
                 .truncate(workspace, map, BLOCK_SIZE, &Change::modified(now))
                 .map(drop)
         });
@@ -140,7 +143,9 @@ fn crashed() -> Vec<Base> {
         for fence in [1, 7, 10, 13] {
             let (medium, mut session) = filled(512, extents);
             let root = session.volume.root();
-            let found = session.with(root, |volume, _, map, _| volume.lookup(map, b"scattered"));
+            let found = session.with(root, |volume, _, map, _| {
+                volume.names().lookup(map, b"scattered")
+            });
             let ino = found.expect("it is there").ino;
             medium.keep_at_fence(fence);
             let range = FallocateRange {
@@ -151,6 +156,7 @@ fn crashed() -> Vec<Base> {
             };
             let moved = session.with(ino, |volume, workspace, map, now| {
                 volume
+                    .files()
                     .fallocate(workspace, map, &range, &Change::modified(now))
                     .map(drop)
             });
@@ -168,7 +174,7 @@ fn set_xattr(session: &mut Session, ino: u64, name: &[u8], value: &[u8]) -> Resu
         .with_xattrs(ino, |volume, workspace, (xattrs, map), now| {
             let name = XattrName::new(XattrSpace::User, name)?;
             let xattr = NewXattr { name, value };
-            volume.set_xattr(
+            volume.xattrs().set(
                 workspace,
                 xattrs,
                 map,
@@ -183,7 +189,7 @@ fn set_xattr(session: &mut Session, ino: u64, name: &[u8], value: &[u8]) -> Resu
 fn link(session: &mut Session, dir: u64, name: &[u8], ino: u64) -> Result {
     session
         .with_two(dir, ino, |volume, workspace, (dir, map), now| {
-            volume.link(workspace, dir, name, map, now)
+            volume.names().link(workspace, dir, name, map, now)
         })
         .map(drop)
 }
@@ -191,7 +197,7 @@ fn link(session: &mut Session, dir: u64, name: &[u8], ino: u64) -> Result {
 fn unlink(session: &mut Session, dir: u64, name: &[u8], ino: u64) -> Result {
     session
         .with_two(dir, ino, |volume, workspace, (dir, map), now| {
-            volume.unlink(workspace, dir, name, map, now)
+            volume.names().unlink(workspace, dir, name, map, now)
         })
         .map(drop)
 }
@@ -284,6 +290,7 @@ fn extents(session: &mut Session) -> Result {
         };
         session.with(unwritten, |volume, workspace, map, now| {
             volume
+                .files()
                 .fallocate(workspace, map, &range, &Change::modified(now))
                 .map(drop)
         })?;
@@ -300,7 +307,7 @@ fn bad_blocks(session: &mut Session) -> Result {
     for number in 0..9_u64 {
         // What is taken next is between these.
         for block in (20 + 8 * number..).step_by(3).take(2) {
-            if session.volume.use_of(block) == Ok(Use::Free) {
+            if session.volume.owners().use_of(block) == Ok(Use::Free) {
                 session.medium.kill(block, true);
             }
         }
@@ -325,6 +332,7 @@ fn two_groups(session: &mut Session) -> Result {
         };
         session.with(large, |volume, workspace, map, now| {
             volume
+                .files()
                 .fallocate(workspace, map, &range, &Change::modified(now))
                 .map(drop)
         })?;

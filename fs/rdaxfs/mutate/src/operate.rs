@@ -57,11 +57,11 @@ fn finish_all(session: &mut Session) {
         // What is not finished stays the first.
         for _ in 0..MANY {
             session.begin();
-            let Ok(Some(ino)) = session.volume.first_unfinished(group) else {
+            let Ok(Some(ino)) = session.volume.inodes().first_unfinished(group) else {
                 break;
             };
             let finished = session.with(ino, |volume, workspace, map, _| {
-                volume.finish(workspace, map)
+                volume.files().finish(workspace, map)
             });
             if finished.is_err() {
                 break;
@@ -100,13 +100,22 @@ fn once(session: &mut Session, kind: u64, found: &Found, choices: &mut Choices<'
         }
         3 => session.tmpfile(ino).map(drop),
         4 => session.with_two(dir, ino, |volume, workspace, (dir, map), now| {
-            volume.link(workspace, dir, &name, map, now).map(drop)
+            volume
+                .names()
+                .link(workspace, dir, &name, map, now)
+                .map(drop)
         }),
         5 => session.with_two(dir, target, |volume, workspace, (dir, map), now| {
-            volume.unlink(workspace, dir, &old, map, now).map(drop)
+            volume
+                .names()
+                .unlink(workspace, dir, &old, map, now)
+                .map(drop)
         }),
         6 => session.with_two(dir, target, |volume, workspace, (dir, map), now| {
-            volume.rmdir(workspace, dir, &old, map, now).map(drop)
+            volume
+                .names()
+                .rmdir(workspace, dir, &old, map, now)
+                .map(drop)
         }),
         7 => {
             let to = any(choices);
@@ -118,12 +127,14 @@ fn once(session: &mut Session, kind: u64, found: &Found, choices: &mut Choices<'
         }
         9 => session.with(ino, |volume, workspace, map, now| {
             volume
+                .files()
                 .truncate(workspace, map, offset, &Change::modified(now))
                 .map(drop)
         }),
         10 => session.with(ino, |volume, workspace, map, now| {
-            let from = volume.attributes(map)?.size;
+            let from = volume.inodes().attributes(map)?.size;
             volume
+                .files()
                 .set_size(workspace, map, (from, offset), &Change::modified(now))
                 .map(drop)
         }),
@@ -141,6 +152,7 @@ fn once(session: &mut Session, kind: u64, found: &Found, choices: &mut Choices<'
             };
             session.with(ino, |volume, workspace, map, now| {
                 volume
+                    .files()
                     .fallocate(workspace, map, &range, &Change::modified(now))
                     .map(drop)
             })
@@ -148,17 +160,24 @@ fn once(session: &mut Session, kind: u64, found: &Found, choices: &mut Choices<'
         14 => session.with(ino, |volume, workspace, map, now| {
             let count = 1 + choices.below(20);
             volume
+                .files()
                 .map_for_write(workspace, map, (page, count), &Change::modified(now))
                 .map(drop)
         }),
         15 => session.with(ino, |volume, workspace, map, _| {
             let count = 1 + choices.below(20);
-            volume.reserve_unwritten(workspace, map, page, count)?;
-            volume.convert(workspace, map, (page, count), &|_| false)
+            volume
+                .files()
+                .reserve_unwritten(workspace, map, page, count)?;
+            volume
+                .files()
+                .convert(workspace, map, (page, count), &|_| false)
         }),
         16 => session.with(ino, |volume, workspace, map, _| {
             let count = 1 + choices.below(40);
-            volume.convert(workspace, map, (page, count), &|_| false)
+            volume
+                .files()
+                .convert(workspace, map, (page, count), &|_| false)
         }),
         17 => xattr(session, ino, choices),
         18 => session.with(ino, |volume, workspace, map, now| {
@@ -170,10 +189,13 @@ fn once(session: &mut Session, kind: u64, found: &Found, choices: &mut Choices<'
                 mtime: Some(Time::new(i64::MAX, 999_999_999)),
                 ..Change::default()
             };
-            volume.change(workspace, map, &change)
+            volume.inodes().change(workspace, map, &change)
         }),
         19 => session.with_two(dir, ino, |volume, workspace, (dir, map), now| {
-            volume.adopt(workspace, dir, &name, map, now).map(drop)
+            volume
+                .names()
+                .adopt(workspace, dir, &name, map, now)
+                .map(drop)
         }),
         22 | 23 => {
             let range = FallocateRange {
@@ -188,28 +210,30 @@ fn once(session: &mut Session, kind: u64, found: &Found, choices: &mut Choices<'
             };
             session.with(ino, |volume, workspace, map, now| {
                 volume
+                    .files()
                     .fallocate(workspace, map, &range, &Change::modified(now))
                     .map(drop)
             })
         }
         24 => session.with(ino, |volume, workspace, map, now| {
-            let from = volume.attributes(map)?.size;
+            let from = volume.inodes().attributes(map)?.size;
             let start = from.saturating_add(choices.below(3 * BLOCK_SIZE));
             let len = 1 + choices.below(9 * BLOCK_SIZE);
-            let Some(claim) = volume.claim(workspace, map, start, len)? else {
+            let Some(claim) = volume.files().claim(workspace, map, start, len)? else {
                 return Ok(());
             };
             let copied = choices.below(len + 1);
             let change = Change::modified(now);
             volume
+                .files()
                 .commit_claim(workspace, map, claim, (start, copied), &change)
                 .map(drop)
         }),
         25 => session.repair(),
         26 => whiteout(session, (dir, &old, target), &name),
         20 => session.with(ino, |volume, workspace, map, _| {
-            volume.finish(workspace, map)?;
-            volume.close(map);
+            volume.files().finish(workspace, map)?;
+            volume.files().close(map);
             Ok(())
         }),
         _ => {
@@ -237,7 +261,8 @@ fn xattr(session: &mut Session, ino: u64, choices: &mut Choices<'_>) -> Result {
     session.with_xattrs(ino, |volume, workspace, (xattrs, map), now| {
         if remove {
             return volume
-                .remove_xattr(workspace, xattrs, map, name, &Change::changed(now))
+                .xattrs()
+                .remove(workspace, xattrs, map, name, &Change::changed(now))
                 .map(drop);
         }
         let xattr = NewXattr {
@@ -245,7 +270,8 @@ fn xattr(session: &mut Session, ino: u64, choices: &mut Choices<'_>) -> Result {
             value: &value,
         };
         volume
-            .set_xattr(
+            .xattrs()
+            .set(
                 workspace,
                 xattrs,
                 map,
@@ -274,6 +300,7 @@ fn whiteout(
         let directories = Directories::One(dir);
         let names = (old, new_name);
         volume
+            .names()
             .rename(
                 workspace,
                 directories,
@@ -299,7 +326,7 @@ fn rename(
         RenameMode::Exchange,
     ];
     let mode = choices.of(&modes).copied().unwrap_or(RenameMode::Replace);
-    let other = session.with(to, |volume, _, map, _| volume.lookup(map, new));
+    let other = session.with(to, |volume, _, map, _| volume.names().lookup(map, new));
     let other = other
         .ok()
         .map(|target| target.ino)
@@ -329,7 +356,7 @@ fn rename(
                 None => Directories::One(from),
             };
             let (volume, workspace) = (&session.volume, &mut session.workspace);
-            volume.rename(
+            volume.names().rename(
                 workspace,
                 directories,
                 (old, new),

@@ -7,13 +7,14 @@ use rdaxfs_check::{
     Image, Problem, Repairs, Survey,
 };
 use rdaxfs_core::format::{Superblock, Time, BLOCK_SIZE};
+use rdaxfs_core::mount::{self, Access};
 use rdaxfs_core::platform::Medium;
-use rdaxfs_core::volume::{Access, Volume};
+use rdaxfs_core::superblock::probe;
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::{Error, Result};
 use rdaxfs_host::{Host, Mounted};
 
-use crate::session::{MemoryVolume, MANY};
+use crate::session::MANY;
 use crate::Memory;
 
 /// More rounds than any damaged volume needed so far: a good deal less than what fsck.rdaxfs gives up at.
@@ -103,14 +104,14 @@ fn choose(medium: &Memory) -> Result<(Superblock, Option<Finding>)> {
 /// Replays the journal.
 pub(crate) fn replay(medium: &Memory) -> Result {
     medium.allow(MANY);
-    let host = Host::new(medium.clone(), &MemoryVolume::probe(medium)?);
-    Volume::replay(host, &mut Workspace::new()).map(drop)
+    let host = Host::new(medium.clone(), &probe(medium)?);
+    mount::replay(host, &mut Workspace::new()).map(drop)
 }
 
 fn give_names(medium: &Memory, unconnected: &[u64]) -> Result {
     medium.allow(SURVEY);
     // What a record has changed may be where the journal is: what is there was not looked at, and is out of date.
-    discard_records(medium, &MemoryVolume::probe(medium)?);
+    discard_records(medium, &probe(medium)?);
     let mut mounted = Mounted::mount(medium.clone(), Access::Repair, Time::new(100, 0))?;
     let now = Time::new(200, 0);
     reconnect(&mounted.volume, &mut mounted.workspace, unconnected, now)?;

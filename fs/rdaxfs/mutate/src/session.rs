@@ -4,11 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use rdaxfs_core::bad_blocks::BadBlocks;
+use rdaxfs_core::bad_blocks::BadBlocksOwner;
 use rdaxfs_core::format::{Time, S_IFDIR, S_IFLNK, S_IFREG};
 use rdaxfs_core::inode::{MapState, XattrState};
+use rdaxfs_core::mount::{self, Access};
 use rdaxfs_core::name::{unannounced, Made, NewInode};
-use rdaxfs_core::volume::{Access, Volume};
+use rdaxfs_core::superblock::probe;
+use rdaxfs_core::volume::Volume;
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::{Error, Result};
 use rdaxfs_host::Host;
@@ -25,7 +27,7 @@ pub(crate) struct Session {
     pub(crate) workspace: Box<Workspace>,
     pub(crate) medium: Memory,
     maps: BTreeMap<u64, MapState>,
-    bad_blocks: BadBlocks,
+    bad_blocks: BadBlocksOwner,
     clock: i64,
 }
 
@@ -40,23 +42,23 @@ pub(crate) fn new(kind: u16) -> NewInode<'static> {
 impl Session {
     pub(crate) fn mount(medium: &Memory, access: Access) -> Result<Self> {
         medium.allow(MANY);
-        let superblock = MemoryVolume::probe(medium)?;
+        let superblock = probe(medium)?;
         let mut workspace = Box::new(Workspace::new());
         let host = Host::new(medium.clone(), &superblock);
-        let volume = Volume::mount(host, access, Time::new(100, 0), &mut workspace)?;
+        let volume = mount::mount(host, access, Time::new(100, 0), &mut workspace)?;
         Ok(Self {
             volume,
             workspace,
             medium: medium.clone(),
             maps: BTreeMap::new(),
-            bad_blocks: BadBlocks::new(),
+            bad_blocks: BadBlocksOwner::new(),
             clock: 1000,
         })
     }
 
     /// Unmounts as clean, with the totals as they are.
     pub(crate) fn unmount(self) -> Result {
-        self.volume.unmount()
+        mount::unmount(&self.volume)
     }
 
     /// The next operation may take a while of its own.
@@ -69,7 +71,8 @@ impl Session {
         let now = self.now();
         self.begin();
         self.volume
-            .repair_bad_blocks(&mut self.workspace, &mut self.bad_blocks, now)
+            .bad_blocks()
+            .repair(&mut self.workspace, &mut self.bad_blocks, now)
             .map(drop)
     }
 
@@ -83,7 +86,7 @@ impl Session {
         self.begin();
         match self.maps.remove(&ino) {
             Some(map) => Ok(map),
-            None => Ok(self.volume.open(ino, None)?.0),
+            None => Ok(self.volume.inodes().open(ino, None)?.0),
         }
     }
 
@@ -144,21 +147,25 @@ impl Session {
     /// Makes a file, or what else has no contents.
     pub(crate) fn create(&mut self, dir: u64, name: &[u8], new: &NewInode<'_>) -> Result<u64> {
         let made = self.with(dir, |volume, workspace, map, now| {
-            volume.create(workspace, map, name, new, now, &mut unannounced)
+            volume
+                .names()
+                .create(workspace, map, name, new, now, &mut unannounced)
         })?;
         Ok(self.keep(made))
     }
 
     pub(crate) fn mkdir(&mut self, dir: u64, name: &[u8]) -> Result<u64> {
         let made = self.with(dir, |volume, workspace, map, now| {
-            volume.mkdir(workspace, map, name, &new(S_IFDIR), now, &mut unannounced)
+            volume
+                .names()
+                .mkdir(workspace, map, name, &new(S_IFDIR), now, &mut unannounced)
         })?;
         Ok(self.keep(made))
     }
 
     pub(crate) fn symlink(&mut self, dir: u64, name: &[u8], target: &[u8]) -> Result<u64> {
         let made = self.with(dir, |volume, workspace, map, now| {
-            volume.symlink(
+            volume.names().symlink(
                 workspace,
                 map,
                 (name, target),
@@ -173,7 +180,7 @@ impl Session {
     pub(crate) fn tmpfile(&mut self, dir: u64) -> Result<u64> {
         let now = self.now();
         self.begin();
-        let made = self.volume.tmpfile(
+        let made = self.volume.names().tmpfile(
             &mut self.workspace,
             dir,
             &new(S_IFREG),
@@ -185,7 +192,7 @@ impl Session {
 
     pub(crate) fn write(&mut self, ino: u64, offset: u64, bytes: &[u8]) -> Result<usize> {
         self.with(ino, |volume, workspace, map, now| {
-            volume.write_file(workspace, map, offset, bytes, now)
+            volume.files().write(workspace, map, offset, bytes, now)
         })
     }
 

@@ -3,9 +3,9 @@
 //! One damaged volume, and what can be done with it.
 
 use rdaxfs_core::format::{block_offset, BLOCK_SIZE};
+use rdaxfs_core::mount::Access;
 use rdaxfs_core::owner::Use;
 use rdaxfs_core::platform::{Medium, CACHE_LINE};
-use rdaxfs_core::volume::Access;
 
 use crate::choices::Choices;
 use crate::corpus::Base;
@@ -126,7 +126,7 @@ pub fn lost_with_line(base: &Base, offset: u64) -> Vec<String> {
     let untouched = base.known.without_need_of(offset);
     let mut session = Session::mount(medium, Access::NoStores).expect("it is repaired");
     if medium.check_poison(offset, CACHE_LINE as u64).is_err() {
-        let is = session.volume.use_of(offset / BLOCK_SIZE);
+        let is = session.volume.owners().use_of(offset / BLOCK_SIZE);
         assert!(matches!(is, Ok(Use::Free | Use::Data)), "{is:?}");
     }
     let lost = base

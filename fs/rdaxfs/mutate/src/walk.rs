@@ -51,7 +51,7 @@ pub(crate) fn walk(session: &mut Session, choices: &mut Choices<'_>, depth: Dept
     let mut found = Found::default();
     session.begin();
     let mut at = 0;
-    while let Ok(Some(ino)) = session.volume.next_inode(at) {
+    while let Ok(Some(ino)) = session.volume.inodes().next(at) {
         assert!(ino > at, "inode {ino} comes after {at}");
         at = ino;
         found.inodes.push(ino);
@@ -59,14 +59,14 @@ pub(crate) fn walk(session: &mut Session, choices: &mut Choices<'_>, depth: Dept
     }
     for _ in 0..8 {
         let block = choices.below(session.volume.blocks() + 1);
-        let _ = session.volume.use_of(block);
+        let _ = session.volume.owners().use_of(block);
     }
     for group in 0..=session.volume.groups() {
         if group < session.volume.groups() {
-            let _ = session.volume.count_group(group);
+            let _ = session.volume.space().of_group(group);
         }
-        if let Ok(Some(ino)) = session.volume.first_unfinished(group) {
-            let _ = session.volume.next_unfinished(ino);
+        if let Ok(Some(ino)) = session.volume.inodes().first_unfinished(group) {
+            let _ = session.volume.inodes().next_unfinished(ino);
             found.inodes.push(ino);
         }
     }
@@ -115,14 +115,14 @@ impl Walker<'_, '_> {
         let cookie = choices.word() >> choices.below(64);
         let offset = choices.word() >> choices.below(64);
         let _ = session.with(ino, |volume, workspace, map, _| {
-            let _ = volume.attributes(map);
+            let _ = volume.inodes().attributes(map);
             if choices.once_in(4) {
-                let _ = volume.part_of(map, block);
+                let _ = volume.owners().part_of(map, block);
             }
-            let _ = volume.map(map, page, 1);
-            let _ = volume.map(map, 0, 1 << 32);
+            let _ = volume.files().map(map, page, 1);
+            let _ = volume.files().map(map, 0, 1 << 32);
             let (mut at, mut extents) = (0, 0);
-            while let Ok(Some(extent)) = volume.next_extent(map, at) {
+            while let Ok(Some(extent)) = volume.files().next_extent(map, at) {
                 assert!(extent.end() > at, "{extent:?} is no further than page {at}");
                 at = extent.end();
                 extents += 1;
@@ -130,14 +130,14 @@ impl Walker<'_, '_> {
                     break;
                 }
             }
-            let _ = volume.read_file(map, 0, &mut bytes[..3 * BLOCK_BYTES]);
-            let _ = volume.read_file(map, offset, &mut bytes[..100]);
-            let _ = volume.readlink(map, bytes);
-            let _ = volume.readlink(map, &mut bytes[..5]);
-            let _ = volume.parent(map);
+            let _ = volume.files().read(map, 0, &mut bytes[..3 * BLOCK_BYTES]);
+            let _ = volume.files().read(map, offset, &mut bytes[..100]);
+            let _ = volume.names().readlink(map, bytes);
+            let _ = volume.names().readlink(map, &mut bytes[..5]);
+            let _ = volume.names().parent(map);
             let xattrs = XattrState::new(map);
             let mut names = Vec::new();
-            let _ = volume.list_xattrs(&xattrs, |name, _| {
+            let _ = volume.xattrs().list(&xattrs, |name, _| {
                 names.push((name.space(), name.rest().to_vec()));
                 Ok(())
             });
@@ -145,26 +145,26 @@ impl Walker<'_, '_> {
             for (space, rest) in names {
                 if let Ok(name) = XattrName::new(space, &rest) {
                     let len = if choices.once_in(4) { 0 } else { bytes.len() };
-                    let _ = volume.get_xattr(&xattrs, name, &mut bytes[..len]);
+                    let _ = volume.xattrs().get(&xattrs, name, &mut bytes[..len]);
                 }
             }
             let mut entries = Vec::new();
             let mut last = 0;
-            let _ = volume.readdir(workspace, map, 0, |entry| {
+            let _ = volume.names().readdir(workspace, map, 0, |entry| {
                 assert!(entry.cookie > last, "cookie {} after {last}", entry.cookie);
                 last = entry.cookie;
                 entries.push((ino, entry.name.to_vec(), entry.ino));
                 assert!(entries.len() < MANY_ENTRIES);
                 true
             });
-            let _ = volume.readdir(workspace, map, cookie, |entry| {
+            let _ = volume.names().readdir(workspace, map, cookie, |entry| {
                 assert!(entry.cookie >= cookie);
                 true
             });
             for (_, name, _) in entries.iter().take(40) {
-                let _ = volume.lookup(map, name);
+                let _ = volume.names().lookup(map, name);
             }
-            let _ = volume.lookup(map, b"no such name");
+            let _ = volume.names().lookup(map, b"no such name");
             found.entries.extend(entries);
             Ok(())
         });

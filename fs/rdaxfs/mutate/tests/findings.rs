@@ -6,7 +6,7 @@ use std::mem::offset_of;
 
 use rdaxfs_core::format::{block_offset, group_bitmap, Superblock, RECORD_HEADER};
 use rdaxfs_core::make::{make, Options};
-use rdaxfs_core::volume::read_superblock;
+use rdaxfs_core::superblock::read_superblock;
 use rdaxfs_mutate::repair::{repair, Repaired};
 use rdaxfs_mutate::seal::{seal, seal_record};
 use rdaxfs_mutate::Memory;

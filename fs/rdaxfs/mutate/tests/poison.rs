@@ -6,10 +6,10 @@ use rdaxfs_core::format::{
     block_offset, Time, XattrSpace, BLOCK_SIZE, EXTENT_PLACES, S_IFDIR, S_IFREG,
 };
 use rdaxfs_core::inode::{Change, XattrState};
+use rdaxfs_core::mount::Access;
 use rdaxfs_core::name::{unannounced, NewInode};
 use rdaxfs_core::owner::Use;
 use rdaxfs_core::platform::{Medium, CACHE_LINE};
-use rdaxfs_core::volume::Access;
 use rdaxfs_core::xattr::{NewXattr, SetMode, XattrName};
 use rdaxfs_host::Mounted;
 use rdaxfs_mutate::corpus::corpus;
@@ -47,7 +47,8 @@ fn new(kind: u16) -> NewInode<'static> {
 /// The only tree block of an inode.
 fn node(fs: &Mounted<Memory>, ino: u64) -> u64 {
     let blocks = 0..fs.volume.platform().len() / BLOCK_SIZE;
-    let mut nodes = blocks.filter(|&block| fs.volume.use_of(block) == Ok(Use::Node { ino }));
+    let mut nodes =
+        blocks.filter(|&block| fs.volume.owners().use_of(block) == Ok(Use::Node { ino }));
     let node = nodes.next().expect("it has one");
     assert_eq!(nodes.next(), None);
     node
@@ -70,10 +71,11 @@ fn each_line(medium: &Memory, block: u64, mut judge: impl FnMut(usize, &mut Moun
 #[test]
 fn a_directory_loses_the_names_of_the_line() {
     let mut fs = made();
-    let (mut root, _) = fs.volume.open(fs.volume.root(), None).unwrap();
+    let (mut root, _) = fs.volume.inodes().open(fs.volume.root(), None).unwrap();
     let directory = new(S_IFDIR);
     let mut dir = fs
         .volume
+        .names()
         .mkdir(
             &mut fs.workspace,
             &mut root,
@@ -89,6 +91,7 @@ fn a_directory_loses_the_names_of_the_line() {
         .collect();
     for name in &names {
         fs.volume
+            .names()
             .create(
                 &mut fs.workspace,
                 &mut dir,
@@ -103,19 +106,20 @@ fn a_directory_loses_the_names_of_the_line() {
     let medium = fs.unmount().unwrap();
     let mut lost_at_all = 0;
     each_line(&medium, leaf, |line, fs| {
-        let (root, _) = fs.volume.open(fs.volume.root(), None).unwrap();
-        let found = fs.volume.lookup(&root, b"dir").unwrap();
-        let (dir, _) = fs.volume.open(found.ino, None).unwrap();
-        let is_lost = |name: &&String| fs.volume.lookup(&dir, name.as_bytes()).is_err();
+        let (root, _) = fs.volume.inodes().open(fs.volume.root(), None).unwrap();
+        let found = fs.volume.names().lookup(&root, b"dir").unwrap();
+        let (dir, _) = fs.volume.inodes().open(found.ino, None).unwrap();
+        let is_lost = |name: &&String| fs.volume.names().lookup(&dir, name.as_bytes()).is_err();
         let lost = names.iter().filter(is_lost).count();
         let most = if line == 0 { names.len() } else { 1 };
         assert!(lost <= most, "line {line}: {lost} names");
         lost_at_all += lost;
         // Each file is there, under a new name.
         let mut there = 0;
-        if let Ok(folder) = fs.volume.lookup(&root, b"lost+found") {
-            let (folder, _) = fs.volume.open(folder.ino, None).unwrap();
+        if let Ok(folder) = fs.volume.names().lookup(&root, b"lost+found") {
+            let (folder, _) = fs.volume.inodes().open(folder.ino, None).unwrap();
             fs.volume
+                .names()
                 .readdir(&mut fs.workspace, &folder, 0, |entry| {
                     there += usize::from(entry.name.starts_with(b"#"));
                     true
@@ -130,9 +134,10 @@ fn a_directory_loses_the_names_of_the_line() {
 #[test]
 fn a_file_loses_the_extents_of_the_line() {
     let mut fs = made();
-    let (mut root, _) = fs.volume.open(fs.volume.root(), None).unwrap();
+    let (mut root, _) = fs.volume.inodes().open(fs.volume.root(), None).unwrap();
     let mut file = fs
         .volume
+        .names()
         .create(
             &mut fs.workspace,
             &mut root,
@@ -146,7 +151,8 @@ fn a_file_loses_the_extents_of_the_line() {
     let pages = || (0..200).step_by(2);
     for page in pages() {
         fs.volume
-            .write_file(
+            .files()
+            .write(
                 &mut fs.workspace,
                 &mut file,
                 page * BLOCK_SIZE,
@@ -158,13 +164,14 @@ fn a_file_loses_the_extents_of_the_line() {
     let leaf = node(&fs, file.ino());
     let medium = fs.unmount().unwrap();
     each_line(&medium, leaf, |line, fs| {
-        let (root, _) = fs.volume.open(fs.volume.root(), None).unwrap();
-        let found = fs.volume.lookup(&root, b"file").unwrap();
-        let (file, _) = fs.volume.open(found.ino, None).unwrap();
+        let (root, _) = fs.volume.inodes().open(fs.volume.root(), None).unwrap();
+        let found = fs.volume.names().lookup(&root, b"file").unwrap();
+        let (file, _) = fs.volume.inodes().open(found.ino, None).unwrap();
         let is_lost = |&page: &u64| {
             let mut bytes = [0; 4];
             fs.volume
-                .read_file(&file, page * BLOCK_SIZE, &mut bytes)
+                .files()
+                .read(&file, page * BLOCK_SIZE, &mut bytes)
                 .unwrap();
             bytes != *b"data"
         };
@@ -179,7 +186,7 @@ fn a_file_loses_the_extents_of_the_line() {
 #[test]
 fn attributes_are_lost_with_a_line_that_has_some() {
     let mut fs = made();
-    let (mut root, _) = fs.volume.open(fs.volume.root(), None).unwrap();
+    let (mut root, _) = fs.volume.inodes().open(fs.volume.root(), None).unwrap();
     let mut xattrs = XattrState::new(&root);
     let name = XattrName::new(XattrSpace::User, b"name").unwrap();
     let xattr = NewXattr {
@@ -187,7 +194,8 @@ fn attributes_are_lost_with_a_line_that_has_some() {
         value: &[3; 200],
     };
     fs.volume
-        .set_xattr(
+        .xattrs()
+        .set(
             &mut fs.workspace,
             &mut xattrs,
             &mut root,
@@ -199,7 +207,7 @@ fn attributes_are_lost_with_a_line_that_has_some() {
     let blocks = 0..fs.volume.platform().len() / BLOCK_SIZE;
     let block = blocks
         .into_iter()
-        .find(|&block| fs.volume.use_of(block) == Ok(Use::Data))
+        .find(|&block| fs.volume.owners().use_of(block) == Ok(Use::Data))
         .expect("the attributes have a block");
     let medium = fs.unmount().unwrap();
     let good = medium.moment();
@@ -208,10 +216,11 @@ fn attributes_are_lost_with_a_line_that_has_some() {
         medium.poison(block_offset(block) + line * CACHE_LINE as u64);
         assert!(matches!(repair(&medium), Repaired::Good(_)), "line {line}");
         let fs = Mounted::mount(medium.clone(), Access::NoStores, NOW).unwrap();
-        let (root, _) = fs.volume.open(fs.volume.root(), None).unwrap();
+        let (root, _) = fs.volume.inodes().open(fs.volume.root(), None).unwrap();
         let found = fs
             .volume
-            .get_xattr(&XattrState::new(&root), name, &mut [0; 200]);
+            .xattrs()
+            .get(&XattrState::new(&root), name, &mut [0; 200]);
         assert_eq!(
             found.is_ok(),
             line * CACHE_LINE as u64 >= 300,

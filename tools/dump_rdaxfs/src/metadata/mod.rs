@@ -23,11 +23,11 @@ use rdaxfs_core::format::{
     block_offset, group_bitmap, group_header, group_metadata, group_of, group_start, Superblock,
     XattrHeader, BLOCK_BYTES, GROUP_BLOCKS,
 };
+use rdaxfs_core::mount;
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_host::{FileMedium, Host, Trouble};
 use terminal::{complain, safe_path};
 
-use crate::open::Files;
 use block::Kind;
 use names::Scrambler;
 use watched::Watched;
@@ -255,7 +255,7 @@ fn replayed(
     }
     let host = Host::new(medium, superblock);
     let host =
-        Files::replay(host, &mut Box::new(Workspace::new())).map_err(|error| anyhow!(error))?;
+        mount::replay(host, &mut Box::new(Workspace::new())).map_err(|error| anyhow!(error))?;
     Ok(host.into_medium())
 }
 

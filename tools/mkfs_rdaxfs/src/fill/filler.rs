@@ -69,8 +69,10 @@ impl<'m> Filler<'m> {
     /// If the times of the directories cannot be set.
     pub fn finish(self) -> Result<u64> {
         for (ino, time) in self.directories.into_iter().rev() {
-            let (mut map, _) = self.volume.open(ino, None)?;
-            self.volume.change(self.workspace, &mut map, &times(time))?;
+            let (mut map, _) = self.volume.inodes().open(ino, None)?;
+            self.volume
+                .inodes()
+                .change(self.workspace, &mut map, &times(time))?;
         }
         Ok(self.files)
     }
@@ -93,8 +95,8 @@ impl<'m> Filler<'m> {
             .filter(|name| !name.is_empty())
         {
             end += name.len() + usize::from(end > 0);
-            let (mut map, attributes) = self.volume.open(at, None)?;
-            at = match self.volume.lookup(&map, name) {
+            let (mut map, attributes) = self.volume.inodes().open(at, None)?;
+            at = match self.volume.names().lookup(&map, name) {
                 Ok(found) => found.ino,
                 Err(Error::NoEntry) => {
                     // As tar makes it: what is in it says nothing of it.
@@ -103,7 +105,7 @@ impl<'m> Filler<'m> {
                         ..NewInode::default()
                     };
                     let time = attributes.mtime;
-                    let made = self.volume.mkdir(
+                    let made = self.volume.names().mkdir(
                         self.workspace,
                         &mut map,
                         name,
@@ -116,7 +118,7 @@ impl<'m> Filler<'m> {
                 }
                 Err(error) => return Err(error.into()),
             };
-            if !self.volume.open(at, None)?.1.is_directory() {
+            if !self.volume.inodes().open(at, None)?.1.is_directory() {
                 bail!("\"{}\" is not a directory", safe(&path[..end]));
             }
         }
@@ -136,7 +138,7 @@ impl<'m> Filler<'m> {
 
     /// Sets what a directory has that is there already.
     fn attributes(&mut self, ino: u64, node: &Node, owner: Option<(u32, u32)>) -> Result<()> {
-        let (mut map, _) = self.volume.open(ino, None)?;
+        let (mut map, _) = self.volume.inodes().open(ino, None)?;
         let (uid, gid) = owner.unwrap_or((node.uid, node.gid));
         let change = Change {
             permissions: Some(node.permissions),
@@ -144,10 +146,12 @@ impl<'m> Filler<'m> {
             gid: Some(gid),
             ..times(self.time(node))
         };
-        self.volume.change(self.workspace, &mut map, &change)?;
+        self.volume
+            .inodes()
+            .change(self.workspace, &mut map, &change)?;
         for xattr in &new_xattrs(&node.xattrs)? {
             let mut xattrs = XattrState::new(&map);
-            self.volume.set_xattr(
+            self.volume.xattrs().set(
                 self.workspace,
                 &mut xattrs,
                 &mut map,
@@ -180,25 +184,41 @@ impl<'m> Filler<'m> {
         match kind {
             Kind::Directory => {
                 new.mode |= S_IFDIR;
-                let made =
-                    volume.mkdir(workspace, directory, name, &new, time, &mut unannounced)?;
+                let made = volume.names().mkdir(
+                    workspace,
+                    directory,
+                    name,
+                    &new,
+                    time,
+                    &mut unannounced,
+                )?;
                 self.directories.push((made.attributes.ino, time));
             }
             Kind::File { size, contents, .. } => {
                 new.mode |= S_IFREG;
-                let made =
-                    volume.create(workspace, directory, name, &new, time, &mut unannounced)?;
+                let made = volume.names().create(
+                    workspace,
+                    directory,
+                    name,
+                    &new,
+                    time,
+                    &mut unannounced,
+                )?;
                 self.write(made, size, contents, time)?;
             }
             Kind::Symlink(target) => {
                 new.mode = S_IFLNK | 0o777;
                 let both = (name, &target[..]);
-                volume.symlink(workspace, directory, both, &new, time, &mut unannounced)?;
+                volume
+                    .names()
+                    .symlink(workspace, directory, both, &new, time, &mut unannounced)?;
             }
             Kind::Special { format, device } => {
                 new.mode |= format;
                 new.device = device;
-                volume.create(workspace, directory, name, &new, time, &mut unannounced)?;
+                volume
+                    .names()
+                    .create(workspace, directory, name, &new, time, &mut unannounced)?;
             }
             Kind::Link(_) => return Err(Error::Invalid.into()),
         }
@@ -230,18 +250,20 @@ impl<'m> Filler<'m> {
                 }
                 let written =
                     self.volume
-                        .write_file(self.workspace, &mut map, from, piece, time)?;
+                        .files()
+                        .write(self.workspace, &mut map, from, piece, time)?;
                 if written < piece.len() {
                     return Err(Error::NoSpace.into());
                 }
             }
         }
         self.buffer = buffer;
-        if self.volume.attributes(&map)?.size < size {
+        if self.volume.inodes().attributes(&map)?.size < size {
             self.volume
+                .files()
                 .truncate(self.workspace, &mut map, size, &times(time))?;
         }
-        self.volume.close(&mut map);
+        self.volume.files().close(&mut map);
         debug_assert!(read <= size);
         Ok(())
     }
@@ -250,11 +272,12 @@ impl<'m> Filler<'m> {
         let ino = resolve(self.volume, first)
             .map_err(|(_, error)| error)
             .with_context(|| format!("a hard link to \"{}\"", safe(first)))?;
-        let (mut map, attributes) = self.volume.open(ino, None)?;
+        let (mut map, attributes) = self.volume.inodes().open(ino, None)?;
         if attributes.is_directory() {
             bail!("a hard link to the directory \"{}\"", safe(first));
         }
         self.volume
+            .names()
             .link(self.workspace, directory, name, &mut map, attributes.ctime)?;
         Ok(())
     }
@@ -274,9 +297,9 @@ impl Sink for Filler<'_> {
             None => (&path[..0], path),
         };
         let parent = self.directory(parent)?;
-        let (mut directory, _) = self.volume.open(parent, None)?;
-        if let Ok(there) = self.volume.lookup(&directory, name) {
-            let is_directory = self.volume.open(there.ino, None)?.1.is_directory();
+        let (mut directory, _) = self.volume.inodes().open(parent, None)?;
+        if let Ok(there) = self.volume.names().lookup(&directory, name) {
+            let is_directory = self.volume.inodes().open(there.ino, None)?.1.is_directory();
             // An archive may have a directory again, after it was made for what is in it.
             if !is_directory || !matches!(kind, Kind::Directory) {
                 bail!("there is a file of this name already");

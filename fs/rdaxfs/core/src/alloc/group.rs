@@ -156,17 +156,6 @@ impl<P: Platform> Volume<P> {
         Ok(state.aside.claim(Claimed::new(first, count, true)))
     }
 
-    /// A block is bad, as the device has said. If it is free it is set aside, until
-    /// [`repair_bad_blocks`](Self::repair_bad_blocks) has looked at it; returns whether it is. A block that somebody
-    /// has claimed is not free.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::ReadOnly`]; [`Error::Corrupt`] if no file could have the block; [`Error::Io`].
-    pub fn set_bad_block(&self, block: u64) -> Result<bool> {
-        self.set_aside_bad(block, false)
-    }
-
     /// Sets a free block of a group aside that is bad, and has it repaired later.
     fn note_bad(&self, state: &mut GroupState, block: u64) {
         let group = group_of(block);
@@ -177,7 +166,7 @@ impl<P: Platform> Volume<P> {
         self.want_repair(group);
     }
 
-    /// As [`set_bad_block`](Self::set_bad_block); with `own` also a block that the caller has claimed, and gives up.
+    /// As [`BadBlocks::set_bad`](crate::bad_blocks::BadBlocks::set_bad); with `own` also a block that the caller has claimed, and gives up.
     pub(crate) fn set_aside_bad(&self, block: u64, own: bool) -> Result<bool> {
         self.check_writable()?;
         self.check_block(block)?;
@@ -249,22 +238,6 @@ impl<P: Platform> Volume<P> {
         } else {
             Err(Error::Corrupt)
         }
-    }
-
-    /// The free blocks of a group and its inodes in use, as its header says: the caller adds them up after a
-    /// mount of a volume that was not clean.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Invalid`] if there is no such group, [`Error::Corrupt`] or [`Error::Io`] if its
-    /// header cannot be used.
-    pub fn count_group(&self, group: u32) -> Result<(u32, u64)> {
-        if group >= self.groups() {
-            return Err(Error::Invalid);
-        }
-        let _held = self.platform().lock_group(group, 0);
-        let header = self.read_group(group)?;
-        Ok((header.free.get(), header.inodes.get()))
     }
 }
 

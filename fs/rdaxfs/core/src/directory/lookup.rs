@@ -7,6 +7,7 @@ use super::leaf::Leaf;
 use super::{contents, directory_of, inline, Contents};
 use crate::format::last_key;
 use crate::inode::MapState;
+use crate::name::Names;
 use crate::platform::Platform;
 use crate::tree::{descend, Path, Tree};
 use crate::volume::Volume;
@@ -15,13 +16,13 @@ use crate::{Error, Result};
 /// What a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// The inode's number; [`Volume::open`] judges whether there is one.
+    /// The inode's number; [`Inodes::open`](crate::inode::Inodes::open) judges whether there is one.
     pub ino: u64,
     /// Its type (`DT_*`).
     pub kind: u8,
 }
 
-impl<P: Platform> Volume<P> {
+impl<P: Platform> Names<'_, P> {
     /// Looks a name up in a directory.
     ///
     /// # Errors
@@ -30,11 +31,11 @@ impl<P: Platform> Volume<P> {
     /// caller knows to be a directory, has contents of another kind,
     /// [`Error::NameTooLong`] and [`Error::Invalid`] as [`check_name`](super::check_name) says,
     /// [`Error::Corrupt`], [`Error::Io`].
-    pub fn lookup(&self, directory: &MapState, name: &[u8]) -> Result<Target> {
-        let name = Name::new(self, name)?;
+    pub fn lookup(self, directory: &MapState, name: &[u8]) -> Result<Target> {
+        let name = Name::new(self.volume, name)?;
         let (mut place, mut path) = (Search::default(), Path::new());
         let directory = directory_of(directory);
-        search(self, &directory, &name, &mut place, &mut path)?;
+        search(self.volume, &directory, &name, &mut place, &mut path)?;
         let found = place.found.ok_or(Error::NoEntry)?;
         Ok(Target {
             ino: found.ino(),

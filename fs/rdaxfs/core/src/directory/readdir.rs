@@ -11,16 +11,16 @@ use super::leaf::Leaf;
 use super::{check_name, contents, directory_of, inline, Contents};
 use crate::format::{target_ino, target_kind, BLOCK_BYTES, MAX_KEY, MIN_KEY};
 use crate::inode::MapState;
+use crate::name::Names;
 use crate::platform::Platform;
 use crate::tree::descend;
-use crate::volume::Volume;
 use crate::workspace::Workspace;
 use crate::{Error, Result};
 
 /// An entry of a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DirectoryEntry<'b> {
-    /// Its key; [`Volume::entries`] from here on begins with this one, from the next number on
+    /// Its key; [`Names::entries`] from here on begins with this one, from the next number on
     /// behind it.
     pub cookie: u64,
     /// The inode's number.
@@ -69,7 +69,7 @@ impl<'b> Iterator for Entries<'b> {
     }
 }
 
-impl<P: Platform> Volume<P> {
+impl<P: Platform> Names<'_, P> {
     /// The entries of a directory from a cookie on: as many as are together. It may be none although
     /// there are more, as [`Entries::next_cookie`] says.
     ///
@@ -77,25 +77,33 @@ impl<P: Platform> Volume<P> {
     ///
     /// [`Error::NotDirectory`], [`Error::Corrupt`], [`Error::Io`].
     pub fn entries<'w>(
-        &self,
+        self,
         workspace: &'w mut Workspace,
         directory: &MapState,
         from: u64,
     ) -> Result<Entries<'w>> {
         let directory = directory_of(directory);
         let bytes = &mut workspace.scratch.nodes.node;
-        let (lines, keys) = match contents(self, &directory)? {
+        let (lines, keys) = match contents(self.volume, &directory)? {
             Contents::Empty => (Image::new(bytes).lines(), ALL_KEYS),
             Contents::Inline(len) => {
                 let mut image = Image::new(bytes);
-                inline::Entries::read(self, &directory, len)?.copy_to(self, &mut image)?;
+                inline::Entries::read(self.volume, &directory, len)?
+                    .copy_to(self.volume, &mut image)?;
                 (image.lines(), ALL_KEYS)
             }
             Contents::Tree(block, level) => {
                 let path = &mut workspace.scratch.path;
-                descend(self, self, &directory, (block, level), from, path)?;
-                let leaf = Leaf::read(self, self, &directory, path)?;
-                (copy_leaf(self, &leaf, bytes)?, leaf.keys)
+                descend(
+                    self.volume,
+                    self.volume,
+                    &directory,
+                    (block, level),
+                    from,
+                    path,
+                )?;
+                let leaf = Leaf::read(self.volume, self.volume, &directory, path)?;
+                (copy_leaf(self.volume, &leaf, bytes)?, leaf.keys)
             }
         };
         let (_, end) = keys;
@@ -120,7 +128,7 @@ impl<P: Platform> Volume<P> {
     ///
     /// As [`entries`](Self::entries).
     pub fn readdir(
-        &self,
+        self,
         workspace: &mut Workspace,
         directory: &MapState,
         from: u64,

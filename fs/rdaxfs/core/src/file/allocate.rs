@@ -4,6 +4,7 @@
 
 use super::claim::MAX_TRIES;
 use super::view::View;
+use super::Files;
 use super::{check_pages, count_blocks, extents_of, Changed, Mapping, MAX_STEP};
 use crate::alloc::{allocate, settle_claim, Reach, Request, Reservation};
 use crate::extents::{edit, find, Cursor};
@@ -12,7 +13,6 @@ use crate::inode::{set_attributes, Change, MapState};
 use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::tree::Tree;
-use crate::volume::Volume;
 use crate::workspace::{Scratch, Workspace};
 use crate::{Error, Result};
 
@@ -20,7 +20,7 @@ use crate::{Error, Result};
 /// leave most of a chunk broken behind.
 pub(super) const LARGE: u64 = CHUNK_BLOCKS / 2;
 
-/// What [`Volume::map_for_write`] returns.
+/// What [`Files::map_for_write`] returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Writable {
     /// The pages, and the blocks to store to.
@@ -32,7 +32,7 @@ pub struct Writable {
     pub changed: Option<Changed>,
 }
 
-impl<P: Platform> Volume<P> {
+impl<P: Platform> Files<'_, P> {
     /// For a DAX write or fault: `page` and as many of the `count` pages from there on as one
     /// transaction makes alike (at most 2 MiB where any is new). They can be stored to when this returns.
     ///
@@ -46,7 +46,7 @@ impl<P: Platform> Volume<P> {
     /// Those of [`map`](Self::map), [`Error::ReadOnly`], and [`Error::NoSpace`].
     #[inline(never)]
     pub fn map_for_write(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         (page, count): (u64, u64),
@@ -61,14 +61,14 @@ impl<P: Platform> Volume<P> {
     /// not below the one that does that.
     #[inline(never)]
     fn map_new(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         (page, count): (u64, u64),
         change: &Change,
     ) -> Result<Writable> {
         let cursor = &mut workspace.scratch.cursor;
-        find(self, &extents_of(map), page, cursor)?;
+        find(self.volume, &extents_of(map), page, cursor)?;
         let (mapping, changed) = match cursor.at_page(page) {
             Some(extent) if !extent.unwritten => {
                 return Ok(Writable {
@@ -103,7 +103,7 @@ impl<P: Platform> Volume<P> {
     /// As [`map_for_write`](Self::map_for_write).
     #[inline(never)]
     pub fn reserve_unwritten(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         page: u64,
@@ -112,7 +112,7 @@ impl<P: Platform> Volume<P> {
         check_pages(page, count)?;
         self.complete(workspace, map)?;
         let cursor = &mut workspace.scratch.cursor;
-        find(self, &extents_of(map), page, cursor)?;
+        find(self.volume, &extents_of(map), page, cursor)?;
         match cursor.at_page(page) {
             Some(extent) => Ok(Mapping::of(&extent, page, page + count)),
             None => self.fill_unwritten(workspace, map, (page, count)),
@@ -122,9 +122,9 @@ impl<P: Platform> Volume<P> {
     /// Gives back what the file has for itself in DRAM: when it is closed, or leaves the cache.
     ///
     /// The map lock is held.
-    pub fn close(&self, map: &mut MapState) {
+    pub fn close(self, map: &mut MapState) {
         if let Some(reservation) = map.reservation.take() {
-            self.release(reservation);
+            self.volume.release(reservation);
         }
     }
 
@@ -136,13 +136,13 @@ impl<P: Platform> Volume<P> {
     /// [`None`] if it cannot be done so: [`fill`](Self::fill) may do.
     #[inline(never)]
     fn fill_hole(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         (page, count): (u64, u64),
         change: &Change,
     ) -> Result<Option<(Mapping, Changed)>> {
-        self.check_writable()?;
+        self.volume.check_writable()?;
         for _ in 0..MAX_TRIES {
             let request = Request {
                 claim: true,
@@ -165,15 +165,17 @@ impl<P: Platform> Volume<P> {
                 unwritten: false,
             };
             let tree = extents_of(map);
-            let added = self.transact(workspace, &mut map.stamp, |tx, scratch| {
-                tx.after_data();
-                settle_claim(tx, block, count, count)?;
-                add_extent(tx, scratch, &tree, &extent, change)
-            });
+            let added = self
+                .volume
+                .transact(workspace, &mut map.stamp, |tx, scratch| {
+                    tx.after_data();
+                    settle_claim(tx, block, count, count)?;
+                    add_extent(tx, scratch, &tree, &extent, change)
+                });
             return match added {
                 Ok(changed) => Ok(Some((Mapping::of(&extent, page, u64::MAX), changed))),
                 Err(error) => {
-                    self.release_claim(block, count, false);
+                    self.volume.release_claim(block, count, false);
                     Err(error)
                 }
             };
@@ -183,12 +185,12 @@ impl<P: Platform> Volume<P> {
 
     /// Takes blocks for pages of the hole that the workspace's cursor is at, which read as zeros until they are converted.
     pub(super) fn fill_unwritten(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         pages: (u64, u64),
     ) -> Result<Mapping> {
-        self.check_writable()?;
+        self.volume.check_writable()?;
         let (mapping, _) = self.fill(workspace, map, true, pages, &Change::none())?;
         Ok(mapping)
     }
@@ -196,7 +198,7 @@ impl<P: Platform> Volume<P> {
     /// Takes blocks and makes them the file's, in one transaction.
     #[inline(never)]
     fn fill(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         unwritten: bool,
@@ -206,38 +208,40 @@ impl<P: Platform> Volume<P> {
         let mut request = self.request(map, &workspace.scratch.cursor, (page, count))?;
         let tree = extents_of(map);
         let mut chunks = Chunks::new(map.reservation);
-        let filled = self.transact(workspace, &mut map.stamp, |tx, scratch| {
-            request.reservation = chunks.current;
-            let (run, own) = allocate(tx, &request)?;
-            chunks.keep(own);
-            if !unwritten {
-                tx.bulk_zero(block_offset(run.block), block_offset(run.count))?;
-            }
-            let extent = Extent {
-                page,
-                count: run.count,
-                block: run.block,
-                unwritten,
-            };
-            let changed = add_extent(tx, scratch, &tree, &extent, change)?;
-            Ok((extent, changed))
-        });
+        let filled = self
+            .volume
+            .transact(workspace, &mut map.stamp, |tx, scratch| {
+                request.reservation = chunks.current;
+                let (run, own) = allocate(tx, &request)?;
+                chunks.keep(own);
+                if !unwritten {
+                    tx.bulk_zero(block_offset(run.block), block_offset(run.count))?;
+                }
+                let extent = Extent {
+                    page,
+                    count: run.count,
+                    block: run.block,
+                    unwritten,
+                };
+                let changed = add_extent(tx, scratch, &tree, &extent, change)?;
+                Ok((extent, changed))
+            });
         self.keep(map, chunks);
         let (extent, changed) = filled?;
         Ok((Mapping::of(&extent, page, u64::MAX), changed))
     }
 
     /// The file has what its transaction had for it in the end.
-    pub(super) fn keep(&self, map: &mut MapState, chunks: Chunks) {
+    pub(super) fn keep(self, map: &mut MapState, chunks: Chunks) {
         map.reservation = chunks.current;
         for left in chunks.left.into_iter().flatten() {
-            self.release(left);
+            self.volume.release(left);
         }
     }
 
     /// What to ask for, for pages of a hole.
     pub(super) fn request(
-        &self,
+        self,
         map: &MapState,
         cursor: &Cursor,
         (page, count): (u64, u64),
@@ -275,7 +279,7 @@ impl<P: Platform> Volume<P> {
     }
 
     /// Does what an earlier operation has left to do, which failed.
-    pub(super) fn complete(&self, workspace: &mut Workspace, map: &mut MapState) -> Result {
+    pub(super) fn complete(self, workspace: &mut Workspace, map: &mut MapState) -> Result {
         match self.view(map)? {
             View::Plain => Ok(()),
             _ => self.resume(workspace, map),

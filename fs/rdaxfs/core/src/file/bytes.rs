@@ -6,6 +6,7 @@
 //! Poison in a page that changes in part is an error, since what stays of it is lost; a page that
 //! changes as a whole is repaired.
 
+use super::Files;
 use core::ops::Range;
 
 use super::{page_of, State};
@@ -13,7 +14,6 @@ use crate::format::{block_offset, BLOCK_SIZE, MAX_PAGES};
 use crate::inode::MapState;
 use crate::journal::Data;
 use crate::platform::{Platform, CACHE_LINE};
-use crate::volume::Volume;
 use crate::Result;
 
 /// What to put somewhere.
@@ -40,47 +40,47 @@ impl<'b> Fill<'b> {
     }
 }
 
-impl<P: Platform> Volume<P> {
+impl<P: Platform> Files<'_, P> {
     /// Zeroes those of a file's bytes that do not read as zeros anyway.
     ///
     /// # Errors
     ///
     /// [`Error::Io`](crate::Error::Io) where part of a page changes that is poisoned.
-    pub(super) fn zero_bytes(&self, map: &MapState, bytes: Range<u64>) -> Result {
+    pub(super) fn zero_bytes(self, map: &MapState, bytes: Range<u64>) -> Result {
         self.each_written(map, bytes, |offset, len| {
             self.put(map, offset, len, Fill::Zeros)
         })
     }
 
     /// Fails where [`zero_bytes`](Self::zero_bytes) would, and changes nothing.
-    pub(super) fn check_zeroable(&self, map: &MapState, bytes: Range<u64>) -> Result {
+    pub(super) fn check_zeroable(self, map: &MapState, bytes: Range<u64>) -> Result {
         self.each_written(map, bytes, |offset, len| {
             each_piece(offset, len, |offset, len| self.check_piece(offset, len))
         })
     }
 
     /// Zeroes a place of the medium that belongs to the file, or is set aside for it.
-    pub(super) fn zero_at(&self, map: &MapState, offset: u64, len: u64) -> Result {
+    pub(super) fn zero_at(self, map: &MapState, offset: u64, len: u64) -> Result {
         if offset % BLOCK_SIZE == 0 && len % BLOCK_SIZE == 0 {
-            self.check_range(offset, len)?;
+            self.volume.check_range(offset, len)?;
             return if len == 0 {
                 Ok(())
             } else {
-                self.data(map).zero_nt(offset, len)
+                self.volume.data(map).zero_nt(offset, len)
             };
         }
         self.put(map, offset, len, Fill::Zeros)
     }
 
     /// Copies bytes to a place of the medium that belongs to the file.
-    pub(super) fn put_bytes(&self, map: &MapState, offset: u64, bytes: &[u8]) -> Result {
+    pub(super) fn put_bytes(self, map: &MapState, offset: u64, bytes: &[u8]) -> Result {
         self.put(map, offset, bytes.len() as u64, Fill::Bytes(bytes))
     }
 
     /// Calls `then` with the offset on the medium and the length of each part of the range that has
     /// blocks which are not unwritten.
     fn each_written(
-        &self,
+        self,
         map: &MapState,
         bytes: Range<u64>,
         mut then: impl FnMut(u64, u64) -> Result,
@@ -97,9 +97,9 @@ impl<P: Platform> Volume<P> {
         Ok(())
     }
 
-    fn put(&self, map: &MapState, offset: u64, len: u64, fill: Fill<'_>) -> Result {
-        self.check_range(offset, len)?;
-        let data = self.data(map);
+    fn put(self, map: &MapState, offset: u64, len: u64, fill: Fill<'_>) -> Result {
+        self.volume.check_range(offset, len)?;
+        let data = self.volume.data(map);
         each_piece(offset, len, |at, len| {
             let fill = fill.part(at - offset, at - offset + len);
             if len == BLOCK_SIZE {
@@ -112,13 +112,13 @@ impl<P: Platform> Volume<P> {
     }
 
     /// Reads what is in part of a page.
-    fn check_piece(&self, offset: u64, len: u64) -> Result {
+    fn check_piece(self, offset: u64, len: u64) -> Result {
         if len == BLOCK_SIZE {
             return Ok(());
         }
         let first = offset & !(CACHE_LINE as u64 - 1);
         let end = (offset + len).next_multiple_of(CACHE_LINE as u64);
-        self.check_poison(first, end - first)
+        self.volume.check_poison(first, end - first)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Claims: blocks for pages behind the end of file, which the caller fills before they are the
 //! file's.
 
+use super::Files;
 use core::ops::Range;
 
 use super::allocate::Chunks;
@@ -15,16 +16,15 @@ use crate::format::{block_offset, Extent, BLOCK_SIZE};
 use crate::inode::{Change, MapState};
 use crate::journal::Transaction;
 use crate::platform::Platform;
-use crate::volume::Volume;
 use crate::workspace::{Scratch, Workspace};
 use crate::{Error, Result};
 
 /// How often other blocks are tried when some cannot be written.
 pub(super) const MAX_TRIES: u32 = 16;
 
-/// Blocks that a caller fills before they become a file's: see [`Volume::claim`].
+/// Blocks that a caller fills before they become a file's: see [`Files::claim`].
 ///
-/// It ends with [`Volume::commit_claim`] or [`Volume::forget_claim`]. One that is dropped instead
+/// It ends with [`Files::commit_claim`] or [`Files::forget_claim`]. One that is dropped instead
 /// keeps its blocks from everybody until the volume is mounted again.
 ///
 /// # Invariants
@@ -76,7 +76,7 @@ impl Claim {
     }
 }
 
-impl<P: Platform> Volume<P> {
+impl<P: Platform> Files<'_, P> {
     /// For a write behind the end of file: takes blocks for `offset` and as many of the `len` bytes
     /// from there on as one transaction commits (at most 2 MiB).
     ///
@@ -100,13 +100,13 @@ impl<P: Platform> Volume<P> {
     /// [`Error::NoSpace`], [`Error::Corrupt`], and [`Error::Io`].
     #[inline(never)]
     pub fn claim(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         offset: u64,
         len: u64,
     ) -> Result<Option<Claim>> {
-        self.check_writable()?;
+        self.volume.check_writable()?;
         if len == 0 {
             return Err(Error::Invalid);
         }
@@ -124,7 +124,7 @@ impl<P: Platform> Volume<P> {
     /// Takes blocks for pages, of a file of which nothing is left to do, and zeroes what they have around the bytes.
     #[inline(never)]
     fn claim_pages(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         bytes: Range<u64>,
@@ -177,7 +177,7 @@ impl<P: Platform> Volume<P> {
     /// [`Error::Corrupt`], [`Error::Io`]. The claim is given back then, and the file is as it was.
     #[inline(never)]
     pub fn commit_claim(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         claim: Claim,
@@ -190,6 +190,7 @@ impl<P: Platform> Volume<P> {
             return Ok(None);
         }
         let completed = self
+            .volume
             .check_writable()
             .and_then(|()| self.complete(workspace, map));
         let committed = completed
@@ -197,7 +198,7 @@ impl<P: Platform> Volume<P> {
         match committed {
             Ok(changed) => {
                 if claim.is_held() {
-                    self.let_go_of_blocks(claim.block, claim.pages);
+                    self.volume.let_go_of_blocks(claim.block, claim.pages);
                 }
                 Ok(Some(changed))
             }
@@ -209,19 +210,20 @@ impl<P: Platform> Volume<P> {
     }
 
     /// Gives a claim back. It needs no lock of the file, which may be gone by now.
-    pub fn forget_claim(&self, claim: Claim) {
-        self.release_claim(claim.block, claim.pages, claim.is_held());
+    pub fn forget_claim(self, claim: Claim) {
+        self.volume
+            .release_claim(claim.block, claim.pages, claim.is_held());
     }
 
     /// Sets blocks aside for pages.
     fn take(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         (page, count): (u64, u64),
     ) -> Result<Option<(Extent, Kind)>> {
         let cursor = &mut workspace.scratch.cursor;
-        find(self, &extents_of(map), page, cursor)?;
+        find(self.volume, &extents_of(map), page, cursor)?;
         if let Some(extent) = cursor.at_page(page) {
             let run = Parts::of(&extent, page, count.min(MAX_STEP)).middle;
             let kind = if extent.unwritten {
@@ -229,7 +231,7 @@ impl<P: Platform> Volume<P> {
             } else {
                 Kind::Written
             };
-            let held = self.hold_blocks(run.block, run.count)?;
+            let held = self.volume.hold_blocks(run.block, run.count)?;
             return Ok(held.then_some((run, kind)));
         }
         let request = Request {
@@ -253,14 +255,14 @@ impl<P: Platform> Volume<P> {
 
     /// Sets a run of free blocks aside.
     pub(super) fn take_new(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         mut request: Request,
     ) -> Result<(u64, u64)> {
         let mut chunks = Chunks::new(map.reservation);
         let taken = {
-            let mut held = Transaction::new(self, &mut workspace.log);
+            let mut held = Transaction::new(self.volume, &mut workspace.log);
             let mut tx = held.open();
             let taken = tx.attempt(|tx| {
                 request.reservation = chunks.current;
@@ -276,7 +278,7 @@ impl<P: Platform> Volume<P> {
     }
 
     /// Zeroes what the claim's pages have before and behind its bytes.
-    fn zero_around(&self, map: &MapState, claim: &Claim) -> Result {
+    fn zero_around(self, map: &MapState, claim: &Claim) -> Result {
         let Range { start, end } = claim.bytes;
         let blocks = block_offset(claim.block);
         let lead = start % BLOCK_SIZE;
@@ -290,15 +292,20 @@ impl<P: Platform> Volume<P> {
     }
 
     /// Clears poison from blocks of the file whose contents do not count.
-    fn repair_own(&self, map: &MapState, block: u64, count: u64) -> Result {
+    fn repair_own(self, map: &MapState, block: u64, count: u64) -> Result {
         if self
+            .volume
             .check_poison(block_offset(block), block_offset(count))
             .is_ok()
         {
             return Ok(());
         }
         for block in block..block + count {
-            if self.check_poison(block_offset(block), BLOCK_SIZE).is_err() {
+            if self
+                .volume
+                .check_poison(block_offset(block), BLOCK_SIZE)
+                .is_err()
+            {
                 self.zero_at(map, block_offset(block), BLOCK_SIZE)?;
             }
         }
@@ -306,24 +313,24 @@ impl<P: Platform> Volume<P> {
     }
 
     /// Free blocks that were set aside could not be written: those that are bad stay set aside, as such.
-    pub(super) fn set_failed(&self, map: &MapState, block: u64, count: u64) {
+    pub(super) fn set_failed(self, map: &MapState, block: u64, count: u64) {
         for block in block..block + count {
             let offset = block_offset(block);
             let is_bad = count == 1
-                || self.check_poison(offset, BLOCK_SIZE).is_err()
+                || self.volume.check_poison(offset, BLOCK_SIZE).is_err()
                 || self.zero_at(map, offset, BLOCK_SIZE).is_err();
             if is_bad {
                 // If that fails another attempt will find it bad again.
-                let _ = self.set_aside_bad(block, true);
+                let _ = self.volume.set_aside_bad(block, true);
             }
         }
-        self.release_claim(block, count, false);
+        self.volume.release_claim(block, count, false);
     }
 
     /// Commits a claim of a file of which nothing is left to do.
     #[inline(never)]
     fn commit_bytes(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         claim: &Claim,
@@ -342,7 +349,7 @@ impl<P: Platform> Volume<P> {
         let count = end.div_ceil(BLOCK_SIZE) - page;
         let tree = extents_of(map);
         let cursor = &mut workspace.scratch.cursor;
-        find(self, &tree, page, cursor)?;
+        find(self.volume, &tree, page, cursor)?;
         let whole = Extent {
             page,
             count: claim.pages,
@@ -376,32 +383,33 @@ impl<P: Platform> Volume<P> {
             size: Some(end),
             change: Some(change),
         };
-        self.transact(workspace, &mut map.stamp, |tx, scratch| {
-            tx.after_data();
-            let Scratch { nodes, cursor, .. } = scratch;
-            nodes.blocks.start(tree.ino, false);
-            let counts = match claim.kind {
-                Kind::New => {
-                    // First: what the claim gives up may be taken for a node.
-                    settle_claim(tx, claim.block, claim.pages, count)?;
-                    edit(tx, nodes, (&tree, cursor), 0, &[written])?;
-                    let (made, retired) = nodes.blocks.settle(tx)?;
-                    (made + count, retired)
+        self.volume
+            .transact(workspace, &mut map.stamp, |tx, scratch| {
+                tx.after_data();
+                let Scratch { nodes, cursor, .. } = scratch;
+                nodes.blocks.start(tree.ino, false);
+                let counts = match claim.kind {
+                    Kind::New => {
+                        // First: what the claim gives up may be taken for a node.
+                        settle_claim(tx, claim.block, claim.pages, count)?;
+                        edit(tx, nodes, (&tree, cursor), 0, &[written])?;
+                        let (made, retired) = nodes.blocks.settle(tx)?;
+                        (made + count, retired)
+                    }
+                    Kind::Unwritten => {
+                        let extent = cursor.at_page(page).ok_or(Error::Stale)?;
+                        let Parts { left, right, .. } = Parts::of(&extent, page, count);
+                        let new = [left, written, right];
+                        edit(tx, nodes, (&tree, cursor), 1, &new)?;
+                        nodes.blocks.settle(tx)?
+                    }
+                    Kind::Written => (0, 0),
+                };
+                if counts != (0, 0) {
+                    count_blocks(tx, tree.ino, counts)?;
                 }
-                Kind::Unwritten => {
-                    let extent = cursor.at_page(page).ok_or(Error::Stale)?;
-                    let Parts { left, right, .. } = Parts::of(&extent, page, count);
-                    let new = [left, written, right];
-                    edit(tx, nodes, (&tree, cursor), 1, &new)?;
-                    nodes.blocks.settle(tx)?
-                }
-                Kind::Written => (0, 0),
-            };
-            if counts != (0, 0) {
-                count_blocks(tx, tree.ino, counts)?;
-            }
-            head.apply(tx, tree.ino)?;
-            Changed::of(tx, tree.ino)
-        })
+                head.apply(tx, tree.ino)?;
+                Changed::of(tx, tree.ino)
+            })
     }
 }

@@ -2,17 +2,17 @@
 
 //! Makes unwritten pages readable.
 
+use super::Files;
 use super::{check_pages, count_blocks, extents_of, Changed, Mapping};
 use crate::extents::{edit, find};
 use crate::format::{block_offset, Extent};
 use crate::inode::{set_attributes, Change, MapState};
 use crate::journal::Transaction;
 use crate::platform::Platform;
-use crate::volume::Volume;
 use crate::workspace::{Scratch, Workspace};
 use crate::{Error, Result};
 
-impl<P: Platform> Volume<P> {
+impl<P: Platform> Files<'_, P> {
     /// After writeback without DAX: the pages show what is on their blocks, and not zeros. The caller
     /// has seen to it that the data is durable. Pages that are not unwritten stay as they are.
     ///
@@ -29,7 +29,7 @@ impl<P: Platform> Volume<P> {
     /// Those of [`map`](Self::map), and [`Error::ReadOnly`].
     #[inline(never)]
     pub fn convert(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         (page, count): (u64, u64),
@@ -43,7 +43,7 @@ impl<P: Platform> Volume<P> {
         let mut page = page;
         while page < end {
             let cursor = &mut workspace.scratch.cursor;
-            find(self, &extents_of(map), page, cursor)?;
+            find(self.volume, &extents_of(map), page, cursor)?;
             page = match cursor.at_page(page) {
                 Some(extent) if extent.unwritten => {
                     let pages = (page, end - page);
@@ -61,17 +61,17 @@ impl<P: Platform> Volume<P> {
     /// before, except those of which `keep` says that their blocks hold them.
     #[inline(never)]
     pub(super) fn convert_at(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         (page, count): (u64, u64),
         keep: &dyn Fn(u64) -> bool,
         change: &Change,
     ) -> Result<(Mapping, Changed)> {
-        self.check_writable()?;
+        self.volume.check_writable()?;
         let tree = extents_of(map);
         let cursor = &mut workspace.scratch.cursor;
-        find(self, &tree, page, cursor)?;
+        find(self.volume, &tree, page, cursor)?;
         let unwritten = cursor.at_page(page).filter(|extent| extent.unwritten);
         let Parts {
             left,
@@ -82,17 +82,19 @@ impl<P: Platform> Volume<P> {
             unwritten: false,
             ..middle
         };
-        let converted = self.transact(workspace, &mut map.stamp, |tx, scratch| {
-            zero_unless(tx, &middle, keep)?;
-            let Scratch { nodes, cursor, .. } = scratch;
-            nodes.blocks.start(tree.ino, false);
-            let new = [left, written, right];
-            edit(tx, nodes, (&tree, cursor), 1, &new)?;
-            let counts = nodes.blocks.settle(tx)?;
-            count_blocks(tx, tree.ino, counts)?;
-            set_attributes(tx, tree.ino, change)?;
-            Changed::of(tx, tree.ino)
-        });
+        let converted = self
+            .volume
+            .transact(workspace, &mut map.stamp, |tx, scratch| {
+                zero_unless(tx, &middle, keep)?;
+                let Scratch { nodes, cursor, .. } = scratch;
+                nodes.blocks.start(tree.ino, false);
+                let new = [left, written, right];
+                edit(tx, nodes, (&tree, cursor), 1, &new)?;
+                let counts = nodes.blocks.settle(tx)?;
+                count_blocks(tx, tree.ino, counts)?;
+                set_attributes(tx, tree.ino, change)?;
+                Changed::of(tx, tree.ino)
+            });
         if converted != Err(Error::NoSpace) {
             return Ok((Mapping::of(&written, page, page + count), converted?));
         }
@@ -102,15 +104,17 @@ impl<P: Platform> Volume<P> {
             block: left.block,
             unwritten: false,
         };
-        let changed = self.transact(workspace, &mut map.stamp, |tx, scratch| {
-            zero_unless(tx, &whole, keep)?;
-            // One takes the place of one: this needs no node.
-            let Scratch { nodes, cursor, .. } = scratch;
-            nodes.blocks.start(tree.ino, false);
-            edit(tx, nodes, (&tree, cursor), 1, &[whole])?;
-            set_attributes(tx, tree.ino, change)?;
-            Changed::of(tx, tree.ino)
-        })?;
+        let changed = self
+            .volume
+            .transact(workspace, &mut map.stamp, |tx, scratch| {
+                zero_unless(tx, &whole, keep)?;
+                // One takes the place of one: this needs no node.
+                let Scratch { nodes, cursor, .. } = scratch;
+                nodes.blocks.start(tree.ino, false);
+                edit(tx, nodes, (&tree, cursor), 1, &[whole])?;
+                set_attributes(tx, tree.ino, change)?;
+                Changed::of(tx, tree.ino)
+            })?;
         Ok((Mapping::of(&whole, page, page + count), changed))
     }
 }

@@ -2,6 +2,7 @@
 
 //! fallocate(2).
 
+use super::Files;
 use core::ops::Range;
 
 use super::perform::{Job, Record};
@@ -10,7 +11,6 @@ use crate::extents::find;
 use crate::format::{Intent, BLOCK_SIZE};
 use crate::inode::{Change, MapState};
 use crate::platform::Platform;
-use crate::volume::Volume;
 use crate::workspace::Workspace;
 use crate::{Error, Result};
 
@@ -42,7 +42,7 @@ pub struct FallocateRange {
     pub len: u64,
 }
 
-impl<P: Platform> Volume<P> {
+impl<P: Platform> Files<'_, P> {
     /// fallocate(2). Pages of the range must not be mapped meanwhile when they are punched or
     /// zeroed; of a collapse or an insertion no page from `offset` on, whose blocks become those of other
     /// pages: mappings, DAX entries and pages in the page cache are gone before, and dirty ones are written.
@@ -64,13 +64,13 @@ impl<P: Platform> Volume<P> {
     /// [`Error::Io`], also when a page at an edge is poisoned.
     #[inline(never)]
     pub fn fallocate(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         range: &FallocateRange,
         change: &Change,
     ) -> Result<Changed> {
-        self.check_writable()?;
+        self.volume.check_writable()?;
         let &FallocateRange { mode, offset, .. } = range;
         if range.len == 0 {
             return Err(Error::Invalid);
@@ -106,7 +106,7 @@ impl<P: Platform> Volume<P> {
     /// Zeroes a range by what is done to its whole pages.
     #[inline(never)]
     fn zero_pages(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         (intent, bytes): (Intent, Range<u64>),
@@ -138,7 +138,7 @@ impl<P: Platform> Volume<P> {
     /// Gives unwritten blocks to pages that have none.
     #[inline(never)]
     fn allocate_pages(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         pages: Range<u64>,
@@ -146,7 +146,7 @@ impl<P: Platform> Volume<P> {
         let mut page = pages.start;
         while page < pages.end {
             let cursor = &mut workspace.scratch.cursor;
-            find(self, &extents_of(map), page, cursor)?;
+            find(self.volume, &extents_of(map), page, cursor)?;
             page = match cursor.at_page(page) {
                 Some(extent) => extent.end(),
                 None => {

@@ -2,6 +2,7 @@
 
 //! What was left to do for an inode.
 
+use super::Files;
 use core::mem::offset_of;
 
 use super::perform::{Job, Record};
@@ -11,15 +12,14 @@ use crate::alloc::free_run;
 use crate::format::{links_of, Inode, Intent, Root, MAX_PAGES};
 use crate::inode::{free_inode, is_listed, remove_orphan, xattr_root, MapState};
 use crate::platform::Platform;
-use crate::volume::Volume;
 use crate::workspace::Workspace;
 use crate::{Error, Result};
 
-impl<P: Platform> Volume<P> {
+impl<P: Platform> Files<'_, P> {
     /// Finishes what is left to do for an inode: an intent, and if it has no name any more and nobody
     /// uses it, freeing all that it has and itself. `map` is of no use after that.
     ///
-    /// For what [`first_unfinished`](Self::first_unfinished) finds, and for an inode whose last user goes and
+    /// For what [`first_unfinished`](crate::inode::Inodes::first_unfinished) finds, and for an inode whose last user goes and
     /// that has no links. A look-up needs none of it: what is left to do is read as done.
     ///
     /// The map lock is held, and for an orphan nobody else can get it.
@@ -28,8 +28,8 @@ impl<P: Platform> Volume<P> {
     ///
     /// [`Error::ReadOnly`], [`Error::Corrupt`], [`Error::Io`]. What is left then is done by the next
     /// call.
-    pub fn finish(&self, workspace: &mut Workspace, map: &mut MapState) -> Result {
-        self.check_writable()?;
+    pub fn finish(self, workspace: &mut Workspace, map: &mut MapState) -> Result {
+        self.volume.check_writable()?;
         self.complete(workspace, map)?;
         if links_of(self.field(map, offset_of!(Inode, links))?) != 0 {
             return Ok(());
@@ -50,7 +50,7 @@ impl<P: Platform> Volume<P> {
             Root::Entries(_) | Root::DirectoryTree { .. } => return Err(Error::Corrupt),
         }
         let ino = map.ino;
-        self.transact(workspace, &mut map.stamp, |tx, _| {
+        self.volume.transact(workspace, &mut map.stamp, |tx, _| {
             if let Some(run) = xattr_root(tx, ino)?.run() {
                 free_run(tx, run.block, run.count, false)?;
             }
@@ -62,8 +62,8 @@ impl<P: Platform> Volume<P> {
     }
 
     /// Goes on with the inode's intent.
-    pub(super) fn resume(&self, workspace: &mut Workspace, map: &mut MapState) -> Result {
-        self.check_writable()?;
+    pub(super) fn resume(self, workspace: &mut Workspace, map: &mut MapState) -> Result {
+        self.volume.check_writable()?;
         let view = self.view(map)?;
         let (intent, pages) = match view {
             View::Plain => return Ok(()),

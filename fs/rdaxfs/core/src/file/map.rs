@@ -2,6 +2,7 @@
 
 //! Where pages are, without changing anything.
 
+use super::Files;
 use core::mem::offset_of;
 use core::ops::Range;
 
@@ -15,7 +16,6 @@ use crate::format::{
 use crate::inode::MapState;
 use crate::platform::Platform;
 use crate::source::Source;
-use crate::volume::Volume;
 use crate::{Error, Result};
 
 /// What pages of a file are.
@@ -40,7 +40,7 @@ pub struct Mapping {
     pub state: State,
 }
 
-/// What [`Volume::first_of_few`] finds.
+/// What [`Files::first_of_few`] finds.
 enum Few {
     /// The file is another one.
     Unknown,
@@ -67,7 +67,7 @@ impl Mapping {
     }
 }
 
-impl<P: Platform> Volume<P> {
+impl<P: Platform> Files<'_, P> {
     /// What `page` of a file is, and how many of the `count` pages from there on are alike. It may
     /// be fewer than there are. What is left to do for the file counts as done: nothing has to be completed
     /// before it is read.
@@ -78,7 +78,7 @@ impl<P: Platform> Volume<P> {
     ///
     /// [`Error::Invalid`] if `count` is 0 or the inode has no pages, [`Error::FileTooBig`] if no
     /// file has such pages, [`Error::Corrupt`], [`Error::Io`].
-    pub fn map(&self, map: &MapState, page: u64, count: u64) -> Result<Mapping> {
+    pub fn map(self, map: &MapState, page: u64, count: u64) -> Result<Mapping> {
         check_pages(page, count)?;
         match self.first_of_few(map, page)? {
             Few::None => Ok(Mapping {
@@ -102,7 +102,7 @@ impl<P: Platform> Volume<P> {
     }
 
     #[inline(never)]
-    fn map_any(&self, map: &MapState, page: u64, count: u64) -> Result<Mapping> {
+    fn map_any(self, map: &MapState, page: u64, count: u64) -> Result<Mapping> {
         let Segment {
             pages,
             at,
@@ -117,7 +117,7 @@ impl<P: Platform> Volume<P> {
             });
         };
         let mut cursor = Cursor::new();
-        find(self, &extents_of(map), at, &mut cursor)?;
+        find(self.volume, &extents_of(map), at, &mut cursor)?;
         let mapping = match cursor.at_page(at) {
             Some(extent) => {
                 let unwritten = extent.unwritten || unwritten;
@@ -146,7 +146,7 @@ impl<P: Platform> Volume<P> {
     /// # Errors
     ///
     /// As [`map`](Self::map).
-    pub fn next_extent(&self, map: &MapState, page: u64) -> Result<Option<Extent>> {
+    pub fn next_extent(self, map: &MapState, page: u64) -> Result<Option<Extent>> {
         match self.first_of_few(map, page)? {
             Few::None => Ok(None),
             Few::Extent(pages, block) => Ok(Some(Extent::from_words(pages, block))),
@@ -155,7 +155,7 @@ impl<P: Platform> Volume<P> {
     }
 
     #[inline(never)]
-    fn next_of_any(&self, map: &MapState, page: u64) -> Result<Option<Extent>> {
+    fn next_of_any(self, map: &MapState, page: u64) -> Result<Option<Extent>> {
         let view = self.view(map)?;
         let mut page = page;
         while page < MAX_PAGES {
@@ -171,11 +171,11 @@ impl<P: Platform> Volume<P> {
     /// The first extent that has `page` or a page behind it, of a file as most are: with its few extents in its
     /// inode, and nothing left to do.
     #[inline(always)]
-    fn first_of_few(&self, map: &MapState, page: u64) -> Result<Few> {
+    fn first_of_few(self, map: &MapState, page: u64) -> Result<Few> {
         let inode = inode_offset(map.ino);
         // The first half of an intent's first word is its kind.
-        let intent = self.word(inode + offset_of!(Inode, intent) as u64)?;
-        let root = self.word(inode + offset_of!(Inode, root) as u64)?;
+        let intent = self.volume.word(inode + offset_of!(Inode, intent) as u64)?;
+        let root = self.volume.word(inode + offset_of!(Inode, root) as u64)?;
         let Some(Root::Extents(count)) = Root::from_word(root) else {
             return Ok(Few::Unknown);
         };
@@ -186,14 +186,14 @@ impl<P: Platform> Volume<P> {
         let mut before = 0;
         for position in 0..u64::from(count) {
             let at = first + position * size_of::<ExtentRecord>() as u64;
-            let (pages, block) = (self.word(at)?, self.word(at + 8)?);
+            let (pages, block) = (self.volume.word(at)?, self.volume.word(at + 8)?);
             let extent = Extent::from_words(pages, block);
             let end = extent.end();
             if extent.count == 0 || extent.page < before || end > MAX_PAGES {
                 return Err(Error::Corrupt);
             }
             if end > page {
-                self.check_run(extent.block, extent.count)?;
+                self.volume.check_run(extent.block, extent.count)?;
                 return Ok(Few::Extent(pages, block));
             }
             before = end;
@@ -202,7 +202,7 @@ impl<P: Platform> Volume<P> {
     }
 
     /// The first extent of a segment that has `page` or a page behind it.
-    fn first_in(&self, map: &MapState, segment: &Segment, page: u64) -> Result<Option<Extent>> {
+    fn first_in(self, map: &MapState, segment: &Segment, page: u64) -> Result<Option<Extent>> {
         let Range { start, end } = segment.pages;
         let Some(first) = segment.at else {
             return Ok(None);
@@ -211,7 +211,7 @@ impl<P: Platform> Volume<P> {
         let mut at = first + (page - start);
         while at < last {
             let mut cursor = Cursor::new();
-            find(self, &extents_of(map), at, &mut cursor)?;
+            find(self.volume, &extents_of(map), at, &mut cursor)?;
             if let Some(extent) = cursor.here() {
                 let part = Parts::of(&extent, first, last - first).middle;
                 return Ok((part.count > 0).then_some(Extent {
@@ -232,7 +232,7 @@ impl<P: Platform> Volume<P> {
     /// # Errors
     ///
     /// As [`map`](Self::map); [`Error::Io`] where the medium is poisoned.
-    pub fn read_file(&self, map: &MapState, offset: u64, into: &mut [u8]) -> Result<usize> {
+    pub fn read(self, map: &MapState, offset: u64, into: &mut [u8]) -> Result<usize> {
         let left = self.size(map)?.saturating_sub(offset);
         let len = left.min(into.len() as u64) as usize;
         let mut rest = into.get_mut(..len).ok_or(Error::Invalid)?;
@@ -245,8 +245,8 @@ impl<P: Platform> Volume<P> {
             match mapping.state {
                 State::Mapped(block) => {
                     let start = block_offset(block) + at % BLOCK_SIZE;
-                    self.check_range(start, now)?;
-                    self.platform().read(start, here)?;
+                    self.volume.check_range(start, now)?;
+                    self.volume.platform().read(start, here)?;
                 }
                 State::Hole | State::Unwritten(_) => here.fill(0),
             }

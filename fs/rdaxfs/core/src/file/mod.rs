@@ -2,19 +2,19 @@
 
 //! What is done to the contents of files.
 //!
-//! A DAX write behind the end of file [`claim`](Volume::claim)s blocks, copies to them, and
-//! [commits](Volume::commit_claim) them with the size. Another write, or a fault, asks
-//! [`Volume::map_for_write`], stores to the blocks that it gets, and then,
-//! if the file has become longer, has its new size committed by [`Volume::set_size`]. Without DAX,
-//! [`Volume::reserve_unwritten`] takes blocks for pages that are to be written back,
-//! [`Volume::convert`] makes them readable once they have been, and the size follows.
+//! A DAX write behind the end of file [`claim`](Files::claim)s blocks, copies to them, and
+//! [commits](Files::commit_claim) them with the size. Another write, or a fault, asks
+//! [`Files::map_for_write`], stores to the blocks that it gets, and then,
+//! if the file has become longer, has its new size committed by [`Files::set_size`]. Without DAX,
+//! [`Files::reserve_unwritten`] takes blocks for pages that are to be written back,
+//! [`Files::convert`] makes them readable once they have been, and the size follows.
 //!
 //! # What does not fit one transaction
 //!
 //! Freeing and zeroing a range happen at once for whoever looks at the file, also after a crash: the
 //! first transaction changes the size, and leaves in the inode what there is still to do (an
 //! [`Intent`](crate::format::Intent)), and the inode on its group's list. Until that is done the file is read as if it
-//! were ([`Volume::map`]); [`Volume::finish`] does it after a crash. Allocation
+//! were ([`Files::map`]); [`Files::finish`] does it after a crash. Allocation
 //! instead ends at a prefix that is as good as the whole, as POSIX allows.
 //!
 //! # Data and crashes
@@ -49,6 +49,7 @@ use core::mem::offset_of;
 
 use crate::extents::tree_of;
 use crate::format::{Inode, BLOCK_SIZE, MAX_FILE_SIZE, MAX_PAGES};
+use crate::handle::handle;
 use crate::inode::{inode_word, set_attributes, Change, MapState};
 use crate::journal::{Stamp, Transaction};
 use crate::platform::Platform;
@@ -58,8 +59,36 @@ use crate::volume::Volume;
 use crate::workspace::{Scratch, Workspace};
 use crate::{Error, Result};
 
+handle! {
+    /// The contents of a volume's files.
+    ///
+    /// The caller has the file's map lock, and passes what it guards.
+    Files
+}
+
 /// The most pages that one call zeroes and allocates: a huge page.
 const MAX_STEP: u64 = 512;
+
+impl<P: Platform> Files<'_, P> {
+    /// Waits until data is durable that this CPU has stored past the cache, or stored and flushed.
+    pub fn fence_data(self) {
+        self.volume.fence_data();
+    }
+
+    /// A word of an inode.
+    fn field(self, map: &MapState, field: usize) -> Result<u64> {
+        self.volume.word(inode_word(map.ino, field))
+    }
+
+    /// The size of the file, judged.
+    fn size(self, map: &MapState) -> Result<u64> {
+        let size = self.field(map, offset_of!(Inode, size))?;
+        if size > MAX_FILE_SIZE {
+            return Err(Error::Corrupt);
+        }
+        Ok(size)
+    }
+}
 
 impl<P: Platform> Volume<P> {
     /// Does what `attempt` prepares, as one transaction under the lock of `stamp`. It is called
@@ -77,20 +106,6 @@ impl<P: Platform> Volume<P> {
         let value = tx.attempt(|tx| attempt(tx, scratch))?;
         tx.commit()?;
         Ok(value)
-    }
-
-    /// A word of an inode.
-    fn field(&self, map: &MapState, field: usize) -> Result<u64> {
-        self.word(inode_word(map.ino, field))
-    }
-
-    /// The size of the file, judged.
-    fn size(&self, map: &MapState) -> Result<u64> {
-        let size = self.field(map, offset_of!(Inode, size))?;
-        if size > MAX_FILE_SIZE {
-            return Err(Error::Corrupt);
-        }
-        Ok(size)
     }
 }
 

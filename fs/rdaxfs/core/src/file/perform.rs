@@ -2,6 +2,7 @@
 
 //! Does to a range of pages what may take many transactions.
 
+use super::Files;
 use core::mem::offset_of;
 use core::ops::Range;
 
@@ -12,7 +13,6 @@ use crate::inode::{add_orphan, inode_word, is_listed, remove_orphan, store_inten
 use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::source::Source;
-use crate::volume::Volume;
 use crate::workspace::Workspace;
 use crate::{Error, Result};
 
@@ -34,12 +34,12 @@ pub(super) enum Record {
     Never,
 }
 
-impl<P: Platform> Volume<P> {
+impl<P: Platform> Files<'_, P> {
     /// Does the job; the first transaction also does `head`.
     ///
     /// When it fails after that one, the intent stays, and the next operation goes on with it.
     pub(super) fn perform(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         job: &Job,
@@ -79,29 +79,30 @@ impl<P: Platform> Volume<P> {
     /// A transaction of it. Returns the page to go on from.
     #[inline(never)]
     fn stage(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         stage: &Stage<'_>,
         effort: Effort,
     ) -> Result<(Option<u64>, Changed)> {
         let tree = extents_of(map);
-        self.transact(workspace, &mut map.stamp, |tx, scratch| {
-            let next = match stage.job.intent {
-                _ if stage.pages.is_empty() => Ok(None),
-                Intent::Free => free_step(tx, scratch, &tree, &stage.pages, effort),
-                Intent::Unwrite => unwrite_step(tx, scratch, &tree, &stage.pages, effort),
-                // These move pages: `go_on` does them.
-                Intent::Collapse | Intent::Insert => Err(Error::Invalid),
-            }?;
-            stage.head.apply(tx, tree.ino)?;
-            match (stage.record, next) {
-                (Record::IfNeeded, Some(_)) => set_intent(tx, tree.ino, stage.job)?,
-                (Record::Done, None) => clear_intent(tx, tree.ino)?,
-                _ => {}
-            }
-            Ok((next, Changed::of(tx, tree.ino)?))
-        })
+        self.volume
+            .transact(workspace, &mut map.stamp, |tx, scratch| {
+                let next = match stage.job.intent {
+                    _ if stage.pages.is_empty() => Ok(None),
+                    Intent::Free => free_step(tx, scratch, &tree, &stage.pages, effort),
+                    Intent::Unwrite => unwrite_step(tx, scratch, &tree, &stage.pages, effort),
+                    // These move pages: `go_on` does them.
+                    Intent::Collapse | Intent::Insert => Err(Error::Invalid),
+                }?;
+                stage.head.apply(tx, tree.ino)?;
+                match (stage.record, next) {
+                    (Record::IfNeeded, Some(_)) => set_intent(tx, tree.ino, stage.job)?,
+                    (Record::Done, None) => clear_intent(tx, tree.ino)?,
+                    _ => {}
+                }
+                Ok((next, Changed::of(tx, tree.ino)?))
+            })
     }
 }
 

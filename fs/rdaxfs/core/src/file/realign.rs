@@ -4,6 +4,7 @@
 
 use super::allocate::{Chunks, LARGE};
 use super::convert::Parts;
+use super::Files;
 use super::{check_pages, count_blocks, extents_of};
 use crate::alloc::{allocate, free_run, rest_is_free, Reach, Request};
 use crate::extents::{edit, extent_at, find, Cursor};
@@ -13,7 +14,6 @@ use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::source::Source;
 use crate::tree::Tree;
-use crate::volume::Volume;
 use crate::workspace::{Scratch, Workspace};
 use crate::{Error, Result};
 
@@ -35,7 +35,7 @@ struct Moved {
     end: u64,
 }
 
-impl<P: Platform> Volume<P> {
+impl<P: Platform> Files<'_, P> {
     /// For a write that makes a file longer, of the `count` pages from `page` on: when there is going to be
     /// half a huge page of the file, what it has of that before `page` moves to a chunk of its own,
     /// where the rest of the huge page will be as well. The file shows the same bytes.
@@ -56,7 +56,7 @@ impl<P: Platform> Volume<P> {
     /// Those of [`map`](Self::map), and [`Error::ReadOnly`].
     #[inline(never)]
     pub fn realign(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         page: u64,
@@ -67,14 +67,14 @@ impl<P: Platform> Volume<P> {
         if before == 0 || before > LARGE || before.saturating_add(count) < LARGE {
             return Ok(());
         }
-        self.check_writable()?;
+        self.volume.check_writable()?;
         self.complete(workspace, map)?;
         self.realign_now(workspace, map, page)
     }
 
     /// Moves the pages before `page`, of a file of which nothing is left to do.
     #[inline(never)]
-    fn realign_now(&self, workspace: &mut Workspace, map: &mut MapState, page: u64) -> Result {
+    fn realign_now(self, workspace: &mut Workspace, map: &mut MapState, page: u64) -> Result {
         let tree = extents_of(map);
         let Some(moved) = self.to_move(&tree, page, &mut workspace.scratch.cursor)? else {
             return Ok(());
@@ -93,23 +93,25 @@ impl<P: Platform> Volume<P> {
             reserve: false,
         };
         let mut chunks = Chunks::new(map.reservation);
-        let done = self.transact(workspace, &mut map.stamp, |tx, scratch| {
-            if moved.in_place && rest_is_free(tx, moved.end)? {
-                return Ok(());
-            }
-            let (run, own) = allocate(tx, &request)?;
-            chunks.keep(own);
-            if run.count < moved.count {
-                return Err(Error::NoSpace);
-            }
-            let extent = Extent {
-                page: moved.first,
-                count: moved.count,
-                block: run.block,
-                unwritten: false,
-            };
-            move_to(tx, scratch, (&tree, &moved), extent)
-        });
+        let done = self
+            .volume
+            .transact(workspace, &mut map.stamp, |tx, scratch| {
+                if moved.in_place && rest_is_free(tx, moved.end)? {
+                    return Ok(());
+                }
+                let (run, own) = allocate(tx, &request)?;
+                chunks.keep(own);
+                if run.count < moved.count {
+                    return Err(Error::NoSpace);
+                }
+                let extent = Extent {
+                    page: moved.first,
+                    count: moved.count,
+                    block: run.block,
+                    unwritten: false,
+                };
+                move_to(tx, scratch, (&tree, &moved), extent)
+            });
         self.keep(map, chunks);
         match done {
             // Poison stays where it is.
@@ -119,14 +121,14 @@ impl<P: Platform> Volume<P> {
     }
 
     /// What there is before a page: nothing if pages are missing.
-    fn to_move(&self, tree: &Tree, page: u64, cursor: &mut Cursor) -> Result<Option<Moved>> {
+    fn to_move(self, tree: &Tree, page: u64, cursor: &mut Cursor) -> Result<Option<Moved>> {
         let first = page - page % CHUNK_BLOCKS;
-        find(self, tree, first, cursor)?;
+        find(self.volume, tree, first, cursor)?;
         let mut groups = [None; MAX_GROUPS];
         let mut moved: Option<Moved> = None;
         let mut end = first;
         for extents in 1..=cursor.rest().min(MAX_MOVED) {
-            let extent = extent_at(self, tree, cursor, cursor.at + extents - 1)?;
+            let extent = extent_at(self.volume, tree, cursor, cursor.at + extents - 1)?;
             let Parts { left, middle, .. } = Parts::of(&extent, first, CHUNK_BLOCKS);
             if middle.page != end || middle.count == 0 {
                 break;
@@ -146,7 +148,7 @@ impl<P: Platform> Volume<P> {
                 extents,
                 left: moved.map_or(left, |moved| moved.left),
                 in_place: extents == 1
-                    && (middle.block + CHUNK_BLOCKS - self.align()) % CHUNK_BLOCKS == 0,
+                    && (middle.block + CHUNK_BLOCKS - self.volume.align()) % CHUNK_BLOCKS == 0,
                 end: middle.block + middle.count,
             });
         }

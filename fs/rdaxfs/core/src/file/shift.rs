@@ -7,6 +7,7 @@
 //! in which they find room: for a collapse from the front, for an insertion from the back. The intent says how
 //! far that has come.
 
+use super::Files;
 use core::ops::Range;
 
 use super::free::{free_step, Effort};
@@ -17,7 +18,6 @@ use crate::extents::{cut, find, last_before, last_end, shift, Cursor, Shift};
 use crate::format::{block_offset, Intent, IntentWords, BLOCK_SIZE, MAX_FILE_SIZE, MAX_PAGES};
 use crate::inode::{store_intent, Change, MapState};
 use crate::platform::Platform;
-use crate::volume::Volume;
 use crate::workspace::{Scratch, Workspace};
 use crate::{Error, Result};
 
@@ -29,10 +29,10 @@ struct Step {
     left: Option<IntentWords>,
 }
 
-impl<P: Platform> Volume<P> {
+impl<P: Platform> Files<'_, P> {
     /// Takes pages out of the file; those behind them move to their place.
     pub(super) fn collapse(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         pages: Range<u64>,
@@ -56,7 +56,7 @@ impl<P: Platform> Volume<P> {
 
     /// Puts a hole in front of a page, which moves.
     pub(super) fn insert(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         pages: Range<u64>,
@@ -85,10 +85,10 @@ impl<P: Platform> Volume<P> {
 
     /// The page behind the last extent.
     #[inline(never)]
-    fn end_of_extents(&self, map: &MapState, cursor: &mut Cursor) -> Result<u64> {
+    fn end_of_extents(self, map: &MapState, cursor: &mut Cursor) -> Result<u64> {
         let tree = extents_of(map);
-        if last_before(self, &tree, MAX_PAGES, cursor)? {
-            last_end(self, &tree, cursor)
+        if last_before(self.volume, &tree, MAX_PAGES, cursor)? {
+            last_end(self.volume, &tree, cursor)
         } else {
             Ok(0)
         }
@@ -96,7 +96,7 @@ impl<P: Platform> Volume<P> {
 
     /// Goes on with what is left to do of a collapse or an insertion.
     pub(super) fn go_on(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         view: View,
@@ -110,7 +110,7 @@ impl<P: Platform> Volume<P> {
     /// Moves the extents that are still to move.
     #[inline(never)]
     fn shift_all(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         view: View,
@@ -141,35 +141,36 @@ impl<P: Platform> Volume<P> {
 
     /// Makes extents begin at a page, if one has it.
     #[inline(never)]
-    fn cut_at(&self, workspace: &mut Workspace, map: &mut MapState, page: u64) -> Result {
+    fn cut_at(self, workspace: &mut Workspace, map: &mut MapState, page: u64) -> Result {
         let tree = extents_of(map);
         let cursor = &mut workspace.scratch.cursor;
-        find(self, &tree, page, cursor)?;
+        find(self.volume, &tree, page, cursor)?;
         if cursor
             .at_page(page)
             .is_none_or(|extent| extent.page == page)
         {
             return Ok(());
         }
-        self.transact(workspace, &mut map.stamp, |tx, scratch| {
-            let Scratch { nodes, cursor, .. } = scratch;
-            nodes.blocks.start(tree.ino, false);
-            cut(tx, nodes, (&tree, cursor), page)?;
-            let counts = nodes.blocks.settle(tx)?;
-            count_blocks(tx, tree.ino, counts)
-        })
+        self.volume
+            .transact(workspace, &mut map.stamp, |tx, scratch| {
+                let Scratch { nodes, cursor, .. } = scratch;
+                nodes.blocks.start(tree.ino, false);
+                cut(tx, nodes, (&tree, cursor), page)?;
+                let counts = nodes.blocks.settle(tx)?;
+                count_blocks(tx, tree.ino, counts)
+            })
     }
 
     #[inline(never)]
     fn begin_shift(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         intent: IntentWords,
         head: Head<'_>,
     ) -> Result {
         let ino = map.ino;
-        self.transact(workspace, &mut map.stamp, |tx, _| {
+        self.volume.transact(workspace, &mut map.stamp, |tx, _| {
             store_intent(tx, ino, intent)?;
             list_intent(tx, ino)?;
             head.apply(tx, ino)
@@ -178,14 +179,15 @@ impl<P: Platform> Volume<P> {
 
     /// Frees what a collapse takes out. No extent has a part of it only.
     #[inline(never)]
-    fn free_gap(&self, workspace: &mut Workspace, map: &mut MapState, gap: Range<u64>) -> Result {
+    fn free_gap(self, workspace: &mut Workspace, map: &mut MapState, gap: Range<u64>) -> Result {
         let tree = extents_of(map);
         let mut pages = gap;
         loop {
             let mut free = |effort| {
-                self.transact(workspace, &mut map.stamp, |tx, scratch| {
-                    free_step(tx, scratch, &tree, &pages, effort)
-                })
+                self.volume
+                    .transact(workspace, &mut map.stamp, |tx, scratch| {
+                        free_step(tx, scratch, &tree, &pages, effort)
+                    })
             };
             let next = match free(Effort::Usual) {
                 Err(Error::Busy | Error::NoSpace) => free(Effort::Least),
@@ -204,7 +206,7 @@ impl<P: Platform> Volume<P> {
     /// The next extents of a collapse: those of the first home that has any from `from` on.
     #[inline(never)]
     fn next_down(
-        &self,
+        self,
         map: &MapState,
         (from, by): (u64, u64),
         cursor: &mut Cursor,
@@ -213,12 +215,12 @@ impl<P: Platform> Volume<P> {
         let tree = extents_of(map);
         let mut page = from;
         while page < MAX_PAGES {
-            find(self, &tree, page, cursor)?;
+            find(self.volume, &tree, page, cursor)?;
             if let Some(first) = cursor.here() {
                 if first.page < from {
                     return Err(Error::Corrupt);
                 }
-                let end = last_end(self, &tree, cursor)?;
+                let end = last_end(self.volume, &tree, cursor)?;
                 let more = cursor.end < MAX_PAGES;
                 step.by = Some(Shift::Down(by));
                 step.left = more.then_some(collapse_words(end, by));
@@ -232,29 +234,29 @@ impl<P: Platform> Volume<P> {
     /// The next extents of an insertion: those of the last home that has any from `at` to before `end`.
     #[inline(never)]
     fn next_up(
-        &self,
+        self,
         map: &MapState,
         (at, by, end): (u64, u64, u64),
         cursor: &mut Cursor,
         step: &mut Step,
     ) -> Result {
         let tree = extents_of(map);
-        if !last_before(self, &tree, end, cursor)? || at >= cursor.end {
+        if !last_before(self.volume, &tree, end, cursor)? || at >= cursor.end {
             return Ok(());
         }
         let first = at.max(cursor.low);
-        find(self, &tree, first, cursor)?;
+        find(self.volume, &tree, first, cursor)?;
         let Some(first) = cursor.here() else {
             return Ok(());
         };
-        let last = last_end(self, &tree, cursor)?;
+        let last = last_end(self.volume, &tree, cursor)?;
         if first.page < at || last > end {
             return Err(Error::Corrupt);
         }
         let behind = cursor.end;
         if last.saturating_add(by) > behind && behind < MAX_PAGES {
             // What is behind has moved, or the home's end would not be where it is: let that say so.
-            find(self, &tree, behind, cursor)?;
+            find(self.volume, &tree, behind, cursor)?;
             let room = cursor.here().is_some_and(|next| next.page >= last + by);
             if cursor.at > 0 || !room {
                 return Err(Error::Corrupt);
@@ -272,28 +274,29 @@ impl<P: Platform> Volume<P> {
 
     #[inline(never)]
     fn shift_step(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         step: &Step,
     ) -> Result<Changed> {
         let tree = extents_of(map);
         let Step { by, left } = step;
-        self.transact(workspace, &mut map.stamp, |tx, scratch| {
-            if let Some(by) = by {
-                // It gives back as many blocks as it takes, so that it may take the last ones.
-                let Scratch { nodes, cursor, .. } = scratch;
-                nodes.blocks.start(tree.ino, true);
-                shift(tx, nodes, (&tree, cursor), *by)?;
-                let counts = nodes.blocks.settle(tx)?;
-                count_blocks(tx, tree.ino, counts)?;
-            }
-            match *left {
-                Some(left) => store_intent(tx, tree.ino, left)?,
-                None => clear_intent(tx, tree.ino)?,
-            }
-            Changed::of(tx, tree.ino)
-        })
+        self.volume
+            .transact(workspace, &mut map.stamp, |tx, scratch| {
+                if let Some(by) = by {
+                    // It gives back as many blocks as it takes, so that it may take the last ones.
+                    let Scratch { nodes, cursor, .. } = scratch;
+                    nodes.blocks.start(tree.ino, true);
+                    shift(tx, nodes, (&tree, cursor), *by)?;
+                    let counts = nodes.blocks.settle(tx)?;
+                    count_blocks(tx, tree.ino, counts)?;
+                }
+                match *left {
+                    Some(left) => store_intent(tx, tree.ino, left)?,
+                    None => clear_intent(tx, tree.ino)?,
+                }
+                Changed::of(tx, tree.ino)
+            })
     }
 }
 

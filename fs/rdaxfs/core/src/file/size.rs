@@ -3,15 +3,15 @@
 //! The size of a file.
 
 use super::perform::{Job, Record};
+use super::Files;
 use super::{page_of, Changed, Head};
 use crate::format::{Intent, BLOCK_SIZE, MAX_FILE_SIZE, MAX_PAGES};
 use crate::inode::{Change, MapState};
 use crate::platform::Platform;
-use crate::volume::Volume;
 use crate::workspace::Workspace;
 use crate::{Error, Result};
 
-impl<P: Platform> Volume<P> {
+impl<P: Platform> Files<'_, P> {
     /// Commits the size of a file that has been written to from byte `from` on, if it has become
     /// longer; the size is otherwise as it was. Does `change` either way, in the same transaction.
     ///
@@ -29,13 +29,13 @@ impl<P: Platform> Volume<P> {
     /// [`Error::Corrupt`], and [`Error::Io`], also when the old end's page is poisoned.
     #[inline(never)]
     pub fn set_size(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         (from, size): (u64, u64),
         change: &Change,
     ) -> Result<Changed> {
-        self.check_writable()?;
+        self.volume.check_writable()?;
         if size > MAX_FILE_SIZE {
             return Err(Error::FileTooBig);
         }
@@ -49,7 +49,7 @@ impl<P: Platform> Volume<P> {
     /// Commits the size of a file of which nothing is left to do.
     #[inline(never)]
     pub(super) fn commit_size(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         (from, size): (u64, u64),
@@ -72,7 +72,7 @@ impl<P: Platform> Volume<P> {
             change: Some(change),
         };
         let ino = map.ino;
-        self.transact(workspace, &mut map.stamp, |tx, _| {
+        self.volume.transact(workspace, &mut map.stamp, |tx, _| {
             if longer {
                 tx.after_data();
             } else if from < size {
@@ -96,13 +96,13 @@ impl<P: Platform> Volume<P> {
     /// next operation goes on.
     #[inline(never)]
     pub fn truncate(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         size: u64,
         change: &Change,
     ) -> Result<Changed> {
-        self.check_writable()?;
+        self.volume.check_writable()?;
         self.complete(workspace, map)?;
         if size > self.size(map)? {
             if size > MAX_FILE_SIZE {

@@ -2,12 +2,12 @@
 
 //! How the pages of a file are read while something is left to do for it: as they are going to be.
 
+use super::Files;
 use core::ops::Range;
 
 use crate::format::{Extent, Intent, IntentWords, MAX_PAGES};
 use crate::inode::{intent_of, MapState};
 use crate::platform::Platform;
-use crate::volume::Volume;
 use crate::{Error, Result};
 
 /// What a file's extents say of its pages.
@@ -128,10 +128,10 @@ impl View {
     }
 }
 
-impl<P: Platform> Volume<P> {
+impl<P: Platform> Files<'_, P> {
     /// How a file's pages are read.
-    pub(super) fn view(&self, map: &MapState) -> Result<View> {
-        View::of(intent_of(self, map.ino)?)
+    pub(super) fn view(self, map: &MapState) -> Result<View> {
+        View::of(intent_of(self.volume, map.ino)?)
     }
 }
 

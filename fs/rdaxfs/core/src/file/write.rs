@@ -2,15 +2,15 @@
 
 //! Writes bytes of files through the medium.
 
+use super::Files;
 use super::{end_of, page_of, Claim, State};
 use crate::format::{block_offset, Time, BLOCK_SIZE};
 use crate::inode::{Change, MapState};
 use crate::platform::Platform;
-use crate::volume::Volume;
 use crate::workspace::Workspace;
 use crate::{Error, Result};
 
-impl<P: Platform> Volume<P> {
+impl<P: Platform> Files<'_, P> {
     /// Writes bytes at `offset`, durably. Returns how many: fewer than asked for if there is no
     /// space for more.
     ///
@@ -23,15 +23,15 @@ impl<P: Platform> Volume<P> {
     ///
     /// Those of [`map_for_write`](Self::map_for_write) and [`set_size`](Self::set_size). When it
     /// fails the bytes that were there may have been overwritten.
-    pub fn write_file(
-        &self,
+    pub fn write(
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         offset: u64,
         bytes: &[u8],
         now: Time,
     ) -> Result<usize> {
-        self.check_writable()?;
+        self.volume.check_writable()?;
         let end = end_of(offset, bytes.len() as u64)?;
         if end > self.size(map)? {
             let (page, last) = (page_of(offset), end.div_ceil(BLOCK_SIZE));
@@ -76,7 +76,7 @@ impl<P: Platform> Volume<P> {
     }
 
     /// Copies bytes to the blocks of a claim.
-    fn fill_claim(&self, map: &MapState, claim: &Claim, bytes: &[u8]) -> Result {
+    fn fill_claim(self, map: &MapState, claim: &Claim, bytes: &[u8]) -> Result {
         let State::Mapped(block) = claim.mapping().state else {
             return Err(Error::Invalid);
         };

@@ -2,6 +2,7 @@
 
 //! What an inode says of itself, and how that changes.
 
+use super::Inodes;
 use core::mem::offset_of;
 
 use zerocopy::IntoBytes;
@@ -13,7 +14,6 @@ use crate::format::{
 use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::source::Source;
-use crate::volume::Volume;
 use crate::workspace::Workspace;
 use crate::{Error, Result};
 
@@ -55,7 +55,7 @@ pub struct Attributes {
     /// Whether it has extended attributes.
     pub has_xattrs: bool,
     /// Whether something is left to do: see
-    /// [`Volume::finish`](crate::volume::Volume::finish). The file is read as it is going to be, and the
+    /// [`Files::finish`](crate::file::Files::finish). The file is read as it is going to be, and the
     /// next change completes it.
     pub has_intent: bool,
 }
@@ -168,14 +168,14 @@ impl Change {
     }
 }
 
-impl<P: Platform> Volume<P> {
+impl<P: Platform> Inodes<'_, P> {
     /// The inode's attributes as they are.
     ///
     /// # Errors
     ///
     /// [`Error::Io`], [`Error::Corrupt`].
-    pub fn attributes(&self, map: &MapState) -> Result<Attributes> {
-        Attributes::of(&self.get::<Inode>(inode_offset(map.ino))?)
+    pub fn attributes(self, map: &MapState) -> Result<Attributes> {
+        Attributes::of(&self.volume.get::<Inode>(inode_offset(map.ino))?)
     }
 
     /// Changes attributes, all at once: `setattr` without the size, flags, the project.
@@ -183,9 +183,9 @@ impl<P: Platform> Volume<P> {
     /// # Errors
     ///
     /// [`Error::ReadOnly`], [`Error::Io`].
-    pub fn change(&self, workspace: &mut Workspace, map: &mut MapState, change: &Change) -> Result {
-        self.check_writable()?;
-        let mut held = Transaction::new(self, &mut workspace.log);
+    pub fn change(self, workspace: &mut Workspace, map: &mut MapState, change: &Change) -> Result {
+        self.volume.check_writable()?;
+        let mut held = Transaction::new(self.volume, &mut workspace.log);
         let mut tx = held.open();
         tx.join(&mut map.stamp)?;
         set_attributes(&mut tx, map.ino, change)?;

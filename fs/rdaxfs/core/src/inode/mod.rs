@@ -6,6 +6,7 @@ mod allocate;
 mod attributes;
 mod changed;
 mod intent;
+mod next;
 mod open;
 mod orphans;
 mod state;
@@ -18,3 +19,10 @@ pub(crate) use intent::{intent_of, store_intent};
 pub(crate) use open::{inode_word, xattr_root};
 pub(crate) use orphans::{add_new_orphan, add_orphan, is_listed, remove_orphan};
 pub use state::{MapState, XattrState};
+
+use crate::handle::handle;
+
+handle! {
+    /// The inodes of a volume, by their numbers.
+    Inodes
+}

@@ -2,6 +2,7 @@
 
 //! From a number to an inode.
 
+use super::Inodes;
 use core::mem::offset_of;
 
 use zerocopy::little_endian::{U32, U64};
@@ -51,7 +52,7 @@ pub(super) fn is_in_use<P: Platform>(
     }
 }
 
-impl<P: Platform> Volume<P> {
+impl<P: Platform> Inodes<'_, P> {
     /// Looks an inode up by its number, and by its generation if that is known (NFS). Any number is
     /// safe: nothing is taken for an inode that is not one.
     ///
@@ -63,25 +64,11 @@ impl<P: Platform> Volume<P> {
     /// # Errors
     ///
     /// [`Error::Stale`] if there is no such inode, [`Error::Corrupt`] if what is there makes no sense.
-    pub fn open(&self, ino: u64, generation: Option<u32>) -> Result<(MapState, Attributes)> {
-        if generation == Some(0) || ino == self.bad_blocks_owner() {
+    pub fn open(self, ino: u64, generation: Option<u32>) -> Result<(MapState, Attributes)> {
+        if generation == Some(0) || ino == self.volume.bad_blocks_owner() {
             return Err(Error::Stale);
         }
-        self.open_any(ino, generation)
-    }
-
-    /// As [`open`](Self::open), also for the owner of the bad blocks.
-    pub(crate) fn open_any(
-        &self,
-        ino: u64,
-        generation: Option<u32>,
-    ) -> Result<(MapState, Attributes)> {
-        let inode = self.read_inode(ino)?;
-        let found = inode.generation.get();
-        if generation.is_some_and(|wanted| wanted != found) {
-            return Err(Error::Stale);
-        }
-        Ok((MapState::new(ino, found), Attributes::of(&inode)?))
+        self.volume.open_any(ino, generation)
     }
 
     /// The generation of the inode that a name leads to, for a cache that is keyed by number and
@@ -93,14 +80,32 @@ impl<P: Platform> Volume<P> {
     /// # Errors
     ///
     /// [`Error::Corrupt`] if no inode can be there or it has no generation, [`Error::Io`].
-    pub fn generation(&self, ino: u64) -> Result<u32> {
-        self.check_block(inode_block(ino))?;
+    pub fn generation(self, ino: u64) -> Result<u32> {
+        self.volume.check_block(inode_block(ino))?;
         // The word also has the mode, above.
-        let generation = self.word(inode_word(ino, offset_of!(Inode, generation)))? as u32;
+        let generation = self
+            .volume
+            .word(inode_word(ino, offset_of!(Inode, generation)))? as u32;
         if inode_slot(ino) == 0 || generation == 0 {
             return Err(Error::Corrupt);
         }
         Ok(generation)
+    }
+}
+
+impl<P: Platform> Volume<P> {
+    /// As [`open`](Inodes::open), also for the owner of the bad blocks.
+    pub(crate) fn open_any(
+        &self,
+        ino: u64,
+        generation: Option<u32>,
+    ) -> Result<(MapState, Attributes)> {
+        let inode = self.read_inode(ino)?;
+        let found = inode.generation.get();
+        if generation.is_some_and(|wanted| wanted != found) {
+            return Err(Error::Stale);
+        }
+        Ok((MapState::new(ino, found), Attributes::of(&inode)?))
     }
 
     /// An inode, judged.

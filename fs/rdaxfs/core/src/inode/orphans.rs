@@ -5,6 +5,7 @@
 //!
 //! Each group has a list of its own; its lock guards the links, which are in the inodes.
 
+use super::Inodes;
 use core::mem::offset_of;
 
 use super::open::{inode_word, is_in_use};
@@ -95,9 +96,9 @@ fn is_on_list<P: Platform>(volume: &Volume<P>, source: &impl Source, ino: u64) -
         && is_listed(source, ino)?)
 }
 
-impl<P: Platform> Volume<P> {
+impl<P: Platform> Inodes<'_, P> {
     /// The first inode on a group's list: an orphan, or one with an intent. After a mount the caller
-    /// opens each and has it [`finish`](Volume::finish)ed, in the background, unless somebody uses
+    /// opens each and has it [`finish`](crate::file::Files::finish)ed, in the background, unless somebody uses
     /// it.
     ///
     /// Inodes that get on the list later are in use: their number was announced before that, the
@@ -105,13 +106,13 @@ impl<P: Platform> Volume<P> {
     ///
     /// # Errors
     ///
-    /// As [`count_group`](Self::count_group).
-    pub fn first_unfinished(&self, group: u32) -> Result<Option<u64>> {
-        if group >= self.groups() {
+    /// As [`Space::of_group`](crate::totals::Space::of_group).
+    pub fn first_unfinished(self, group: u32) -> Result<Option<u64>> {
+        if group >= self.volume.groups() {
             return Err(Error::Invalid);
         }
-        let _held = self.platform().lock_group(group, 0);
-        let ino = self.read_group(group)?.orphans.get();
+        let _held = self.volume.platform().lock_group(group, 0);
+        let ino = self.volume.read_group(group)?.orphans.get();
         if ino == 0 {
             return Ok(None);
         }
@@ -127,16 +128,19 @@ impl<P: Platform> Volume<P> {
     ///
     /// [`Error::Stale`] if `ino` is not on the list any more: start again with
     /// [`first_unfinished`](Self::first_unfinished). Otherwise as
-    /// [`count_group`](Self::count_group).
-    pub fn next_unfinished(&self, ino: u64) -> Result<Option<u64>> {
-        self.check_block(inode_block(ino))
+    /// [`Space::of_group`](crate::totals::Space::of_group).
+    pub fn next_unfinished(self, ino: u64) -> Result<Option<u64>> {
+        self.volume
+            .check_block(inode_block(ino))
             .map_err(|_| Error::Invalid)?;
         let group = group_of(inode_block(ino));
-        let _held = self.platform().lock_group(group, 0);
-        if !is_on_list(self, self, ino)? {
+        let _held = self.volume.platform().lock_group(group, 0);
+        if !is_on_list(self.volume, self.volume, ino)? {
             return Err(Error::Stale);
         }
-        let next = self.word(inode_word(ino, offset_of!(Inode, orphan_next)))?;
+        let next = self
+            .volume
+            .word(inode_word(ino, offset_of!(Inode, orphan_next)))?;
         if next == 0 {
             return Ok(None);
         }

@@ -21,7 +21,7 @@ pub struct MapState {
 
 impl MapState {
     /// The state of an inode that comes into the cache: `ino` and `generation` as
-    /// [`Volume::open`](crate::volume::Volume::open) or the inode's creation gave them.
+    /// [`Inodes::open`](crate::inode::Inodes::open) or the inode's creation gave them.
     pub(crate) const fn new(ino: u64, generation: u32) -> Self {
         Self {
             ino,

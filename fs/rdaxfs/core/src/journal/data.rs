@@ -13,7 +13,7 @@ use crate::Result;
 
 /// Stores of bytes that belong to a file, under the map lock of which there is a holder.
 ///
-/// Before anything says that they are there, [`Volume::fence_data`] follows, or a commit after
+/// Before anything says that they are there, [`fence_data`](crate::file::Files::fence_data) follows, or a commit after
 /// [`after_data`](super::Transaction::after_data).
 pub(crate) struct Data<'v, P> {
     volume: &'v Volume<P>,
@@ -40,7 +40,7 @@ impl<P: Platform> Volume<P> {
     }
 
     /// Waits until data is durable that this CPU has stored past the cache, or stored and flushed.
-    pub fn fence_data(&self) {
+    pub(crate) fn fence_data(&self) {
         self.stores().fence();
     }
 }

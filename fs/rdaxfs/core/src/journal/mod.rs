@@ -41,7 +41,7 @@
 //! ```
 //! # use rdaxfs_core::{file::Changed, inode::{Change, MapState}, platform::Platform, volume::Volume, workspace::Workspace, Result};
 //! fn empty<P: Platform>(volume: &Volume<P>, workspace: &mut Workspace, map: &mut MapState) -> Result<Changed> {
-//!     volume.truncate(workspace, map, 0, &Change::none())
+//!     volume.files().truncate(workspace, map, 0, &Change::none())
 //! }
 //! ```
 //!
@@ -50,7 +50,7 @@
 //! ```compile_fail,E0308
 //! # use rdaxfs_core::{file::Changed, inode::{Change, MapState}, platform::Platform, volume::Volume, workspace::Workspace, Result};
 //! fn empty<P: Platform>(volume: &Volume<P>, workspace: &mut Workspace, map: &MapState) -> Result<Changed> {
-//!     volume.truncate(workspace, map, 0, &Change::none())
+//!     volume.files().truncate(workspace, map, 0, &Change::none())
 //! }
 //! ```
 //!
@@ -93,7 +93,6 @@ mod data;
 mod filter;
 mod guarded;
 mod log;
-mod overlay;
 mod permit;
 mod pin;
 mod replay;
@@ -105,10 +104,9 @@ mod transaction;
 pub(crate) use data::Data;
 pub(crate) use guarded::Guarded;
 pub use log::Log;
-pub(crate) use overlay::Overlay;
 pub use permit::Permit;
 pub(crate) use replay::{empty_slots, overlay, replay, settle_marks};
 pub use stamp::{SlotState, Stamp, SuperState};
-pub(crate) use state::{mark_clean, mark_mounted, note_error, store_mounts};
+pub(crate) use state::{mark_clean, mark_mounted, note_error, MAX_MOUNTS, MOUNT_SHIFT};
 pub(crate) use transaction::Open;
 pub use transaction::{Transaction, MAX_GROUPS};

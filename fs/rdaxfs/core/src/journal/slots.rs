@@ -15,6 +15,7 @@ use zerocopy::{FromZeros as _, IntoBytes as _};
 use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::log::checksum;
+use super::state::claim_number;
 use super::SuperState;
 use crate::format::{
     block_offset, RecordEntry, RecordHeader, Superblock, BLOCK_SIZE, RECORD_HEADER, SUPER_SHARED,
@@ -238,7 +239,7 @@ impl<P: Platform> Volume<P> {
     /// The number of the next record. When those of the mount are used up, those of the next one are taken.
     pub(super) fn next_number(&self) -> Result<u64> {
         let number = self.next_sequence.fetch_add(1, Relaxed);
-        self.claim_number(number)?;
+        claim_number(self, number)?;
         Ok(number)
     }
 }

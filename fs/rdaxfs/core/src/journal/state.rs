@@ -5,6 +5,7 @@
 //! in order. The state is stored last, with a release store: if it is on the medium, so are the other words.
 
 use core::mem::offset_of;
+use core::sync::atomic::Ordering::{Acquire, Release};
 
 use super::pin::Pinned;
 use super::replay::settle_marks;
@@ -13,7 +14,13 @@ use crate::format::{
 };
 use crate::platform::{Platform, Stores, CACHE_LINE};
 use crate::volume::Volume;
-use crate::Result;
+use crate::{Error, Result};
+
+/// Where in a record's number the number of the mount is: a mount has that many transactions.
+pub(crate) const MOUNT_SHIFT: u32 = 40;
+
+/// So often can a volume be mounted: the number of the mount is the rest of a record's number.
+pub(crate) const MAX_MOUNTS: u64 = 1 << (u64::BITS - MOUNT_SHIFT);
 
 /// The line's offset.
 const LINE: u64 = SUPER_SHARED as u64;
@@ -46,7 +53,7 @@ pub(crate) fn mark_mounted<P: Platform>(
 /// # Errors
 ///
 /// As for [`mark_clean`].
-pub(crate) fn store_mounts<P: Platform>(volume: &Volume<P>, mounts: u64) -> Result {
+fn store_mounts<P: Platform>(volume: &Volume<P>, mounts: u64) -> Result {
     volume.platform().load_u64(LINE)?;
     let medium = Pinned::new(volume.stores());
     medium.store_u64(offset_of!(Superblock, mounts) as u64, mounts);
@@ -55,12 +62,31 @@ pub(crate) fn store_mounts<P: Platform>(volume: &Volume<P>, mounts: u64) -> Resu
     Ok(())
 }
 
+/// A record is about to have that number: the next mount starts above it.
+///
+/// # Errors
+///
+/// [`Error::Io`] if there is no such number, or it cannot be noted.
+pub(super) fn claim_number<P: Platform>(volume: &Volume<P>, number: u64) -> Result {
+    let mounts = number >> MOUNT_SHIFT;
+    if mounts <= volume.mounts.load(Acquire) {
+        return Ok(());
+    }
+    if mounts >= MAX_MOUNTS {
+        return Err(Error::Io);
+    }
+    // Whoever comes here at the same time stores the same.
+    store_mounts(volume, mounts)?;
+    volume.mounts.fetch_max(mounts, Release);
+    Ok(())
+}
+
 /// The volume is not in use any more, has no record that is to be done, and these totals. If it is damaged, it
 /// says so instead of that it is clean.
 ///
 /// # Errors
 ///
-/// [`Error::Io`](crate::Error::Io) if the line has become unreadable: nothing says then that the volume is clean.
+/// [`Error::Io`] if the line has become unreadable: nothing says then that the volume is clean.
 pub(crate) fn mark_clean<P: Platform>(volume: &Volume<P>, free_blocks: u64, inodes: u64) -> Result {
     // Who reads that the volume is clean relies on there being no record.
     settle_marks(volume);
@@ -89,7 +115,7 @@ pub(crate) fn note_error<P: Platform>(volume: &Volume<P>, kind: ErrorKind, now: 
 
 /// That state, unless the volume is damaged.
 fn state_or_damaged<P: Platform>(volume: &Volume<P>, state: u64) -> u64 {
-    if volume.is_damaged() {
+    if volume.errors().found_damage() {
         STATE_DAMAGED
     } else {
         state

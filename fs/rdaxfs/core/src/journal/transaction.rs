@@ -6,10 +6,10 @@ use core::ops::{Deref, DerefMut};
 
 use super::filter::Filter;
 use super::log::Entry;
-use super::overlay::put_word;
 use super::{Log, Stamp};
 use crate::alloc::{set_failed, GroupState};
 use crate::format::{block_offset, group_of, BLOCK_SHIFT, BLOCK_SIZE};
+use crate::overlay::put_word;
 use crate::platform::{Platform, Stores as _};
 use crate::source::Source;
 use crate::volume::Volume;

@@ -2,6 +2,7 @@
 
 //! New files, directories and special files.
 
+use super::Names;
 use zerocopy::FromZeros;
 
 use super::changes::Made;
@@ -21,7 +22,7 @@ use crate::volume::Volume;
 use crate::workspace::Workspace;
 use crate::{Error, Result};
 
-impl<P: Platform> Volume<P> {
+impl<P: Platform> Names<'_, P> {
     /// Makes a regular file, a device, a fifo or a socket with a name. `announce`: see
     /// [`name`](crate::name).
     ///
@@ -34,7 +35,7 @@ impl<P: Platform> Volume<P> {
     /// [`Error::Corrupt`], [`Error::Io`]; that of `announce`.
     #[inline(never)]
     pub fn create(
-        &self,
+        self,
         workspace: &mut Workspace,
         directory: &mut MapState,
         name: &[u8],
@@ -58,7 +59,7 @@ impl<P: Platform> Volume<P> {
     /// As [`create`](Self::create); [`Error::TooManyLinks`] if its parent has as many as there can be.
     #[inline(never)]
     pub fn mkdir(
-        &self,
+        self,
         workspace: &mut Workspace,
         directory: &mut MapState,
         name: &[u8],
@@ -90,7 +91,7 @@ impl<P: Platform> Volume<P> {
     /// Makes an inode of what `new` says and `contents` adds to it, with a name. `contents` returns what it has
     /// changed in the directory.
     pub(super) fn add_new(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         name: &[u8],
@@ -101,13 +102,13 @@ impl<P: Platform> Volume<P> {
         new.check()?;
         let mut place = Search::default();
         let Workspace { log, scratch } = workspace;
-        let entry = NewEntry::find(self, map, name, false, &mut place, &mut scratch.way)?;
-        let group = group_for(self, map.ino, new.kind());
+        let entry = NewEntry::find(self.volume, map, name, false, &mut place, &mut scratch.way)?;
+        let group = group_for(self.volume, map.ino, new.kind());
         let mut stamp = Stamp::new();
         let mut changed = Changed::default();
         scratch.inode.zero();
         {
-            let mut held = Transaction::new(self, log);
+            let mut held = Transaction::new(self.volume, log);
             let mut tx = held.open();
             tx.join(&mut map.stamp)?;
             tx.join(&mut stamp)?;
@@ -135,25 +136,25 @@ impl<P: Platform> Volume<P> {
     /// attributes, [`Error::ReadOnly`], [`Error::Corrupt`], [`Error::Io`]; that of `announce`.
     #[inline(never)]
     pub fn tmpfile(
-        &self,
+        self,
         workspace: &mut Workspace,
         directory: u64,
         new: &NewInode<'_>,
         now: Time,
         announce: &mut dyn FnMut(u64, u32) -> Result,
     ) -> Result<Made> {
-        self.check_writable()?;
+        self.volume.check_writable()?;
         new.check()?;
         if new.kind() != S_IFREG {
             return Err(Error::Invalid);
         }
-        let group = group_for(self, directory, new.kind());
+        let group = group_for(self.volume, directory, new.kind());
         let mut stamp = Stamp::new();
         let Workspace { log, scratch } = workspace;
         let inode = &mut scratch.inode;
         inode.zero();
         {
-            let mut held = Transaction::new(self, log);
+            let mut held = Transaction::new(self.volume, log);
             let mut tx = held.open();
             tx.join(&mut stamp)?;
             tx.attempt(|tx| {

@@ -41,7 +41,7 @@ impl Last {
 
     /// Finds out what an inode has, whose last name goes. Returns whether it can be freed with that: not if it has
     /// other names, something else is left to do for it, or a record has no room for all its blocks. Then it
-    /// becomes an orphan. What makes no sense is for [`Volume::finish`] to judge, too.
+    /// becomes an orphan. What makes no sense is for [`Files::finish`](crate::file::Files::finish) to judge, too.
     #[inline(never)]
     pub(super) fn find<P: Platform>(
         &mut self,

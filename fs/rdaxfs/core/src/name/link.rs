@@ -2,6 +2,7 @@
 
 //! Names of inodes that exist, as they come and go.
 
+use super::Names;
 use core::mem::offset_of;
 
 use super::changes::Changes;
@@ -17,7 +18,6 @@ use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::source::Source;
 use crate::tree::Path;
-use crate::volume::Volume;
 use crate::workspace::Workspace;
 use crate::{Error, Result};
 
@@ -30,7 +30,7 @@ struct Removed {
     is_last: bool,
 }
 
-impl<P: Platform> Volume<P> {
+impl<P: Platform> Names<'_, P> {
     /// Gives an inode, which is no directory, another name; an orphan gets its first.
     ///
     /// # Errors
@@ -38,14 +38,14 @@ impl<P: Platform> Volume<P> {
     /// As [`create`](Self::create); [`Error::IsDirectory`]; [`Error::TooManyLinks`].
     #[inline(never)]
     pub fn link(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         name: &[u8],
         inode: &mut MapState,
         now: Time,
     ) -> Result<Changes> {
-        if is_directory(self, inode)? {
+        if is_directory(self.volume, inode)? {
             return Err(Error::IsDirectory);
         }
         self.add_name(
@@ -73,7 +73,7 @@ impl<P: Platform> Volume<P> {
     ///
     /// As [`link`](Self::link).
     pub fn adopt(
-        &self,
+        self,
         workspace: &mut Workspace,
         map: &mut MapState,
         name: &[u8],
@@ -81,7 +81,7 @@ impl<P: Platform> Volume<P> {
         now: Time,
     ) -> Result<Changes> {
         let parent = map.ino;
-        let directory = is_directory(self, inode)?;
+        let directory = is_directory(self.volume, inode)?;
         // What is repaired must not fail for lack of space, as far as that can be.
         self.add_name(
             workspace,
@@ -104,7 +104,7 @@ impl<P: Platform> Volume<P> {
     /// Adds an entry for an inode, together with what `counted` changes of it; `reserve`: from the last blocks
     /// too.
     fn add_name(
-        &self,
+        self,
         workspace: &mut Workspace,
         (map, name): (&mut MapState, &[u8]),
         inode: &mut MapState,
@@ -114,10 +114,17 @@ impl<P: Platform> Volume<P> {
     ) -> Result<Changes> {
         let mut place = Search::default();
         let Workspace { log, scratch } = workspace;
-        let entry = NewEntry::find(self, map, name, reserve, &mut place, &mut scratch.way)?;
+        let entry = NewEntry::find(
+            self.volume,
+            map,
+            name,
+            reserve,
+            &mut place,
+            &mut scratch.way,
+        )?;
         let ino = inode.ino;
-        let target = (ino, entry_type(mode(self, inode)?));
-        let mut held = Transaction::new(self, log);
+        let target = (ino, entry_type(mode(self.volume, inode)?));
+        let mut held = Transaction::new(self.volume, log);
         let mut tx = held.open();
         tx.join(&mut map.stamp)?;
         tx.join(&mut inode.stamp)?;
@@ -141,7 +148,7 @@ impl<P: Platform> Volume<P> {
     /// [`Error::IsDirectory`], [`Error::NotDirectory`], [`Error::ReadOnly`], [`Error::Corrupt`],
     /// [`Error::Io`]. Never for lack of space.
     pub fn unlink(
-        &self,
+        self,
         workspace: &mut Workspace,
         directory: &mut MapState,
         name: &[u8],
@@ -149,7 +156,7 @@ impl<P: Platform> Volume<P> {
         now: Time,
     ) -> Result<Changes> {
         let found = self.found(directory, name, inode)?;
-        if is_directory(self, inode)? {
+        if is_directory(self.volume, inode)? {
             return Err(Error::IsDirectory);
         }
         let removed = Removed {
@@ -170,7 +177,7 @@ impl<P: Platform> Volume<P> {
     ///
     /// As [`unlink`](Self::unlink).
     pub fn unlink_last(
-        &self,
+        self,
         workspace: &mut Workspace,
         directory: &mut MapState,
         name: &[u8],
@@ -178,17 +185,17 @@ impl<P: Platform> Volume<P> {
         now: Time,
     ) -> Result<Changes> {
         let found = self.found(directory, name, inode)?;
-        if is_directory(self, inode)? {
+        if is_directory(self.volume, inode)? {
             return Err(Error::IsDirectory);
         }
         let last = &mut workspace.scratch.last;
         let mut removed = Removed {
             is_directory: false,
             changed: Changed::default(),
-            is_last: last.find(self, inode, false).unwrap_or(false),
+            is_last: last.find(self.volume, inode, false).unwrap_or(false),
         };
         if removed.is_last {
-            self.close(inode);
+            self.volume.files().close(inode);
         }
         self.remove_last(workspace, (directory, &found), inode, &mut removed, now)
     }
@@ -200,7 +207,7 @@ impl<P: Platform> Volume<P> {
     /// As [`unlink`](Self::unlink), but [`Error::NotDirectory`] if the inode is none;
     /// [`Error::NotEmpty`].
     pub fn rmdir(
-        &self,
+        self,
         workspace: &mut Workspace,
         directory: &mut MapState,
         name: &[u8],
@@ -223,7 +230,7 @@ impl<P: Platform> Volume<P> {
     ///
     /// As [`rmdir`](Self::rmdir).
     pub fn rmdir_last(
-        &self,
+        self,
         workspace: &mut Workspace,
         directory: &mut MapState,
         name: &[u8],
@@ -235,38 +242,38 @@ impl<P: Platform> Volume<P> {
         let mut removed = Removed {
             is_directory: true,
             changed,
-            is_last: last.find(self, inode, true).unwrap_or(false),
+            is_last: last.find(self.volume, inode, true).unwrap_or(false),
         };
         self.remove_last(workspace, (directory, &found), inode, &mut removed, now)
     }
 
     /// The entry with a name, which must be that of a directory without entries; and what has changed in that.
     fn found_empty(
-        &self,
+        self,
         workspace: &mut Workspace,
         directory: &MapState,
         name: &[u8],
         inode: &mut MapState,
     ) -> Result<(Found, Changed)> {
         let found = self.found(directory, name, inode)?;
-        if !is_directory(self, inode)? {
+        if !is_directory(self.volume, inode)? {
             return Err(Error::NotDirectory);
         }
-        Ok((found, self.require_empty(workspace, inode)?))
+        Ok((found, self.volume.require_empty(workspace, inode)?))
     }
 
     /// The entry with a name, which must be the inode's.
     pub(super) fn found(
-        &self,
+        self,
         directory: &MapState,
         name: &[u8],
         inode: &MapState,
     ) -> Result<Found> {
-        self.check_writable()?;
-        let name = Name::new(self, name)?;
+        self.volume.check_writable()?;
+        let name = Name::new(self.volume, name)?;
         let (mut place, mut path) = (Search::default(), Path::new());
         let directory = directory_of(directory);
-        search(self, &directory, &name, &mut place, &mut path)?;
+        search(self.volume, &directory, &name, &mut place, &mut path)?;
         let found = place.found.ok_or(Error::NoEntry)?;
         if found.ino() != inode.ino {
             return Err(Error::Stale);
@@ -276,7 +283,7 @@ impl<P: Platform> Volume<P> {
 
     /// Removes a name, and what had it if that is to be freed and can be.
     fn remove_last(
-        &self,
+        self,
         workspace: &mut Workspace,
         (map, found): (&mut MapState, &Found),
         inode: &mut MapState,
@@ -294,7 +301,7 @@ impl<P: Platform> Volume<P> {
 
     #[inline(never)]
     fn remove_name(
-        &self,
+        self,
         workspace: &mut Workspace,
         (map, found): (&mut MapState, &Found),
         inode: &mut MapState,
@@ -303,7 +310,7 @@ impl<P: Platform> Volume<P> {
     ) -> Result<Changes> {
         let (directory, ino) = (directory_of(map), inode.ino);
         let Workspace { log, scratch } = workspace;
-        let mut held = Transaction::new(self, log);
+        let mut held = Transaction::new(self.volume, log);
         let mut tx = held.open();
         tx.join(&mut map.stamp)?;
         tx.join(&mut inode.stamp)?;
@@ -339,8 +346,9 @@ impl<P: Platform> Volume<P> {
     /// # Errors
     ///
     /// [`Error::NotDirectory`], [`Error::NoEntry`] if it has been removed.
-    pub fn parent(&self, directory: &MapState) -> Result<u64> {
-        check_directory(self, directory)?;
-        self.word(inode_word(directory.ino, offset_of!(Inode, parent)))
+    pub fn parent(self, directory: &MapState) -> Result<u64> {
+        check_directory(self.volume, directory)?;
+        self.volume
+            .word(inode_word(directory.ino, offset_of!(Inode, parent)))
     }
 }

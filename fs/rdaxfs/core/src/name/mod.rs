@@ -16,9 +16,9 @@
 //! # What they leave to the caller
 //!
 //! Permissions; what a new inode inherits; the time. An inode that loses its last name becomes an
-//! orphan: once nobody uses it, the caller has it [`finish`](crate::volume::Volume::finish)ed. A
+//! orphan: once nobody uses it, the caller has it [`finish`](crate::file::Files::finish)ed. A
 //! caller who knows that nobody uses it, nor can come to, says so
-//! ([`unlink_last`](crate::volume::Volume::unlink_last), [`Renamed::other_is_unused`]), and it is
+//! ([`unlink_last`](crate::name::Names::unlink_last), [`Renamed::other_is_unused`]), and it is
 //! freed in the same transaction, if it has not too many blocks for that.
 //!
 //! # New inodes
@@ -48,3 +48,10 @@ pub(crate) use last::Last;
 pub use changes::{Changes, Made, RenameChanges};
 pub use new::{unannounced, NewInode};
 pub use rename::{Directories, RenameMode, Renamed};
+
+use crate::handle::handle;
+
+handle! {
+    /// The names of a volume: its directories, and what they lead to.
+    Names
+}

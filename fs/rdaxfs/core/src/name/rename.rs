@@ -2,6 +2,7 @@
 
 //! Renaming.
 
+use super::Names;
 use core::mem::offset_of;
 
 use zerocopy::FromZeros;
@@ -50,14 +51,14 @@ pub struct Renamed<'i> {
     /// The one that has the new name already, if one has and it is another one.
     pub other: Option<&'i mut MapState>,
     /// Nobody uses the other one but the caller, nor can come to: if this was its last name it is freed
-    /// at once, if it has few blocks, as [`Volume::unlink_last`] does.
+    /// at once, if it has few blocks, as [`Names::unlink_last`] does.
     pub other_is_unused: bool,
     /// An inode that is made and gets the old name (`RENAME_WHITEOUT`): a device of number 0. Not
     /// together with [`RenameMode::Exchange`]. Nobody can have it open, so it is not announced.
     pub whiteout: Option<&'i NewInode<'i>>,
 }
 
-impl<P: Platform> Volume<P> {
+impl<P: Platform> Names<'_, P> {
     /// Renames an inode from the first of the names to the second. If it has both already, nothing happens.
     ///
     /// # Errors
@@ -72,7 +73,7 @@ impl<P: Platform> Volume<P> {
     /// [`Error::Io`].
     #[inline(never)]
     pub fn rename(
-        &self,
+        self,
         workspace: &mut Workspace,
         mut directories: Directories<'_>,
         (old_name, new_name): (&[u8], &[u8]),
@@ -80,7 +81,7 @@ impl<P: Platform> Volume<P> {
         mode: RenameMode,
         now: Time,
     ) -> Result<RenameChanges> {
-        self.check_writable()?;
+        self.volume.check_writable()?;
         let Renamed {
             moved,
             mut other,
@@ -97,12 +98,12 @@ impl<P: Platform> Volume<P> {
             Directories::One(map) => (&**map, &**map),
             Directories::Two(from, to) => (&**from, &**to),
         };
-        check_directory(self, to)?;
-        let new_name = Name::new(self, new_name)?;
+        check_directory(self.volume, to)?;
+        let new_name = Name::new(self.volume, new_name)?;
         let old = self.found(from, old_name, moved)?;
         let mut new = Search::default();
         let way = &mut workspace.scratch.way;
-        search(self, &directory_of(to), &new_name, &mut new, way)?;
+        search(self.volume, &directory_of(to), &new_name, &mut new, way)?;
         match (&new.found, mode) {
             (Some(_), RenameMode::NoReplace) => return Err(Error::Exists),
             (None, RenameMode::Exchange) => return Err(Error::NoEntry),
@@ -123,9 +124,9 @@ impl<P: Platform> Volume<P> {
             to: directory_of(to),
             old,
             new: &new,
-            moved: Moved::of(self, moved)?,
+            moved: Moved::of(self.volume, moved)?,
             other: match &other {
-                Some(other) => Some(Moved::of(self, other)?),
+                Some(other) => Some(Moved::of(self.volume, other)?),
                 None => None,
             },
             exchange: mode == RenameMode::Exchange,
@@ -136,13 +137,13 @@ impl<P: Platform> Volume<P> {
         let mut emptied = Changed::default();
         if let (Some(replaced), Some(map)) = (rename.replaced()?, other.as_mut()) {
             if replaced.directory {
-                emptied = self.require_empty(workspace, map)?;
+                emptied = self.volume.require_empty(workspace, map)?;
             }
             if other_is_unused {
                 let last = &mut workspace.scratch.last;
-                let found = last.find(self, map, replaced.directory);
+                let found = last.find(self.volume, map, replaced.directory);
                 rename.is_last = found.unwrap_or(false);
-                self.close(map);
+                self.volume.files().close(map);
             }
         }
         let mut changes = RenameChanges::default();
@@ -176,7 +177,7 @@ impl<P: Platform> Volume<P> {
     /// Does a rename that has been judged.
     #[inline(never)]
     fn rename_once(
-        &self,
+        self,
         workspace: &mut Workspace,
         directories: &mut Directories<'_>,
         moved: &mut MapState,
@@ -185,7 +186,7 @@ impl<P: Platform> Volume<P> {
         changes: &mut RenameChanges,
     ) -> Result {
         let Workspace { log, scratch } = workspace;
-        let mut held = Transaction::new(self, log);
+        let mut held = Transaction::new(self.volume, log);
         let mut tx = held.open();
         match directories {
             Directories::One(map) => tx.join(&mut map.stamp)?,

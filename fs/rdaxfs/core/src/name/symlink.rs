@@ -3,6 +3,7 @@
 //! Symbolic links. A short target is in the inode; a longer one fills a block, as the only page of a
 //! file would.
 
+use super::Names;
 use core::mem::offset_of;
 
 use super::changes::Made;
@@ -16,14 +17,13 @@ use crate::inode::{inode_word, Changed, MapState};
 use crate::journal::Transaction;
 use crate::platform::{Platform, CACHE_LINE};
 use crate::source::Source;
-use crate::volume::Volume;
 use crate::workspace::Workspace;
 use crate::{Error, Result};
 
 /// The longest target, in bytes: with a NUL it fills a block, and `PATH_MAX`.
 pub(crate) const MAX_TARGET: usize = BLOCK_BYTES - 1;
 
-impl<P: Platform> Volume<P> {
+impl<P: Platform> Names<'_, P> {
     /// Makes a symbolic link with a name to a target, which has 1 to 4095 bytes, none of them NUL.
     ///
     /// # Errors
@@ -31,7 +31,7 @@ impl<P: Platform> Volume<P> {
     /// As [`create`](Self::create); [`Error::NameTooLong`] and [`Error::Invalid`] also for the target.
     #[inline(never)]
     pub fn symlink(
-        &self,
+        self,
         workspace: &mut Workspace,
         directory: &mut MapState,
         (name, target): (&[u8], &[u8]),
@@ -65,23 +65,27 @@ impl<P: Platform> Volume<P> {
     ///
     /// [`Error::Invalid`] if this is no symbolic link, [`Error::Range`] if the target is longer than `into`,
     /// [`Error::Corrupt`], [`Error::Io`].
-    pub fn readlink(&self, map: &MapState, into: &mut [u8]) -> Result<usize> {
-        let size = self.word(inode_word(map.ino, offset_of!(Inode, size)))?;
+    pub fn readlink(self, map: &MapState, into: &mut [u8]) -> Result<usize> {
+        let size = self
+            .volume
+            .word(inode_word(map.ino, offset_of!(Inode, size)))?;
         let inline = inode_word(map.ino, offset_of!(Inode, inline));
-        let mode = self.attributes(map)?.mode;
+        let mode = self.volume.inodes().attributes(map)?.mode;
         if mode & crate::format::S_IFMT != S_IFLNK {
             return Err(Error::Invalid);
         }
-        let root = self.word(inode_word(map.ino, offset_of!(Inode, root)))?;
+        let root = self
+            .volume
+            .word(inode_word(map.ino, offset_of!(Inode, root)))?;
         let (offset, longest) = match Root::from_word(root) {
             Some(Root::Target(len)) if u64::from(len) == size => (inline, INLINE_BYTES),
             Some(Root::Extents(1)) => {
-                let record: ExtentRecord = self.get(inline)?;
+                let record: ExtentRecord = self.volume.get(inline)?;
                 let block = record.block.get();
                 if (record.page.get(), record.count.get()) != (0, 1) {
                     return Err(Error::Corrupt);
                 }
-                (block_offset(self.check_block(block)?), MAX_TARGET)
+                (block_offset(self.volume.check_block(block)?), MAX_TARGET)
             }
             _ => return Err(Error::Corrupt),
         };
@@ -94,7 +98,7 @@ impl<P: Platform> Volume<P> {
             .chunks_mut(CACHE_LINE)
             .zip((offset..).step_by(CACHE_LINE))
         {
-            self.read(at, piece)?;
+            self.volume.read(at, piece)?;
         }
         if into.contains(&0) {
             return Err(Error::Corrupt);

@@ -2,6 +2,7 @@
 
 //! Setting and removing attributes.
 
+use super::Xattrs;
 use core::mem::offset_of;
 
 use super::entry::{entry_len, NewXattr, XattrName};
@@ -14,7 +15,6 @@ use crate::inode::{inode_word, set_attributes, Change, Changed, MapState, XattrS
 use crate::journal::Transaction;
 use crate::platform::{Platform, CACHE_LINE};
 use crate::source::Source;
-use crate::volume::Volume;
 use crate::workspace::Workspace;
 use crate::{Error, Result};
 
@@ -29,7 +29,7 @@ pub enum SetMode {
     Replace,
 }
 
-impl<P: Platform> Volume<P> {
+impl<P: Platform> Xattrs<'_, P> {
     /// Sets an attribute, and changes what `change` says of the inode, in one transaction: with an
     /// access control list the permissions, with all the ctime. Returns what else has changed.
     ///
@@ -37,8 +37,8 @@ impl<P: Platform> Volume<P> {
     ///
     /// [`Error::Exists`] and [`Error::NoData`] as `mode` says, [`Error::TooBig`] if the value or all attributes
     /// together are too long, [`Error::NoSpace`], [`Error::ReadOnly`].
-    pub fn set_xattr(
-        &self,
+    pub fn set(
+        self,
         workspace: &mut Workspace,
         xattrs: &mut XattrState,
         map: &mut MapState,
@@ -46,7 +46,7 @@ impl<P: Platform> Volume<P> {
         mode: SetMode,
         change: &Change,
     ) -> Result<Changed> {
-        let blob = Blob::open(self, xattrs.ino)?;
+        let blob = Blob::open(self.volume, xattrs.ino)?;
         let old = self.find_xattr(blob, xattr.name)?;
         match (mode, old) {
             (SetMode::Create, Some(_)) => return Err(Error::Exists),
@@ -61,21 +61,21 @@ impl<P: Platform> Volume<P> {
         self.change_xattrs(workspace, xattrs, map, entries, change)
     }
 
-    /// Removes an attribute, and changes what `change` says, as [`set_xattr`](Self::set_xattr) does.
+    /// Removes an attribute, and changes what `change` says, as [`set`](Self::set) does.
     ///
     /// # Errors
     ///
     /// [`Error::NoData`] if there is none, [`Error::NoSpace`] if the others cannot be written anew,
     /// [`Error::ReadOnly`].
-    pub fn remove_xattr(
-        &self,
+    pub fn remove(
+        self,
         workspace: &mut Workspace,
         xattrs: &mut XattrState,
         map: &mut MapState,
         name: XattrName<'_>,
         change: &Change,
     ) -> Result<Changed> {
-        let blob = Blob::open(self, xattrs.ino)?;
+        let blob = Blob::open(self.volume, xattrs.ino)?;
         let old = self.find_xattr(blob, name)?.ok_or(Error::NoData)?;
         let entries = XattrChange {
             blob,
@@ -85,27 +85,27 @@ impl<P: Platform> Volume<P> {
         self.change_xattrs(workspace, xattrs, map, entries, change)
     }
 
-    fn find_xattr(&self, blob: Option<Blob>, name: XattrName<'_>) -> Result<Option<Found>> {
+    fn find_xattr(self, blob: Option<Blob>, name: XattrName<'_>) -> Result<Option<Found>> {
         match blob {
-            Some(blob) => blob.find(self, name),
+            Some(blob) => blob.find(self.volume, name),
             None => Ok(None),
         }
     }
 
     fn change_xattrs(
-        &self,
+        self,
         workspace: &mut Workspace,
         xattrs: &mut XattrState,
         map: &mut MapState,
         entries: XattrChange<'_>,
         change: &Change,
     ) -> Result<Changed> {
-        self.check_writable()?;
+        self.volume.check_writable()?;
         if xattrs.ino != map.ino {
             return Err(Error::Invalid);
         }
         let (ino, generation) = (map.ino, map.generation);
-        let mut held = Transaction::new(self, &mut workspace.log);
+        let mut held = Transaction::new(self.volume, &mut workspace.log);
         let mut tx = held.open();
         tx.join(&mut xattrs.stamp)?;
         tx.join(&mut map.stamp)?;

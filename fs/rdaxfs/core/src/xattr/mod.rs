@@ -15,3 +15,10 @@ mod write;
 pub use change::SetMode;
 pub use entry::{NewXattr, XattrName};
 pub(crate) use write::write_new;
+
+use crate::handle::handle;
+
+handle! {
+    /// The extended attributes of a volume's inodes.
+    Xattrs
+}

@@ -2,6 +2,7 @@
 
 //! Reading attributes.
 
+use super::Xattrs;
 use core::mem::offset_of;
 
 use zerocopy::IntoBytes;
@@ -169,15 +170,15 @@ impl Blob {
     }
 }
 
-impl<P: Platform> Volume<P> {
+impl<P: Platform> Xattrs<'_, P> {
     /// The blocks that hold the attributes: the first, and how many. [`None`] if there are no attributes, or they are
     /// in the inode.
     ///
     /// # Errors
     ///
     /// [`Error::Corrupt`], [`Error::Io`].
-    pub fn xattr_run(&self, xattrs: &XattrState) -> Result<Option<(u64, u64)>> {
-        let blob = Blob::open(self, xattrs.ino)?;
+    pub fn run(self, xattrs: &XattrState) -> Result<Option<(u64, u64)>> {
+        let blob = Blob::open(self.volume, xattrs.ino)?;
         Ok(match blob.map(|blob| blob.root) {
             Some(XattrRoot::Run(run)) => Some((run.block, run.count)),
             _ => None,
@@ -190,20 +191,15 @@ impl<P: Platform> Volume<P> {
     /// # Errors
     ///
     /// [`Error::NoData`] if there is no such attribute, [`Error::Range`] if `into` is too short.
-    pub fn get_xattr(
-        &self,
-        xattrs: &XattrState,
-        name: XattrName<'_>,
-        into: &mut [u8],
-    ) -> Result<usize> {
-        let blob = Blob::open(self, xattrs.ino)?.ok_or(Error::NoData)?;
-        let found = blob.find(self, name)?.ok_or(Error::NoData)?;
+    pub fn get(self, xattrs: &XattrState, name: XattrName<'_>, into: &mut [u8]) -> Result<usize> {
+        let blob = Blob::open(self.volume, xattrs.ino)?.ok_or(Error::NoData)?;
+        let found = blob.find(self.volume, name)?.ok_or(Error::NoData)?;
         if into.is_empty() {
             return Ok(found.value_len);
         }
         let value = into.get_mut(..found.value_len).ok_or(Error::Range)?;
         let at = found.at + (size_of::<XattrEntry>() + found.name_len) as u64;
-        blob.read(self, at, value)?;
+        blob.read(self.volume, at, value)?;
         Ok(found.value_len)
     }
 
@@ -213,19 +209,19 @@ impl<P: Platform> Volume<P> {
     /// # Errors
     ///
     /// What `emit` returns.
-    pub fn list_xattrs(
-        &self,
+    pub fn list(
+        self,
         xattrs: &XattrState,
         mut emit: impl FnMut(XattrName<'_>, usize) -> Result,
     ) -> Result {
-        let Some(blob) = Blob::open(self, xattrs.ino)? else {
+        let Some(blob) = Blob::open(self.volume, xattrs.ino)? else {
             return Ok(());
         };
         let mut at = 0;
-        while let Some(found) = blob.entry(self, at)? {
+        while let Some(found) = blob.entry(self.volume, at)? {
             let mut name = [0; 255];
             let name = name.get_mut(..found.name_len).unwrap_or(&mut []);
-            blob.read(self, at + size_of::<XattrEntry>() as u64, name)?;
+            blob.read(self.volume, at + size_of::<XattrEntry>() as u64, name)?;
             let name = XattrName::new(found.space, name).map_err(|_| Error::Corrupt)?;
             emit(name, found.value_len)?;
             at += found.len;

@@ -5,7 +5,8 @@
 use rdaxfs_core::format::Time;
 use rdaxfs_core::inode::{MapState, XattrState};
 use rdaxfs_core::make::{make, Options};
-use rdaxfs_core::volume::{Access, Volume};
+use rdaxfs_core::mount::{self, Access};
+use rdaxfs_core::volume::Volume;
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_host::{Dram, Host};
 
@@ -22,7 +23,7 @@ pub(crate) fn volume(mib: u64) -> (DramVolume, Box<Workspace>) {
     let superblock = make(&medium, &options).expect("the volume can be made");
     let mut workspace = Box::new(Workspace::new());
     let host = Host::new(medium, &superblock);
-    let volume = Volume::mount(host, Access::ReadWrite, Time::new(1, 0), &mut workspace);
+    let volume = mount::mount(host, Access::ReadWrite, Time::new(1, 0), &mut workspace);
     (
         volume.expect("a volume that has been made can be mounted"),
         workspace,
@@ -32,6 +33,7 @@ pub(crate) fn volume(mib: u64) -> (DramVolume, Box<Workspace>) {
 /// The states of the root directory's locks.
 pub(crate) fn root(volume: &DramVolume) -> (MapState, XattrState) {
     let (map, _) = volume
+        .inodes()
         .open(volume.root(), None)
         .expect("there is a root directory");
     let xattrs = XattrState::new(&map);

@@ -46,13 +46,14 @@ impl Setup {
             map,
             ..
         } = self;
-        let written = volume.write_file(workspace, map, offset, &bytes, NOW);
+        let written = volume.files().write(workspace, map, offset, &bytes, NOW);
         assert_eq!(written, Ok(len));
     }
 
     fn claim(&mut self, offset: u64, len: u64) -> Claim {
         let claimed = self
             .volume
+            .files()
             .claim(&mut self.workspace, &mut self.map, offset, len);
         claimed.unwrap().expect("the pages can be claimed")
     }
@@ -76,8 +77,11 @@ impl Setup {
             map,
             ..
         } = self;
-        let changed = volume.commit_claim(workspace, map, claim, (from, copied), &change)?;
-        let now = volume.attributes(map).unwrap();
+        let changed =
+            volume
+                .files()
+                .commit_claim(workspace, map, claim, (from, copied), &change)?;
+        let now = volume.inodes().attributes(map).unwrap();
         if let Some(changed) = changed {
             assert_eq!((changed.size, changed.blocks), (now.size, now.blocks));
         }
@@ -98,12 +102,14 @@ impl Setup {
             ..
         } = self;
         volume
+            .files()
             .fallocate(workspace, map, &range, &Change::none())
             .unwrap();
     }
 
     fn truncate(&mut self, size: u64) {
         self.volume
+            .files()
             .truncate(
                 &mut self.workspace,
                 &mut self.map,
@@ -127,7 +133,9 @@ fn file(volume: &DramVolume, workspace: &mut Workspace) -> MapState {
         mode: S_IFREG,
         ..NewInode::default()
     };
-    let made = volume.tmpfile(workspace, volume.root(), &new, NOW, &mut unannounced);
+    let made = volume
+        .names()
+        .tmpfile(workspace, volume.root(), &new, NOW, &mut unannounced);
     made.unwrap().map
 }
 
@@ -186,7 +194,7 @@ fn a_short_copy_commits_its_prefix() {
 fn a_claim_can_be_given_back() {
     let mut setup = Setup::new(10);
     let claim = setup.claim(BLOCK_SIZE, 9 * BLOCK_SIZE);
-    setup.volume.forget_claim(claim);
+    setup.volume.files().forget_claim(claim);
     let claim = setup.claim(BLOCK_SIZE, 9 * BLOCK_SIZE);
     setup.commit(claim, BLOCK_SIZE, 0).unwrap();
     assert_eq!(contents(&setup.volume, &setup.map), vec![1; 10]);
@@ -196,7 +204,7 @@ fn a_claim_can_be_given_back() {
     let all = free_blocks(&setup.volume);
     let keep = 8 * u64::from(setup.volume.groups());
     let mut page = 0;
-    while let Ok(got) = setup.volume.map_for_write(
+    while let Ok(got) = setup.volume.files().map_for_write(
         &mut setup.workspace,
         &mut setup.map,
         (page, 512),
@@ -213,19 +221,24 @@ fn a_claim_can_be_given_back() {
 fn pages_of_the_file_are_not_claimed() {
     let mut setup = Setup::new(PAGE + 1);
     for offset in [0, BLOCK_SIZE, BLOCK_SIZE + 1, 2 * BLOCK_SIZE - 1] {
-        let claimed =
-            setup
-                .volume
-                .claim(&mut setup.workspace, &mut setup.map, offset, 2 * BLOCK_SIZE);
+        let claimed = setup.volume.files().claim(
+            &mut setup.workspace,
+            &mut setup.map,
+            offset,
+            2 * BLOCK_SIZE,
+        );
         assert!(matches!(claimed, Ok(None)), "{offset}: {claimed:?}");
     }
-    let claimed = setup
-        .volume
-        .claim(&mut setup.workspace, &mut setup.map, 2 * BLOCK_SIZE, 0);
+    let claimed =
+        setup
+            .volume
+            .files()
+            .claim(&mut setup.workspace, &mut setup.map, 2 * BLOCK_SIZE, 0);
     assert!(matches!(claimed, Err(Error::Invalid)));
     let far = 1 << 44;
     let claimed = setup
         .volume
+        .files()
         .claim(&mut setup.workspace, &mut setup.map, far - 1, 2);
     assert!(matches!(claimed, Err(Error::FileTooBig)));
 }
@@ -281,6 +294,7 @@ fn remains_of_a_stopped_write_are_not_seen() {
     let mut setup = Setup::new(PAGE);
     let got = setup
         .volume
+        .files()
         .map_for_write(
             &mut setup.workspace,
             &mut setup.map,
@@ -345,7 +359,7 @@ fn blocks_of_a_claim_are_nobody_elses() {
     assert_eq!(extents(&setup.volume, &setup.map), []);
     let mut other = file(&setup.volume, &mut setup.workspace);
     let mut page = 0;
-    while let Ok(got) = setup.volume.map_for_write(
+    while let Ok(got) = setup.volume.files().map_for_write(
         &mut setup.workspace,
         &mut other,
         (page, 512),
@@ -360,13 +374,14 @@ fn blocks_of_a_claim_are_nobody_elses() {
     }
     setup.copy(&claim, 4 * PAGE, 9);
     setup.copy(&fresh, 4 * PAGE, 9);
-    let size = setup.volume.attributes(&other).unwrap().blocks;
+    let size = setup.volume.inodes().attributes(&other).unwrap().blocks;
     assert!(size > 0);
     assert_eq!(setup.commit(claim, 0, 4 * BLOCK_SIZE), Err(Error::Stale));
     // The file goes, and the claim for it can still be given back.
     let mut gone = std::mem::replace(&mut setup.map, other);
     setup
         .volume
+        .files()
         .finish(&mut setup.workspace, &mut gone)
         .unwrap();
     assert_eq!(
@@ -379,6 +394,7 @@ fn blocks_of_a_claim_are_nobody_elses() {
     let mut other = std::mem::replace(&mut setup.map, gone);
     setup
         .volume
+        .files()
         .finish(&mut setup.workspace, &mut other)
         .unwrap();
 }
@@ -405,6 +421,7 @@ fn the_number_of_claims_is_bounded() {
         let offset = at * BLOCK_SIZE;
         let claim = setup
             .volume
+            .files()
             .claim(&mut setup.workspace, &mut setup.map, offset, BLOCK_SIZE)
             .unwrap();
         match claim {
@@ -416,7 +433,7 @@ fn the_number_of_claims_is_bounded() {
     setup.write(0, 3 * PAGE, 5);
     assert_eq!(contents(&setup.volume, &setup.map), vec![5; 3 * PAGE]);
     for claim in claims {
-        setup.volume.forget_claim(claim);
+        setup.volume.files().forget_claim(claim);
     }
     assert_eq!(free_blocks(&setup.volume), setup.free - 3);
     assert_eq!(findings(&setup.volume), []);
@@ -432,12 +449,13 @@ fn what_is_set_aside_is_free_on_the_medium() {
     for page in 0..3 {
         setup
             .volume
+            .files()
             .map_for_write(&mut setup.workspace, &mut other, (page, 1), &Change::none())
             .unwrap();
     }
     assert_eq!(findings(&setup.volume), []);
-    setup.volume.forget_claim(claim);
-    assert_eq!(setup.volume.set_bad_block(block), Ok(true));
+    setup.volume.files().forget_claim(claim);
+    assert_eq!(setup.volume.bad_blocks().set_bad(block), Ok(true));
     setup.write(5 * BLOCK_SIZE, 3 * PAGE, 3);
     assert_eq!(findings(&setup.volume), []);
 }

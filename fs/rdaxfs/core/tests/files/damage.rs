@@ -28,13 +28,13 @@ const EXTENTS: u64 = 500;
 /// A volume with a file of a few extents, and one of many.
 fn good() -> (FlakyVolume, Box<Workspace>, [u64; 2]) {
     let (volume, mut workspace) = flaky_volume(4);
-    let (mut root, _) = volume.open(volume.root(), None).unwrap();
+    let (mut root, _) = volume.inodes().open(volume.root(), None).unwrap();
     let new = NewInode {
         mode: S_IFREG | 0o600,
         ..NewInode::default()
     };
     let inodes = [("few", 4), ("many", EXTENTS)].map(|(name, count)| {
-        let made = volume.create(
+        let made = volume.names().create(
             &mut workspace,
             &mut root,
             name.as_bytes(),
@@ -46,7 +46,8 @@ fn good() -> (FlakyVolume, Box<Workspace>, [u64; 2]) {
         for turn in 0..count {
             let offset = 2 * turn * BLOCK_SIZE;
             volume
-                .write_file(&mut workspace, &mut map, offset, &[8; 100], NOW)
+                .files()
+                .write(&mut workspace, &mut map, offset, &[8; 100], NOW)
                 .unwrap();
         }
         map.ino()
@@ -133,7 +134,7 @@ fn exercise(volume: &FlakyVolume, workspace: &mut Workspace, map: &mut MapState)
     let mut bytes = vec![0; 3 * BLOCK_SIZE as usize];
     let mut page = 0;
     let mut walked = 0;
-    while let Ok(Some(extent)) = volume.next_extent(map, page) {
+    while let Ok(Some(extent)) = volume.files().next_extent(map, page) {
         assert!(extent.end() > page);
         page = extent.end();
         walked += 1;
@@ -141,11 +142,17 @@ fn exercise(volume: &FlakyVolume, workspace: &mut Workspace, map: &mut MapState)
     }
     for page in [0, 1, 5, 400, 998, 999, 5_000] {
         let offset = page * BLOCK_SIZE;
-        let _ = volume.map(map, page, 7);
-        let _ = volume.read_file(map, offset, &mut bytes);
-        let _ = volume.write_file(workspace, map, offset + 5, &bytes, NOW);
-        let _ = volume.reserve_unwritten(workspace, map, page + 8, 2);
-        let _ = volume.convert(workspace, map, (page + 8, 1), &|_| false);
+        let _ = volume.files().map(map, page, 7);
+        let _ = volume.files().read(map, offset, &mut bytes);
+        let _ = volume
+            .files()
+            .write(workspace, map, offset + 5, &bytes, NOW);
+        let _ = volume
+            .files()
+            .reserve_unwritten(workspace, map, page + 8, 2);
+        let _ = volume
+            .files()
+            .convert(workspace, map, (page + 8, 1), &|_| false);
         for mode in [
             Fallocate::PunchHole,
             Fallocate::ZeroRange,
@@ -157,13 +164,18 @@ fn exercise(volume: &FlakyVolume, workspace: &mut Workspace, map: &mut MapState)
                 offset: offset + 77,
                 len: 20 * BLOCK_SIZE,
             };
-            let _ = volume.fallocate(workspace, map, &range, &Change::modified(NOW));
+            let _ = volume
+                .files()
+                .fallocate(workspace, map, &range, &Change::modified(NOW));
         }
     }
-    let _ = volume.truncate(workspace, map, 300 * BLOCK_SIZE + 3, &Change::modified(NOW));
-    let _ = volume.finish(workspace, map);
-    volume.close(map);
+    let _ = volume
+        .files()
+        .truncate(workspace, map, 300 * BLOCK_SIZE + 3, &Change::modified(NOW));
+    let _ = volume.files().finish(workspace, map);
+    volume.files().close(map);
     volume
+        .files()
         .truncate(workspace, map, 0, &Change::modified(NOW))
         .map(drop)
 }
@@ -188,7 +200,7 @@ proptest! {
         }
         let flaky = volume.platform().medium();
         flaky.reads_left.store(20_000_000, Relaxed);
-        if let Ok((mut map, _)) = volume.open(inodes[which], None) {
+        if let Ok((mut map, _)) = volume.inodes().open(inodes[which], None) {
             let _ = exercise(&volume, &mut workspace, &mut map);
         }
     }

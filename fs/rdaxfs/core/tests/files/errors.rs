@@ -26,13 +26,14 @@ impl Setup {
     /// A volume with a file of 10 extents and a half page at its end.
     fn new() -> Self {
         let (volume, mut workspace) = flaky_volume(4);
-        let (mut map, _) = volume.open(volume.root(), None).unwrap();
+        let (mut map, _) = volume.inodes().open(volume.root(), None).unwrap();
         for page in 0..10 {
             let len = if page == 9 { 2_000 } else { 6_000 };
             let bytes = vec![page as u8 + 1; len];
             let offset = page * 4 * BLOCK_SIZE;
             volume
-                .write_file(&mut workspace, &mut map, offset, &bytes, NOW)
+                .files()
+                .write(&mut workspace, &mut map, offset, &bytes, NOW)
                 .unwrap();
         }
         Self {
@@ -48,7 +49,12 @@ impl Setup {
 
     /// Poisons a page of the file.
     fn poison(&self, page: u64) {
-        let extent = self.volume.next_extent(&self.map, page).unwrap().unwrap();
+        let extent = self
+            .volume
+            .files()
+            .next_extent(&self.map, page)
+            .unwrap()
+            .unwrap();
         let block = extent.block + (page - extent.page);
         self.flaky().poison.store(block * BLOCK_SIZE, Relaxed);
     }
@@ -69,9 +75,11 @@ impl Setup {
         } = self;
         match op {
             Op::Append => volume
-                .write_file(workspace, map, 41 * BLOCK_SIZE - 3, b"appended", NOW)
+                .files()
+                .write(workspace, map, 41 * BLOCK_SIZE - 3, b"appended", NOW)
                 .map(|_| ()),
             Op::Truncate(size) => volume
+                .files()
                 .truncate(workspace, map, size, &Change::modified(NOW))
                 .map(drop),
             Op::Fallocate(mode, offset, len) => {
@@ -82,10 +90,12 @@ impl Setup {
                     len,
                 };
                 volume
+                    .files()
                     .fallocate(workspace, map, &range, &Change::modified(NOW))
                     .map(drop)
             }
             Op::Fault => volume
+                .files()
                 .map_for_write(workspace, map, (100, 1), &Change::modified(NOW))
                 .map(|_| ()),
         }
@@ -134,7 +144,10 @@ fn what_fails_has_changed_nothing() {
             setup.run(op).unwrap();
             setup.run(Op::Append).unwrap();
             setup.run(Op::Truncate(0)).unwrap();
-            assert_eq!(setup.volume.attributes(&setup.map).unwrap().blocks, 0);
+            assert_eq!(
+                setup.volume.inodes().attributes(&setup.map).unwrap().blocks,
+                0
+            );
         }
         assert!(failures > 10, "{op:?} has been hit {failures} times only");
     }
@@ -156,10 +169,10 @@ fn poison_at_an_edge_is_an_error() {
         (36, Op::Append),
     ] {
         let mut setup = Setup::new();
-        let before = setup.volume.attributes(&setup.map).unwrap();
+        let before = setup.volume.inodes().attributes(&setup.map).unwrap();
         setup.poison(page);
         assert_eq!(setup.run(op), Err(Error::Io), "{op:?}");
-        let after = setup.volume.attributes(&setup.map).unwrap();
+        let after = setup.volume.inodes().attributes(&setup.map).unwrap();
         if !matches!(op, Op::Append) {
             assert_eq!(before, after, "{op:?}");
         }
@@ -175,16 +188,19 @@ fn whole_pages_are_repaired() {
     let mut byte = [0];
     let read = setup
         .volume
-        .read_file(&setup.map, 4 * BLOCK_SIZE, &mut byte);
+        .files()
+        .read(&setup.map, 4 * BLOCK_SIZE, &mut byte);
     assert_eq!(read, Err(Error::Io));
     let Setup {
         volume,
         workspace,
         map,
     } = &mut setup;
-    let written = volume.write_file(workspace, map, 4 * BLOCK_SIZE, &page, NOW);
+    let written = volume
+        .files()
+        .write(workspace, map, 4 * BLOCK_SIZE, &page, NOW);
     assert_eq!(written, Ok(page.len()));
-    assert_eq!(volume.read_file(map, 4 * BLOCK_SIZE, &mut byte), Ok(1));
+    assert_eq!(volume.files().read(map, 4 * BLOCK_SIZE, &mut byte), Ok(1));
     assert_eq!(byte, [7]);
 
     setup.poison(4);
@@ -192,7 +208,8 @@ fn whole_pages_are_repaired() {
     setup.run(zero).unwrap();
     let read = setup
         .volume
-        .read_file(&setup.map, 4 * BLOCK_SIZE, &mut byte);
+        .files()
+        .read(&setup.map, 4 * BLOCK_SIZE, &mut byte);
     assert_eq!((read, byte), (Ok(1), [0]));
 }
 
@@ -201,7 +218,12 @@ fn whole_pages_are_repaired() {
 fn poisoned_blocks_are_not_taken() {
     for near in 0..30 {
         let mut setup = Setup::new();
-        let first = setup.volume.next_extent(&setup.map, 0).unwrap().unwrap();
+        let first = setup
+            .volume
+            .files()
+            .next_extent(&setup.map, 0)
+            .unwrap()
+            .unwrap();
         setup.run(Op::Truncate(0)).unwrap();
         let block = first.block + near;
         setup.flaky().poison.store(block * BLOCK_SIZE, Relaxed);

@@ -18,7 +18,7 @@ pub(crate) fn file(volume: &DramVolume, workspace: &mut Workspace, name: &str) -
         mode: S_IFREG | 0o600,
         ..NewInode::default()
     };
-    let made = volume.create(
+    let made = volume.names().create(
         workspace,
         &mut root,
         name.as_bytes(),
@@ -38,10 +38,14 @@ pub(crate) fn remove(
 ) {
     let (mut root, _) = root(volume);
     volume
+        .names()
         .unlink(workspace, &mut root, name.as_bytes(), &mut map, NOW)
         .unwrap();
-    volume.finish(workspace, &mut map).unwrap();
-    assert_eq!(volume.open(map.ino(), None).err(), Some(Error::Stale));
+    volume.files().finish(workspace, &mut map).unwrap();
+    assert_eq!(
+        volume.inodes().open(map.ino(), None).err(),
+        Some(Error::Stale)
+    );
 }
 
 pub(crate) fn fallocate(
@@ -58,6 +62,7 @@ pub(crate) fn fallocate(
         len: count * BLOCK_SIZE,
     };
     volume
+        .files()
         .fallocate(workspace, map, &range, &Change::modified(NOW))
         .map(drop)
 }
@@ -89,9 +94,9 @@ fn a_file_of_100_000_extents() {
     let mut map = scattered(&volume, workspace, "file", 0..COUNT);
     assert_eq!(extents(&volume, &map).len() as u64, COUNT);
     for page in [0, 2, 4_000, 100_000, 199_998] {
-        let found = volume.map(&map, page, 5).unwrap();
+        let found = volume.files().map(&map, page, 5).unwrap();
         assert!(matches!(found.state, State::Unwritten(_)) && found.count == 1);
-        let hole = volume.map(&map, page + 1, 1).unwrap();
+        let hole = volume.files().map(&map, page + 1, 1).unwrap();
         assert_eq!(hole.state, State::Hole);
     }
 
@@ -113,11 +118,12 @@ fn a_file_of_100_000_extents() {
             .collect();
         assert!(found == left, "after {page}+{count}");
     }
-    let attributes = volume.attributes(&map).unwrap();
+    let attributes = volume.inodes().attributes(&map).unwrap();
     assert_eq!(attributes.blocks, free - free_blocks(&volume));
     assert_eq!(findings(&volume), []);
 
     volume
+        .files()
         .truncate(
             workspace,
             &mut map,
@@ -173,6 +179,7 @@ fn a_large_file_is_freed_in_pieces() {
     .unwrap();
     assert!(extents(&volume, &map).len() < 20);
     volume
+        .files()
         .truncate(
             workspace,
             &mut map,
@@ -188,8 +195,9 @@ fn a_large_file_is_freed_in_pieces() {
         6
     );
     volume
+        .files()
         .truncate(workspace, &mut map, 0, &Change::modified(NOW))
         .unwrap();
     assert_eq!(free_blocks(&volume), free);
-    assert!(!volume.attributes(&map).unwrap().has_intent);
+    assert!(!volume.inodes().attributes(&map).unwrap().has_intent);
 }

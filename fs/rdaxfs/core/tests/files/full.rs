@@ -32,12 +32,14 @@ fn full() -> (DramVolume, Box<Workspace>, [MapState; 3]) {
         .unwrap();
         let bytes = [1; 3 * BLOCK_SIZE as usize];
         let offset = 4 * turn * BLOCK_SIZE;
-        let done = volume.write_file(&mut workspace, &mut written, offset, &bytes, NOW);
+        let done = volume
+            .files()
+            .write(&mut workspace, &mut written, offset, &bytes, NOW);
         assert_eq!(done, Ok(bytes.len()));
     }
     let mut page = 0;
     loop {
-        match volume.map_for_write(
+        match volume.files().map_for_write(
             &mut workspace,
             &mut rest,
             (page, 512),
@@ -70,10 +72,12 @@ fn conversion_needs_no_block() {
         let page = 4 * turn + 1;
         if turn % 2 == 0 {
             volume
+                .files()
                 .convert(&mut workspace, &mut unwritten, (page, 1), &|_| false)
                 .unwrap();
         } else {
             let got = volume
+                .files()
                 .map_for_write(
                     &mut workspace,
                     &mut unwritten,
@@ -83,7 +87,7 @@ fn conversion_needs_no_block() {
                 .unwrap();
             assert!(got.new && matches!(got.mapping.state, State::Mapped(_)));
         }
-        let found = volume.map(&unwritten, page, 1).unwrap();
+        let found = volume.files().map(&unwritten, page, 1).unwrap();
         assert!(matches!(found.state, State::Mapped(_)));
     }
     let list = extents(&volume, &unwritten);
@@ -96,7 +100,8 @@ fn conversion_needs_no_block() {
         for page in [4 * turn, 4 * turn + 1, 4 * turn + 2] {
             let page_bytes = &mut bytes[..BLOCK_SIZE as usize];
             volume
-                .read_file(&unwritten, page * BLOCK_SIZE, page_bytes)
+                .files()
+                .read(&unwritten, page * BLOCK_SIZE, page_bytes)
                 .unwrap();
             assert!(page_bytes.iter().all(|&byte| byte == 0), "page {page}");
         }
@@ -112,7 +117,7 @@ fn conversion_keeps_what_else_is_written() {
     let mut whole = 0;
     for turn in 0..700 {
         let first = 4 * turn;
-        let mapping = volume.map(&unwritten, first, 3).unwrap();
+        let mapping = volume.files().map(&unwritten, first, 3).unwrap();
         let State::Unwritten(block) = mapping.state else {
             panic!("{mapping:?}");
         };
@@ -122,17 +127,20 @@ fn conversion_keeps_what_else_is_written() {
         }
         let last = |page| page == first + 2;
         volume
+            .files()
             .convert(&mut workspace, &mut unwritten, (first + 1, 1), &last)
             .unwrap();
-        let mapping = volume.map(&unwritten, first, 3).unwrap();
+        let mapping = volume.files().map(&unwritten, first, 3).unwrap();
         whole += u64::from(mapping.count == 3);
         volume
+            .files()
             .convert(&mut workspace, &mut unwritten, (first + 2, 1), &|_| false)
             .unwrap();
         for (page, byte) in [(first, 0), (first + 1, 6), (first + 2, 6)] {
             let offset = page * BLOCK_SIZE;
             volume
-                .read_file(&unwritten, offset, &mut page_bytes)
+                .files()
+                .read(&unwritten, offset, &mut page_bytes)
                 .unwrap();
             assert!(page_bytes.iter().all(|&found| found == byte), "page {page}");
         }
@@ -157,7 +165,8 @@ fn zeroing_needs_no_block() {
         )
         .unwrap();
         volume
-            .read_file(&written, 4 * turn * BLOCK_SIZE, &mut bytes)
+            .files()
+            .read(&written, 4 * turn * BLOCK_SIZE, &mut bytes)
             .unwrap();
         for (page, page_bytes) in bytes.chunks(BLOCK_SIZE as usize).enumerate() {
             let byte = u8::from(page != 1);
@@ -194,13 +203,16 @@ fn space_can_be_freed_on_a_full_volume() {
             len: BLOCK_SIZE,
         };
         volume
+            .files()
             .fallocate(workspace, &mut written, &range, &Change::modified(NOW))
             .unwrap();
     }
     volume
+        .files()
         .truncate(workspace, &mut rest, BLOCK_SIZE, &Change::modified(NOW))
         .unwrap();
     volume
+        .files()
         .truncate(workspace, &mut written, 77, &Change::modified(NOW))
         .unwrap();
     remove_all(&volume, workspace, [unwritten, written, rest]);

@@ -27,12 +27,12 @@ type FlakyVolume = Volume<Host<Flaky>>;
 /// A file with a name, of every other page, and how many blocks the volume had free before those.
 fn scattered() -> (FlakyVolume, Box<Workspace>, MapState, u64) {
     let (volume, mut workspace) = flaky_volume(8);
-    let (mut root, _) = volume.open(volume.root(), None).unwrap();
+    let (mut root, _) = volume.inodes().open(volume.root(), None).unwrap();
     let new = NewInode {
         mode: S_IFREG | 0o600,
         ..NewInode::default()
     };
-    let made = volume.create(
+    let made = volume.names().create(
         &mut workspace,
         &mut root,
         b"file",
@@ -45,7 +45,9 @@ fn scattered() -> (FlakyVolume, Box<Workspace>, MapState, u64) {
     let page = [9; BLOCK_SIZE as usize];
     for turn in 0..EXTENTS {
         let offset = 2 * turn * BLOCK_SIZE;
-        let written = volume.write_file(&mut workspace, &mut map, offset, &page, NOW);
+        let written = volume
+            .files()
+            .write(&mut workspace, &mut map, offset, &page, NOW);
         assert_eq!(written, Ok(page.len()));
     }
     (volume, workspace, map, free)
@@ -68,6 +70,7 @@ fn stopped(job: Job, good_reads: u64) -> Option<(FlakyVolume, Box<Workspace>, Ma
         .store(good_reads, Relaxed);
     let result: Result = match job {
         Job::Truncate => volume
+            .files()
             .truncate(&mut workspace, &mut map, BLOCK_SIZE, &Change::modified(NOW))
             .map(drop),
         Job::Punch | Job::Zero => {
@@ -81,6 +84,7 @@ fn stopped(job: Job, good_reads: u64) -> Option<(FlakyVolume, Box<Workspace>, Ma
                 len: 2 * EXTENTS * BLOCK_SIZE,
             };
             volume
+                .files()
                 .fallocate(&mut workspace, &mut map, &range, &Change::modified(NOW))
                 .map(drop)
         }
@@ -95,7 +99,7 @@ fn stopped(job: Job, good_reads: u64) -> Option<(FlakyVolume, Box<Workspace>, Ma
 
 /// What the file must have once the job is done: a page, and zeros or nothing.
 fn check_done(volume: &FlakyVolume, map: &MapState, job: Job) {
-    assert!(!volume.attributes(map).unwrap().has_intent);
+    assert!(!volume.inodes().attributes(map).unwrap().has_intent);
     assert_eq!(findings(volume), []);
     let found = contents(volume, map);
     let (first, rest) = found.split_at(BLOCK_SIZE as usize);
@@ -115,20 +119,21 @@ fn a_mount_finds_what_is_left() {
             let Some((volume, _, map, free)) = stopped(job, good_reads) else {
                 break;
             };
-            let left = volume.attributes(&map).unwrap().has_intent;
+            let left = volume.inodes().attributes(&map).unwrap().has_intent;
             let ino = map.ino();
             let medium = volume.into_platform().into_medium();
             let (volume, mut workspace) = mount(medium).unwrap();
-            let unfinished = volume.first_unfinished(0).unwrap();
+            let unfinished = volume.inodes().first_unfinished(0).unwrap();
             assert_eq!(unfinished, left.then_some(ino));
-            let (mut map, _) = volume.open(ino, None).unwrap();
+            let (mut map, _) = volume.inodes().open(ino, None).unwrap();
             if left {
                 finished += 1;
-                volume.finish(&mut workspace, &mut map).unwrap();
+                volume.files().finish(&mut workspace, &mut map).unwrap();
                 check_done(&volume, &map, job);
             }
-            assert_eq!(volume.first_unfinished(0), Ok(None));
+            assert_eq!(volume.inodes().first_unfinished(0), Ok(None));
             volume
+                .files()
                 .truncate(&mut workspace, &mut map, 0, &Change::modified(NOW))
                 .unwrap();
             assert_eq!(free_blocks(&volume), free);
@@ -147,8 +152,9 @@ fn the_next_operation_goes_on() {
             let Some((volume, mut workspace, mut map, _)) = stopped(job, good_reads) else {
                 break;
             };
-            if volume.attributes(&map).unwrap().has_intent {
+            if volume.inodes().attributes(&map).unwrap().has_intent {
                 volume
+                    .files()
                     .map_for_write(&mut workspace, &mut map, (0, 1), &Change::modified(NOW))
                     .unwrap();
                 check_done(&volume, &map, job);
@@ -162,20 +168,21 @@ fn the_next_operation_goes_on() {
 fn orphans_are_freed() {
     for good_reads in (0..).step_by(1_501) {
         let (volume, mut workspace, mut map, free) = scattered();
-        let (mut root, _) = volume.open(volume.root(), None).unwrap();
+        let (mut root, _) = volume.inodes().open(volume.root(), None).unwrap();
         volume
+            .names()
             .unlink(&mut workspace, &mut root, b"file", &mut map, NOW)
             .unwrap();
         let ino = map.ino();
-        assert_eq!(volume.first_unfinished(0), Ok(Some(ino)));
+        assert_eq!(volume.inodes().first_unfinished(0), Ok(Some(ino)));
         let flaky = volume.platform().medium();
         flaky.good_reads.store(good_reads, Relaxed);
-        let result = volume.finish(&mut workspace, &mut map);
+        let result = volume.files().finish(&mut workspace, &mut map);
         flaky.good_reads.store(NEVER, Relaxed);
         if result.is_err() {
             let (volume, mut workspace) = mount(volume.into_platform().into_medium()).unwrap();
-            let (mut map, _) = volume.open(ino, None).unwrap();
-            volume.finish(&mut workspace, &mut map).unwrap();
+            let (mut map, _) = volume.inodes().open(ino, None).unwrap();
+            volume.files().finish(&mut workspace, &mut map).unwrap();
             check_gone(&volume, ino, free);
         } else {
             check_gone(&volume, ino, free);
@@ -185,8 +192,8 @@ fn orphans_are_freed() {
 }
 
 fn check_gone(volume: &FlakyVolume, ino: u64, free: u64) {
-    assert_eq!(volume.open(ino, None).err(), Some(Error::Stale));
-    assert_eq!(volume.first_unfinished(0), Ok(None));
+    assert_eq!(volume.inodes().open(ino, None).err(), Some(Error::Stale));
+    assert_eq!(volume.inodes().first_unfinished(0), Ok(None));
     assert_eq!(findings(volume), []);
     assert_eq!(free_blocks(volume), free);
 }
@@ -196,11 +203,12 @@ fn check_gone(volume: &FlakyVolume, ino: u64, free: u64) {
 #[test]
 fn a_record_has_no_word_of_what_it_frees() {
     let (volume, mut workspace, mut map, _) = scattered();
-    let (mut root, _) = volume.open(volume.root(), None).unwrap();
+    let (mut root, _) = volume.inodes().open(volume.root(), None).unwrap();
     volume
+        .names()
         .unlink(&mut workspace, &mut root, b"file", &mut map, NOW)
         .unwrap();
-    volume.finish(&mut workspace, &mut map).unwrap();
+    volume.files().finish(&mut workspace, &mut map).unwrap();
 
     // One thread has one slot, so that the last record is in the first one that has any.
     let first = block_offset(volume.superblock().slots_at.get());

@@ -22,15 +22,20 @@ use rdaxfs_check::{survey, Finding, Image};
 use rdaxfs_core::format::{Extent, Time};
 use rdaxfs_core::inode::MapState;
 use rdaxfs_core::platform::Platform;
-use rdaxfs_core::volume::{read_superblock, Volume};
+use rdaxfs_core::superblock::read_superblock;
+use rdaxfs_core::volume::Volume;
 
 const NOW: Time = Time::new(7, 7);
 
 /// All bytes of a file.
 fn contents<P: Platform>(volume: &Volume<P>, map: &MapState) -> Vec<u8> {
-    let size = volume.attributes(map).expect("the inode can be read").size;
+    let size = volume
+        .inodes()
+        .attributes(map)
+        .expect("the inode can be read")
+        .size;
     let mut bytes = vec![0; size as usize];
-    let read = volume.read_file(map, 0, &mut bytes);
+    let read = volume.files().read(map, 0, &mut bytes);
     assert_eq!(read, Ok(bytes.len()));
     bytes
 }
@@ -40,6 +45,7 @@ fn extents<P: Platform>(volume: &Volume<P>, map: &MapState) -> Vec<Extent> {
     let mut page = 0;
     std::iter::from_fn(|| {
         let extent = volume
+            .files()
             .next_extent(map, page)
             .expect("extents can be read")?;
         page = extent.end();
@@ -50,7 +56,7 @@ fn extents<P: Platform>(volume: &Volume<P>, map: &MapState) -> Vec<Extent> {
 
 /// The free blocks of all groups.
 fn free_blocks<P: Platform>(volume: &Volume<P>) -> u64 {
-    let free = |group| volume.count_group(group).expect("groups are good").0;
+    let free = |group| volume.space().of_group(group).expect("groups are good").0;
     (0..volume.groups())
         .map(|group| u64::from(free(group)))
         .sum()

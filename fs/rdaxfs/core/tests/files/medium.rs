@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use rdaxfs_core::format::{Time, BLOCK_SIZE};
 use rdaxfs_core::make::{make, Options};
+use rdaxfs_core::mount::{self, Access};
 use rdaxfs_core::platform::{Digest, Medium, Stores};
-use rdaxfs_core::volume::{Access, Volume};
+use rdaxfs_core::superblock::probe;
+use rdaxfs_core::volume::Volume;
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::{Error, Result};
 use rdaxfs_host::{Dram, Host};
@@ -110,11 +112,11 @@ pub(crate) fn flaky_volume(mib: u64) -> (Volume<Host<Flaky>>, Box<Workspace>) {
 ///
 /// # Errors
 ///
-/// Those of [`Volume::probe`] and [`Volume::mount`].
+/// Those of [`probe`] and [`mount::mount`].
 pub(crate) fn mount(medium: Flaky) -> Result<(Volume<Host<Flaky>>, Box<Workspace>)> {
     let mut workspace = Box::new(Workspace::new());
-    let superblock = Volume::<Host<Flaky>>::probe(&medium)?;
+    let superblock = probe(&medium)?;
     let host = Host::new(medium, &superblock);
-    let volume = Volume::mount(host, Access::ReadWrite, Time::new(1, 0), &mut workspace)?;
+    let volume = mount::mount(host, Access::ReadWrite, Time::new(1, 0), &mut workspace)?;
     Ok((volume, workspace))
 }

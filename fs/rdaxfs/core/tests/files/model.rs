@@ -91,7 +91,7 @@ impl File {
             mode: S_IFREG | 0o600,
             ..NewInode::default()
         };
-        let made = volume.create(
+        let made = volume.names().create(
             &mut workspace,
             &mut root,
             b"file",
@@ -124,7 +124,7 @@ impl File {
 
     /// Collapses or inserts a range.
     fn shift(&mut self, range: &FallocateRange) {
-        let done = self.volume.fallocate(
+        let done = self.volume.files().fallocate(
             &mut self.workspace,
             &mut self.map,
             range,
@@ -156,16 +156,17 @@ impl File {
         match *op {
             Op::Write { offset, len, byte } => {
                 let bytes = vec![byte; len as usize];
-                let written = volume.write_file(workspace, map, offset, &bytes, NOW);
+                let written = volume.files().write(workspace, map, offset, &bytes, NOW);
                 assert_eq!(written, Ok(bytes.len()));
                 self.write_model(offset, len, byte);
             }
             Op::Truncate { size } => {
                 volume
+                    .files()
                     .truncate(workspace, map, size, &Change::modified(NOW))
                     .unwrap();
                 // Whoever maps the new end's page finds zeros behind it.
-                let tail = volume.map(map, size / BLOCK_SIZE, 1).unwrap();
+                let tail = volume.files().map(map, size / BLOCK_SIZE, 1).unwrap();
                 if let State::Mapped(block) = tail.state {
                     let mut bytes = vec![0; (BLOCK_SIZE - size % BLOCK_SIZE) as usize];
                     let offset = block * BLOCK_SIZE + size % BLOCK_SIZE;
@@ -196,6 +197,7 @@ impl File {
                     return;
                 }
                 volume
+                    .files()
                     .fallocate(workspace, map, &range, &Change::modified(NOW))
                     .unwrap();
                 if mode != Fallocate::Allocate {
@@ -209,17 +211,19 @@ impl File {
             Op::Map { page, count } => {
                 let pages = (page, count);
                 let writable = volume
+                    .files()
                     .map_for_write(workspace, map, pages, &Change::modified(NOW))
                     .unwrap();
                 let mapping = writable.mapping;
                 assert_eq!(mapping.page, page);
                 assert!((1..=count).contains(&mapping.count));
-                assert_eq!(volume.map(map, page, mapping.count), Ok(mapping));
+                assert_eq!(volume.files().map(map, page, mapping.count), Ok(mapping));
             }
             Op::WriteBack { page, count, byte } => {
                 let mut at = page;
                 while at < page + count {
                     let got = volume
+                        .files()
                         .reserve_unwritten(workspace, map, at, page + count - at)
                         .unwrap();
                     let (State::Unwritten(block) | State::Mapped(block)) = got.state else {
@@ -230,19 +234,21 @@ impl File {
                     platform.copy_nt(block * BLOCK_SIZE, &bytes).unwrap();
                     at += got.count;
                 }
-                volume.fence_data();
+                volume.files().fence_data();
                 volume
+                    .files()
                     .convert(workspace, map, (page, count), &|_| false)
                     .unwrap();
                 let (from, size) = (page * BLOCK_SIZE, (page + count) * BLOCK_SIZE);
                 volume
+                    .files()
                     .set_size(workspace, map, (from, size), &Change::modified(NOW))
                     .unwrap();
                 self.write_model(from, size - from, byte);
             }
             Op::Scribble => {
                 let end = self.model.len() as u64;
-                let tail = volume.map(map, end / BLOCK_SIZE, 1).unwrap();
+                let tail = volume.files().map(map, end / BLOCK_SIZE, 1).unwrap();
                 if let (State::Mapped(block), true) = (tail.state, end % BLOCK_SIZE != 0) {
                     for at in end % BLOCK_SIZE..BLOCK_SIZE {
                         volume.platform().store_u8(block * BLOCK_SIZE + at, 0x77);
@@ -250,8 +256,8 @@ impl File {
                 }
             }
             Op::Reopen => {
-                volume.close(map);
-                (*map, _) = volume.open(map.ino(), None).unwrap();
+                volume.files().close(map);
+                (*map, _) = volume.inodes().open(map.ino(), None).unwrap();
             }
         }
     }
@@ -269,7 +275,7 @@ proptest! {
             let found = contents(&file.volume, &file.map);
             prop_assert!(found == file.model, "{op:?}: the contents differ");
             let used = free - free_blocks(&file.volume);
-            let attributes = file.volume.attributes(&file.map).unwrap();
+            let attributes = file.volume.inodes().attributes(&file.map).unwrap();
             prop_assert_eq!(attributes.blocks, used, "{:?}", op);
             prop_assert!(!attributes.has_intent);
             let list = extents(&file.volume, &file.map);
@@ -280,8 +286,8 @@ proptest! {
             prop_assert!(pages <= used);
             prop_assert_eq!(findings(&file.volume), [], "{:?}", op);
         }
-        file.volume.truncate(&mut file.workspace, &mut file.map, 0, &Change::modified(NOW)).unwrap();
+        file.volume.files().truncate(&mut file.workspace, &mut file.map, 0, &Change::modified(NOW)).unwrap();
         prop_assert_eq!(free_blocks(&file.volume), free);
-        prop_assert_eq!(file.volume.attributes(&file.map).unwrap().blocks, 0);
+        prop_assert_eq!(file.volume.inodes().attributes(&file.map).unwrap().blocks, 0);
     }
 }

@@ -20,7 +20,9 @@ fn file(volume: &DramVolume, workspace: &mut Workspace) -> MapState {
         mode: S_IFREG,
         ..NewInode::default()
     };
-    let made = volume.tmpfile(workspace, volume.root(), &new, NOW, &mut unannounced);
+    let made = volume
+        .names()
+        .tmpfile(workspace, volume.root(), &new, NOW, &mut unannounced);
     made.unwrap().map
 }
 
@@ -33,13 +35,15 @@ fn large_files_are_aligned() {
     let bytes = vec![5; 64 * 1024];
     let mut offset = 0;
     while offset < SLOTS * CHUNK_BLOCKS * BLOCK_SIZE {
-        let written = volume.write_file(&mut workspace, &mut map, offset, &bytes, NOW);
+        let written = volume
+            .files()
+            .write(&mut workspace, &mut map, offset, &bytes, NOW);
         assert_eq!(written, Ok(bytes.len()));
         offset += bytes.len() as u64;
     }
     for slot in 0..SLOTS {
         let page = slot * CHUNK_BLOCKS;
-        let mapping = volume.map(&map, page, CHUNK_BLOCKS).unwrap();
+        let mapping = volume.files().map(&map, page, CHUNK_BLOCKS).unwrap();
         let State::Mapped(block) = mapping.state else {
             panic!("{mapping:?}");
         };
@@ -59,7 +63,8 @@ fn growing_files_keep_their_chunks() {
         for map in &mut maps {
             let offset = piece * bytes.len() as u64;
             volume
-                .write_file(&mut workspace, map, offset, &bytes, NOW)
+                .files()
+                .write(&mut workspace, map, offset, &bytes, NOW)
                 .unwrap();
         }
     }
@@ -78,9 +83,10 @@ fn growing_files_keep_their_chunks() {
 fn look_ups_scale() {
     let cost = |count: u64| {
         let (volume, mut workspace) = flaky_volume(8 * count.div_ceil(2_000) + 8);
-        let (mut map, _) = volume.open(volume.root(), None).unwrap();
+        let (mut map, _) = volume.inodes().open(volume.root(), None).unwrap();
         for page in 0..count {
             volume
+                .files()
                 .reserve_unwritten(&mut workspace, &mut map, 2 * page, 1)
                 .unwrap();
         }
@@ -89,7 +95,7 @@ fn look_ups_scale() {
         flaky.longest_read.store(0, Relaxed);
         for lookup in 0..100 {
             let page = 2 * (lookup * 7_919 % count);
-            volume.map(&map, page, 1).unwrap();
+            volume.files().map(&map, page, 1).unwrap();
         }
         assert!(flaky.longest_read.load(Relaxed) <= 64);
         flaky.reads.load(Relaxed)
@@ -113,7 +119,8 @@ fn appended_files_are_aligned() {
     for round in 0.. {
         if let Some(map) = small.get_mut(round) {
             volume
-                .write_file(&mut workspace, map, 0, &[9; 3000], NOW)
+                .files()
+                .write(&mut workspace, map, 0, &[9; 3000], NOW)
                 .unwrap();
         }
         for (at, map) in maps.iter_mut().enumerate() {
@@ -126,7 +133,8 @@ fn appended_files_are_aligned() {
                 .collect();
             let offset = written[at] as u64;
             volume
-                .write_file(&mut workspace, map, offset, &bytes, NOW)
+                .files()
+                .write(&mut workspace, map, offset, &bytes, NOW)
                 .unwrap();
             written[at] += bytes.len();
         }
@@ -136,7 +144,7 @@ fn appended_files_are_aligned() {
     }
     for map in &maps {
         for page in [0, CHUNK_BLOCKS] {
-            let mapping = volume.map(map, page, CHUNK_BLOCKS).unwrap();
+            let mapping = volume.files().map(map, page, CHUNK_BLOCKS).unwrap();
             assert!(matches!(mapping.state, State::Mapped(block) if block % CHUNK_BLOCKS == 0));
             assert_eq!(mapping.count, CHUNK_BLOCKS);
         }
@@ -152,11 +160,11 @@ fn small_files_share_chunks() {
     let (volume, mut workspace) = volume(64);
     let whole = |volume: &DramVolume| {
         let free = free_blocks(volume) / CHUNK_BLOCKS;
-        let mut map = volume.open(volume.root(), None).unwrap().0;
+        let mut map = volume.inodes().open(volume.root(), None).unwrap().0;
         let mut workspace = Box::new(Workspace::new());
         let mut found = 0;
         for slot in 0..free {
-            let got = volume.reserve_unwritten(
+            let got = volume.files().reserve_unwritten(
                 &mut workspace,
                 &mut map,
                 slot * CHUNK_BLOCKS,
@@ -170,9 +178,10 @@ fn small_files_share_chunks() {
         let mut map = file(&volume, &mut workspace);
         let bytes = vec![7; 1 + number * 97 % 30_000];
         volume
-            .write_file(&mut workspace, &mut map, 0, &bytes, NOW)
+            .files()
+            .write(&mut workspace, &mut map, 0, &bytes, NOW)
             .unwrap();
-        volume.close(&mut map);
+        volume.files().close(&mut map);
     }
     let (found, free) = whole(&volume);
     assert!(
@@ -188,18 +197,24 @@ fn what_cannot_move_stays() {
     let mut map = file(&volume, &mut workspace);
     let half = CHUNK_BLOCKS / 2;
     volume
-        .write_file(&mut workspace, &mut map, 0, &[1; 4096], NOW)
+        .files()
+        .write(&mut workspace, &mut map, 0, &[1; 4096], NOW)
         .unwrap();
     let before = extents(&volume, &map);
     // A hole is before the page.
-    volume.realign(&mut workspace, &mut map, 5, half).unwrap();
+    volume
+        .files()
+        .realign(&mut workspace, &mut map, 5, half)
+        .unwrap();
     assert_eq!(extents(&volume, &map), before);
     // It would not come to half a huge page.
     volume
+        .files()
         .realign(&mut workspace, &mut map, 1, half - 2)
         .unwrap();
     assert_eq!(extents(&volume, &map), before);
     volume
+        .files()
         .realign(&mut workspace, &mut map, 1, half - 1)
         .unwrap();
     let after = extents(&volume, &map);
@@ -207,15 +222,20 @@ fn what_cannot_move_stays() {
     assert_eq!(after[0].block % CHUNK_BLOCKS, 0);
     // It lies well now.
     volume
+        .files()
         .realign(&mut workspace, &mut map, 1, half - 1)
         .unwrap();
     assert_eq!(extents(&volume, &map), after);
     volume
+        .files()
         .reserve_unwritten(&mut workspace, &mut map, 1, 3)
         .unwrap();
     let unwritten = extents(&volume, &map);
-    volume.close(&mut map);
-    volume.realign(&mut workspace, &mut map, 4, half).unwrap();
+    volume.files().close(&mut map);
+    volume
+        .files()
+        .realign(&mut workspace, &mut map, 4, half)
+        .unwrap();
     assert_eq!(extents(&volume, &map), unwritten);
     assert_eq!(findings(&volume), []);
 }

@@ -7,15 +7,17 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use rdaxfs_check::Repairs;
-use rdaxfs_core::bad_blocks::{BadBlocks, Repaired};
+use rdaxfs_core::bad_blocks::{BadBlocksOwner, Repaired};
 use rdaxfs_core::file::{Fallocate, FallocateRange};
 use rdaxfs_core::format::{block_offset, Superblock, BLOCK_SIZE, SUPER_SHARED, S_IFREG};
 use rdaxfs_core::inode::{Change, MapState};
 use rdaxfs_core::make::{make, Options};
+use rdaxfs_core::mount::{self, Access};
 use rdaxfs_core::name::{unannounced, NewInode};
 use rdaxfs_core::owner::Use;
 use rdaxfs_core::platform::{Digest, Locks, Medium, Stores};
-use rdaxfs_core::volume::{checksum, read_superblock, Access, Volume};
+use rdaxfs_core::superblock::{checksum, probe, read_superblock};
+use rdaxfs_core::volume::Volume;
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::{Error, Result};
 use rdaxfs_host::{Dram, Host};
@@ -169,32 +171,32 @@ impl Digest for Shared {
 struct Fs {
     volume: Arc<BadVolume>,
     workspace: Box<Workspace>,
-    bad_blocks: BadBlocks,
+    bad_blocks: BadBlocksOwner,
 }
 
 impl Fs {
     fn mount(bad: &Arc<Bad>) -> Self {
         let medium = Shared(bad.clone());
         let mut workspace = Box::new(Workspace::new());
-        let superblock = Volume::<Host<Shared>>::probe(&medium).unwrap();
+        let superblock = probe(&medium).unwrap();
         let host = Host::new(medium, &superblock);
-        let volume = Volume::mount(host, Access::ReadWrite, NOW, &mut workspace).unwrap();
+        let volume = mount::mount(host, Access::ReadWrite, NOW, &mut workspace).unwrap();
         let volume = Arc::new(volume);
         let _ = bad.volume.set(Arc::downgrade(&volume));
         Self {
             volume,
             workspace,
-            bad_blocks: BadBlocks::new(),
+            bad_blocks: BadBlocksOwner::new(),
         }
     }
 
     fn create(&mut self, name: &str) -> Result<MapState> {
-        let (mut root, _) = self.volume.open(self.volume.root(), None)?;
+        let (mut root, _) = self.volume.inodes().open(self.volume.root(), None)?;
         let new = NewInode {
             mode: S_IFREG | 0o644,
             ..NewInode::default()
         };
-        let made = self.volume.create(
+        let made = self.volume.names().create(
             &mut self.workspace,
             &mut root,
             name.as_bytes(),
@@ -209,19 +211,21 @@ impl Fs {
     fn fault(&mut self, map: &mut MapState, page: u64) -> Result {
         let change = Change::modified(NOW);
         self.volume
+            .files()
             .map_for_write(&mut self.workspace, map, (page, 1), &change)
             .map(drop)
     }
 
     fn repair(&mut self) -> Result<Repaired> {
         self.volume
-            .repair_bad_blocks(&mut self.workspace, &mut self.bad_blocks, NOW)
+            .bad_blocks()
+            .repair(&mut self.workspace, &mut self.bad_blocks, NOW)
     }
 
     /// The next free blocks, which an allocation takes first.
     fn next_free(&self, count: u64) -> Vec<u64> {
         (0..BLOCKS)
-            .filter(|&block| self.volume.use_of(block) == Ok(Use::Free))
+            .filter(|&block| self.volume.owners().use_of(block) == Ok(Use::Free))
             .take(count as usize)
             .collect()
     }
@@ -237,7 +241,11 @@ impl Fs {
             };
             let change = Change::none();
             let workspace = &mut self.workspace;
-            match self.volume.fallocate(workspace, map, &range, &change) {
+            match self
+                .volume
+                .files()
+                .fallocate(workspace, map, &range, &change)
+            {
                 Ok(_) => {}
                 Err(Error::NoSpace) => return,
                 Err(error) => panic!("{error}"),
@@ -273,7 +281,7 @@ fn blocks_that_cannot_be_written_stop_nothing() {
         }
         assert!(!has_one_of(&fs, &map, &blocks));
         assert!(bad.wanted.load(Relaxed) > 0);
-        assert!(fs.volume.has_bad_blocks());
+        assert!(fs.volume.bad_blocks().are_waiting());
         assert_eq!(findings(&*fs.volume), []);
     }
 }
@@ -292,14 +300,14 @@ fn what_is_repaired_is_used_again() {
     fs.fault(&mut map, 9).unwrap();
     let mut repaired = 0;
     // Chunks that were set aside as a whole are looked at again.
-    while fs.volume.has_bad_blocks() {
+    while fs.volume.bad_blocks().are_waiting() {
         let done = fs.repair().unwrap();
         assert_eq!(done.quarantined, 0);
         repaired += done.repaired;
         fs.fill(&mut map);
     }
     assert!(repaired >= 20, "{repaired}");
-    assert_eq!(fs.volume.bad_blocks_owner(), 0);
+    assert_eq!(fs.volume.bad_blocks().owner(), 0);
     assert!(has_one_of(&fs, &map, &blocks));
     let left = free_blocks(&*fs.volume);
     assert!(left < 16 && left < free, "{left}");
@@ -323,6 +331,7 @@ fn the_last_blocks_are_had_after_their_repair() {
         };
         let change = Change::none();
         fs.volume
+            .files()
             .fallocate(&mut fs.workspace, &mut map, &punch, &change)
             .unwrap();
         let free = fs.next_free(BLOCKS);
@@ -335,9 +344,9 @@ fn the_last_blocks_are_had_after_their_repair() {
                 Ok(()) => pages += 1,
                 Err(error) => {
                     assert_eq!(error, Error::NoSpace);
-                    let waits = fs.volume.has_bad_blocks();
-                    let (aside, _) = fs.volume.available().unwrap();
-                    assert!(aside <= fs.volume.totals().unwrap().0);
+                    let waits = fs.volume.bad_blocks().are_waiting();
+                    let (aside, _) = fs.volume.space().available().unwrap();
+                    assert!(aside <= fs.volume.space().totals().unwrap().0);
                     if !waits || fs.repair().map_or(true, |done| done.repaired == 0) {
                         break;
                     }
@@ -355,40 +364,47 @@ fn what_is_set_aside_is_not_available() {
     let bad = Bad::new();
     let mut fs = Fs::mount(&bad);
     let mut map = fs.create("file").unwrap();
-    let all = fs.volume.totals().unwrap();
-    assert_eq!(fs.volume.available().unwrap(), all);
+    let all = fs.volume.space().totals().unwrap();
+    assert_eq!(fs.volume.space().available().unwrap(), all);
     let (free, inodes) = all;
     let change = Change::modified(NOW);
 
     // A claim that is forgotten, one of which a part is committed, and one whose commit fails.
     for copied in [0, 4 * BLOCK_SIZE] {
-        let before = fs.volume.available().unwrap().0;
-        let at = fs.volume.attributes(&map).unwrap().size;
+        let before = fs.volume.space().available().unwrap().0;
+        let at = fs.volume.inodes().attributes(&map).unwrap().size;
         let claim = fs
             .volume
+            .files()
             .claim(&mut fs.workspace, &mut map, at, 9 * BLOCK_SIZE)
             .unwrap()
             .unwrap();
         let count = claim.mapping().count;
-        assert_eq!(fs.volume.available().unwrap(), (before - count, inodes));
-        assert_eq!(fs.volume.totals().unwrap().0, before);
+        assert_eq!(
+            fs.volume.space().available().unwrap(),
+            (before - count, inodes)
+        );
+        assert_eq!(fs.volume.space().totals().unwrap().0, before);
         fs.volume
+            .files()
             .commit_claim(&mut fs.workspace, &mut map, claim, (at, copied), &change)
             .unwrap();
-        let now = fs.volume.available().unwrap();
+        let now = fs.volume.space().available().unwrap();
         assert_eq!(now, (before - copied / BLOCK_SIZE, inodes));
-        assert_eq!(now, fs.volume.totals().unwrap());
+        assert_eq!(now, fs.volume.space().totals().unwrap());
     }
-    let at = fs.volume.attributes(&map).unwrap().size;
+    let at = fs.volume.inodes().attributes(&map).unwrap().size;
     let claim = fs
         .volume
+        .files()
         .claim(&mut fs.workspace, &mut map, at, BLOCK_SIZE)
         .unwrap()
         .unwrap();
     fs.volume
+        .files()
         .set_size(&mut fs.workspace, &mut map, (at + 1, at + 1), &change)
         .unwrap();
-    let failed = fs.volume.commit_claim(
+    let failed = fs.volume.files().commit_claim(
         &mut fs.workspace,
         &mut map,
         claim,
@@ -396,7 +412,7 @@ fn what_is_set_aside_is_not_available() {
         &change,
     );
     assert_eq!(failed, Err(Error::Stale));
-    assert_eq!(fs.volume.available(), fs.volume.totals());
+    assert_eq!(fs.volume.space().available(), fs.volume.space().totals());
 
     // Bad blocks, until they are repaired or the owner has them.
     for repairable in [true, false] {
@@ -404,19 +420,19 @@ fn what_is_set_aside_is_not_available() {
         let blocks = fs.next_free(3);
         bad.known.lock().unwrap().extend(&blocks);
         for &block in &blocks {
-            assert_eq!(fs.volume.set_bad_block(block), Ok(true));
-            assert_eq!(fs.volume.set_bad_block(block), Ok(true));
+            assert_eq!(fs.volume.bad_blocks().set_bad(block), Ok(true));
+            assert_eq!(fs.volume.bad_blocks().set_bad(block), Ok(true));
         }
-        let (before, _) = fs.volume.totals().unwrap();
-        assert_eq!(fs.volume.available().unwrap().0, before - 3);
+        let (before, _) = fs.volume.space().totals().unwrap();
+        assert_eq!(fs.volume.space().available().unwrap().0, before - 3);
         let done = fs.repair().unwrap();
         assert_eq!(
             (done.repaired, done.quarantined),
             if repairable { (3, 0) } else { (0, 3) }
         );
-        assert_eq!(fs.volume.available(), fs.volume.totals());
+        assert_eq!(fs.volume.space().available(), fs.volume.space().totals());
     }
-    let (left, _) = fs.volume.available().unwrap();
+    let (left, _) = fs.volume.space().available().unwrap();
     assert!(left < free - 4, "{left}");
     assert_eq!(findings(&*fs.volume), []);
 }
@@ -438,40 +454,43 @@ fn what_stays_bad_is_not_used_again() {
         quarantined += done.quarantined;
     }
     assert_eq!(quarantined, blocks.len() as u64);
-    let owner = fs.volume.bad_blocks_owner();
+    let owner = fs.volume.bad_blocks().owner();
     assert_ne!(owner, 0);
     assert_eq!(bad.superblock(0).bad_blocks.get(), owner);
     assert_eq!(bad.superblock(BLOCKS - 1).bad_blocks.get(), owner);
-    assert_eq!(fs.volume.open(owner, None).err(), Some(Error::Stale));
-    let (of_owner, attributes) = fs.volume.open_bad_blocks_owner().unwrap();
+    assert_eq!(
+        fs.volume.inodes().open(owner, None).err(),
+        Some(Error::Stale)
+    );
+    let (of_owner, attributes) = fs.volume.bad_blocks().open_owner().unwrap();
     assert_eq!((attributes.size, attributes.links), (0, 1));
     for &block in &blocks {
-        assert_eq!(fs.volume.use_of(block), Ok(Use::Bad));
+        assert_eq!(fs.volume.owners().use_of(block), Ok(Use::Bad));
     }
     let found = extents(&*fs.volume, &of_owner);
     assert!(found
         .iter()
         .all(|extent| extent.page == extent.block && extent.unwritten));
-    assert!(fs.volume.next_inode(owner - 1).unwrap() != Some(owner));
+    assert!(fs.volume.inodes().next(owner - 1).unwrap() != Some(owner));
     assert_eq!(findings(&*fs.volume), []);
     assert_eq!(
-        fs.volume.totals().unwrap().0,
+        fs.volume.space().totals().unwrap().0,
         free_blocks(&*fs.volume),
         "statfs"
     );
-    fs.volume.unmount().unwrap();
+    mount::unmount(&fs.volume).unwrap();
 
     // The next mount makes no second one.
     let more = fs.next_free(1);
     bad.known.lock().unwrap().extend(&more);
     let mut fs = Fs::mount(&bad);
-    let (mut map, _) = fs.volume.open(map.ino(), None).unwrap();
+    let (mut map, _) = fs.volume.inodes().open(map.ino(), None).unwrap();
     fs.fill(&mut map);
-    while fs.volume.has_bad_blocks() {
+    while fs.volume.bad_blocks().are_waiting() {
         fs.repair().unwrap();
     }
-    assert_eq!(fs.volume.bad_blocks_owner(), owner);
-    assert_eq!(fs.volume.use_of(more[0]), Ok(Use::Bad));
+    assert_eq!(fs.volume.bad_blocks().owner(), owner);
+    assert_eq!(fs.volume.owners().use_of(more[0]), Ok(Use::Bad));
     assert!(!has_one_of(&fs, &map, &blocks));
     assert_eq!(findings(&*fs.volume), []);
 }
@@ -505,13 +524,16 @@ fn the_owner_is_made_when_journal_slots_fail() {
         }
         assert_eq!(done.map(|done| done.quarantined), Ok(2), "{dead:#x}");
         let superblock = bad.superblock(0);
-        assert_eq!(superblock.bad_blocks.get(), fs.volume.bad_blocks_owner());
-        assert_eq!(superblock.retired_slots.get(), fs.volume.retired_slots());
-        assert_eq!(fs.volume.retired_slots() & !dead, 0);
+        assert_eq!(superblock.bad_blocks.get(), fs.volume.bad_blocks().owner());
+        assert_eq!(
+            superblock.retired_slots.get(),
+            fs.volume.bad_blocks().retired_slots()
+        );
+        assert_eq!(fs.volume.bad_blocks().retired_slots() & !dead, 0);
         bad.latent.lock().unwrap().clear();
-        fs.volume.unmount().unwrap();
+        mount::unmount(&fs.volume).unwrap();
         let fs = Fs::mount(&bad);
-        assert_eq!(fs.volume.use_of(blocks[0]), Ok(Use::Bad));
+        assert_eq!(fs.volume.owners().use_of(blocks[0]), Ok(Use::Bad));
     }
 }
 
@@ -526,9 +548,9 @@ fn fsck_finds_the_owner() {
     fs.fault(&mut map, 0).unwrap();
     assert_eq!(fs.repair().unwrap().quarantined, 3);
     fs.fault(&mut map, 8).unwrap();
-    let owner = fs.volume.bad_blocks_owner();
+    let owner = fs.volume.bad_blocks().owner();
     let (root, file) = (fs.volume.root(), map.ino());
-    fs.volume.unmount().unwrap();
+    mount::unmount(&fs.volume).unwrap();
     drop(fs);
     for named in [0, root, file, owner - 1, owner + 1, owner] {
         let mut superblock = bad.superblock(0);

@@ -7,8 +7,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use rdaxfs_core::file::{Fallocate, FallocateRange};
 use rdaxfs_core::format::{Time, BLOCK_SIZE, S_IFREG};
 use rdaxfs_core::inode::{Change, MapState};
+use rdaxfs_core::mount::{self, Access};
 use rdaxfs_core::name::{unannounced, NewInode};
-use rdaxfs_core::volume::{Access, Volume};
+use rdaxfs_core::superblock::probe;
+use rdaxfs_core::volume::Volume;
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::{Error, Result};
 use rdaxfs_host::Host;
@@ -40,7 +42,9 @@ fn pages_of_many_leaves_move() {
         mode: S_IFREG,
         ..NewInode::default()
     };
-    let made = volume.create(workspace, &mut root, b"file", &new, NOW, &mut unannounced);
+    let made = volume
+        .names()
+        .create(workspace, &mut root, b"file", &new, NOW, &mut unannounced);
     let mut map = made.unwrap().map;
     let free = free_blocks(&volume);
     let mut page = 0;
@@ -76,7 +80,7 @@ fn pages_of_many_leaves_move() {
         }
         assert!(pages(&volume, &map) == known, "{mode:?} {at}+{by}");
         assert_eq!(findings(&volume), [], "{mode:?} {at}+{by}");
-        let attributes = volume.attributes(&map).unwrap();
+        let attributes = volume.inodes().attributes(&map).unwrap();
         assert_eq!(attributes.blocks, free - free_blocks(&volume));
         assert!(!attributes.has_intent);
     }
@@ -91,13 +95,16 @@ fn what_cannot_move_is_refused() {
         mode: S_IFREG,
         ..NewInode::default()
     };
-    let made = volume.create(workspace, &mut root, b"file", &new, NOW, &mut unannounced);
+    let made = volume
+        .names()
+        .create(workspace, &mut root, b"file", &new, NOW, &mut unannounced);
     let mut map = made.unwrap().map;
     let bytes = [3; 10_000];
     volume
-        .write_file(workspace, &mut map, 0, &bytes, NOW)
+        .files()
+        .write(workspace, &mut map, 0, &bytes, NOW)
         .unwrap();
-    let before = volume.attributes(&map).unwrap();
+    let before = volume.inodes().attributes(&map).unwrap();
     let mut change = |mode, offset, len, keep_size| {
         let range = FallocateRange {
             mode,
@@ -105,8 +112,11 @@ fn what_cannot_move_is_refused() {
             offset,
             len,
         };
-        let done = volume.fallocate(workspace, &mut map, &range, &Change::modified(Time(9)));
-        assert_eq!(volume.attributes(&map).unwrap(), before);
+        let done =
+            volume
+                .files()
+                .fallocate(workspace, &mut map, &range, &Change::modified(Time(9)));
+        assert_eq!(volume.inodes().attributes(&map).unwrap(), before);
         done.map(drop)
     };
     for (offset, len, keep_size) in [
@@ -136,12 +146,12 @@ const COUNT: u64 = 600;
 /// A file of pages, each followed by a hole, that say which they are.
 fn numbered() -> (FlakyVolume, Box<Workspace>, MapState) {
     let (volume, mut workspace) = flaky_volume(8);
-    let (mut root, _) = volume.open(volume.root(), None).unwrap();
+    let (mut root, _) = volume.inodes().open(volume.root(), None).unwrap();
     let new = NewInode {
         mode: S_IFREG,
         ..NewInode::default()
     };
-    let made = volume.create(
+    let made = volume.names().create(
         &mut workspace,
         &mut root,
         b"file",
@@ -153,7 +163,9 @@ fn numbered() -> (FlakyVolume, Box<Workspace>, MapState) {
     for turn in 0..COUNT {
         let bytes = [1 + (turn % 250) as u8; BLOCK_SIZE as usize];
         let offset = 2 * turn * BLOCK_SIZE;
-        let written = volume.write_file(&mut workspace, &mut map, offset, &bytes, NOW);
+        let written = volume
+            .files()
+            .write(&mut workspace, &mut map, offset, &bytes, NOW);
         assert_eq!(written, Ok(bytes.len()));
     }
     (volume, workspace, map)
@@ -191,9 +203,11 @@ fn a_half_done_move_is_read_as_done() {
                 len: by * BLOCK_SIZE,
             };
             let done: Result<_> =
-                volume.fallocate(&mut workspace, &mut map, &range, &Change::modified(NOW));
+                volume
+                    .files()
+                    .fallocate(&mut workspace, &mut map, &range, &Change::modified(NOW));
             flaky.good_reads.store(NEVER, Relaxed);
-            let intent = volume.attributes(&map).unwrap().has_intent;
+            let intent = volume.inodes().attributes(&map).unwrap().has_intent;
             left += u64::from(intent);
             let expected = if intent || done.is_ok() {
                 &after
@@ -210,18 +224,18 @@ fn a_half_done_move_is_read_as_done() {
 
             let ino = map.ino();
             let medium = volume.into_platform().into_medium();
-            let superblock = Volume::<Host<Flaky>>::probe(&medium).unwrap();
+            let superblock = probe(&medium).unwrap();
             let host = Host::new(medium, &superblock);
             let volume =
-                Volume::mount(host, Access::NoStores, Time::new(1, 0), &mut workspace).unwrap();
-            let (map, _) = volume.open(ino, None).unwrap();
+                mount::mount(host, Access::NoStores, Time::new(1, 0), &mut workspace).unwrap();
+            let (map, _) = volume.inodes().open(ino, None).unwrap();
             assert!(contents(&volume, &map) == *expected);
             assert_eq!(pages(&volume, &map), seen);
 
             let (volume, mut workspace) = mount(volume.into_platform().into_medium()).unwrap();
-            let (mut map, _) = volume.open(ino, None).unwrap();
-            volume.finish(&mut workspace, &mut map).unwrap();
-            assert!(!volume.attributes(&map).unwrap().has_intent);
+            let (mut map, _) = volume.inodes().open(ino, None).unwrap();
+            volume.files().finish(&mut workspace, &mut map).unwrap();
+            assert!(!volume.inodes().attributes(&map).unwrap().has_intent);
             assert!(contents(&volume, &map) == *expected);
             assert_eq!(pages(&volume, &map), seen);
             assert_eq!(findings(&volume), []);

@@ -24,13 +24,18 @@ fn work(volume: &DramVolume, thread: u64) -> MapState {
         mode: S_IFREG | 0o600,
         ..NewInode::default()
     };
-    let made = volume.tmpfile(&mut workspace, volume.root(), &new, NOW, &mut unannounced);
+    let made = volume
+        .names()
+        .tmpfile(&mut workspace, volume.root(), &new, NOW, &mut unannounced);
     let mut map = made.unwrap().map;
     let bytes = vec![thread as u8 + 1; 9 * BLOCK_SIZE as usize];
     for round in 0..ROUNDS {
         let page = (round * 7 + thread) % 400;
         let offset = page * BLOCK_SIZE;
-        match volume.write_file(&mut workspace, &mut map, offset, &bytes, NOW) {
+        match volume
+            .files()
+            .write(&mut workspace, &mut map, offset, &bytes, NOW)
+        {
             Ok(_) | Err(Error::NoSpace) => {}
             Err(error) => panic!("round {round}: {error}"),
         }
@@ -41,10 +46,12 @@ fn work(volume: &DramVolume, thread: u64) -> MapState {
             len: 3 * BLOCK_SIZE,
         };
         volume
+            .files()
             .fallocate(&mut workspace, &mut map, &range, &Change::modified(NOW))
             .unwrap();
         if round % 50 == 49 {
             volume
+                .files()
                 .truncate(&mut workspace, &mut map, offset, &Change::modified(NOW))
                 .unwrap();
         }
@@ -80,7 +87,7 @@ fn files_keep_apart() {
             assert!(pair[0].block + pair[0].count <= pair[1].block);
         }
         for map in &mut maps {
-            volume.finish(&mut workspace, map).unwrap();
+            volume.files().finish(&mut workspace, map).unwrap();
         }
         assert_eq!(findings(&volume), []);
         // A chunk of inodes in each group stays.

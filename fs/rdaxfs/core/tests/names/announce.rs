@@ -40,19 +40,29 @@ impl Maker {
         announce: Announce<'_>,
     ) -> Result<Made> {
         let root = volume.root();
-        let (mut map, _) = volume.open(root, None)?;
+        let (mut map, _) = volume.inodes().open(root, None)?;
         let of = |mode| NewInode { mode, ..file() };
         match self {
-            Self::Create => volume.create(workspace, &mut map, name, &file(), NOW, announce),
+            Self::Create => {
+                volume
+                    .names()
+                    .create(workspace, &mut map, name, &file(), NOW, announce)
+            }
             Self::Mkdir => {
                 let new = of(S_IFDIR | 0o755);
-                volume.mkdir(workspace, &mut map, name, &new, NOW, announce)
+                volume
+                    .names()
+                    .mkdir(workspace, &mut map, name, &new, NOW, announce)
             }
             Self::Symlink => {
                 let new = of(S_IFLNK | 0o777);
-                volume.symlink(workspace, &mut map, (name, b"to"), &new, NOW, announce)
+                volume
+                    .names()
+                    .symlink(workspace, &mut map, (name, b"to"), &new, NOW, announce)
             }
-            Self::Tmpfile => volume.tmpfile(workspace, root, &file(), NOW, announce),
+            Self::Tmpfile => volume
+                .names()
+                .tmpfile(workspace, root, &file(), NOW, announce),
         }
     }
 }
@@ -71,7 +81,7 @@ fn it_is_announced_once_and_before_it_can_be_opened() {
         let made = made.unwrap();
         let told = (made.map.ino(), made.map.generation());
         assert_eq!(announced, [told], "{maker:?}");
-        assert_eq!(fs.volume.generation(told.0), Ok(told.1));
+        assert_eq!(fs.volume.inodes().generation(told.0), Ok(told.1));
     }
 }
 
@@ -81,17 +91,17 @@ fn nobody_can_reach_it_before() {
         let fs = Fs::new(1024, 0);
         let volume = &fs.volume;
         let mut workspace = Box::new(Workspace::new());
-        let (root, _) = volume.open(volume.root(), None).unwrap();
+        let (root, _) = volume.inodes().open(volume.root(), None).unwrap();
         let mut seen = None;
         let made = maker.make_on(volume, &mut workspace, b"new", &mut |ino, generation| {
             // As another CPU would look for it.
-            seen = Some(volume.open(ino, Some(generation)).err());
-            assert_eq!(volume.lookup(&root, b"new"), Err(Error::NoEntry));
+            seen = Some(volume.inodes().open(ino, Some(generation)).err());
+            assert_eq!(volume.names().lookup(&root, b"new"), Err(Error::NoEntry));
             Ok(())
         });
         let ino = made.unwrap().map.ino();
         assert_eq!(seen, Some(Some(Error::Stale)), "{maker:?}");
-        assert!(volume.open(ino, None).is_ok());
+        assert!(volume.inodes().open(ino, None).is_ok());
     }
 }
 
@@ -123,8 +133,11 @@ fn nothing_is_made_when_the_caller_cannot_take_it() {
             remove(&mut fs).unwrap();
             fs.finish_orphans();
         } else {
-            let (mut map, _) = fs.volume.open(ino, None).unwrap();
-            fs.volume.finish(&mut fs.workspace, &mut map).unwrap();
+            let (mut map, _) = fs.volume.inodes().open(ino, None).unwrap();
+            fs.volume
+                .files()
+                .finish(&mut fs.workspace, &mut map)
+                .unwrap();
         }
     }
 }
@@ -146,11 +159,18 @@ fn generation_0_opens_nothing() {
     let root = fs.root();
     let ino = fs.create(root, b"name", &file()).unwrap();
     let generation = fs.attributes(ino).generation;
-    assert!(fs.volume.open(ino, Some(generation)).is_ok());
-    assert_eq!(fs.volume.open(ino, Some(0)).err(), Some(Error::Stale));
+    assert!(fs.volume.inodes().open(ino, Some(generation)).is_ok());
+    assert_eq!(
+        fs.volume.inodes().open(ino, Some(0)).err(),
+        Some(Error::Stale)
+    );
     // Slot 0 of a chunk is no inode, block 0 holds none, and nothing is behind the last one.
     for none in [ino & !15, 1, u64::MAX] {
-        assert_eq!(fs.volume.generation(none), Err(Error::Corrupt), "{none}");
+        assert_eq!(
+            fs.volume.inodes().generation(none),
+            Err(Error::Corrupt),
+            "{none}"
+        );
     }
 }
 
@@ -159,16 +179,22 @@ fn a_walk_that_has_lost_its_place_says_so() {
     let mut fs = Fs::new(1024, 0);
     let root = fs.root();
     let orphans: Vec<_> = (0..3).map(|_| fs.tmpfile(root).unwrap()).collect();
-    let first = fs.volume.first_unfinished(0).unwrap().unwrap();
-    let second = fs.volume.next_unfinished(first).unwrap().unwrap();
+    let first = fs.volume.inodes().first_unfinished(0).unwrap().unwrap();
+    let second = fs.volume.inodes().next_unfinished(first).unwrap().unwrap();
     assert!(orphans.contains(&first) && orphans.contains(&second));
     // The second one gets a name while the walk is there: it is an inode, but on no list.
     fs.link(root, b"named", second).unwrap();
-    assert_eq!(fs.volume.next_unfinished(second), Err(Error::Stale));
-    let third = fs.volume.next_unfinished(first).unwrap().unwrap();
-    assert_eq!(fs.volume.next_unfinished(third), Ok(None));
+    assert_eq!(
+        fs.volume.inodes().next_unfinished(second),
+        Err(Error::Stale)
+    );
+    let third = fs.volume.inodes().next_unfinished(first).unwrap().unwrap();
+    assert_eq!(fs.volume.inodes().next_unfinished(third), Ok(None));
     // And one that is freed.
     fs.finish_orphans();
-    assert_eq!(fs.volume.next_unfinished(third), Err(Error::Stale));
-    assert_eq!(fs.volume.next_unfinished(u64::MAX), Err(Error::Invalid));
+    assert_eq!(fs.volume.inodes().next_unfinished(third), Err(Error::Stale));
+    assert_eq!(
+        fs.volume.inodes().next_unfinished(u64::MAX),
+        Err(Error::Invalid)
+    );
 }

@@ -50,7 +50,7 @@ fn a_file_is_what_it_was_made_as() {
     assert_eq!((found.blocks, found.has_xattrs), (0, true));
     let mut value = [0; 16];
     let xattrs = XattrState::new(fs.map(ino));
-    assert_eq!(fs.volume.get_xattr(&xattrs, acl.name, &mut value), Ok(6));
+    assert_eq!(fs.volume.xattrs().get(&xattrs, acl.name, &mut value), Ok(6));
     assert_eq!(value[..6], *b"an acl");
 
     let parent = fs.attributes(root);
@@ -119,13 +119,13 @@ fn directories_count_their_children() {
     let b = fs.mkdir(a, b"b").unwrap();
     assert_eq!(fs.attributes(root).links, 3);
     assert_eq!((fs.attributes(a).links, fs.attributes(b).links), (3, 2));
-    assert_eq!(fs.volume.parent(fs.map(b)), Ok(a));
-    assert_eq!(fs.volume.parent(fs.map(a)), Ok(root));
+    assert_eq!(fs.volume.names().parent(fs.map(b)), Ok(a));
+    assert_eq!(fs.volume.names().parent(fs.map(a)), Ok(root));
     assert_eq!(fs.unlink(root, b"a"), Err(Error::IsDirectory));
     assert_eq!(fs.rmdir(root, b"a"), Err(Error::NotEmpty));
     fs.rmdir(a, b"b").unwrap();
     assert_eq!(fs.attributes(a).links, 2);
-    assert_eq!(fs.volume.parent(fs.map(b)), Err(Error::NoEntry));
+    assert_eq!(fs.volume.names().parent(fs.map(b)), Err(Error::NoEntry));
     assert_eq!(fs.create(b, b"c", &file()), Err(Error::NoEntry));
     fs.rmdir(root, b"a").unwrap();
     assert_eq!(fs.attributes(root).links, 2);
@@ -171,7 +171,7 @@ fn symbolic_links_of_every_length() {
         let found = fs.attributes(ino);
         assert_eq!((found.size, found.blocks), (len, u64::from(len > 96)));
         let mut short = vec![0; target.len() - 1];
-        let read = fs.volume.readlink(fs.map(ino), &mut short);
+        let read = fs.volume.names().readlink(fs.map(ino), &mut short);
         assert_eq!(read, Err(Error::Range));
         fs.unlink(root, b"link").unwrap();
     }
@@ -220,7 +220,7 @@ fn renames() {
     fs.rename((b, b"g"), (a, b"sub"), swap).unwrap();
     assert_eq!(fs.lookup(a, b"sub").unwrap().ino, h);
     assert_eq!(fs.lookup(b, b"g").unwrap().kind, 4);
-    assert_eq!(fs.volume.parent(fs.map(sub)), Ok(b));
+    assert_eq!(fs.volume.names().parent(fs.map(sub)), Ok(b));
     assert_eq!((fs.attributes(a).links, fs.attributes(b).links), (2, 3));
 
     assert_eq!(
@@ -240,7 +240,7 @@ fn renames() {
     fs.unlink(full, b"x").unwrap();
     fs.rename((b, b"g"), (a, b"full"), plain).unwrap();
     assert_eq!((fs.attributes(a).links, fs.attributes(b).links), (3, 2));
-    assert_eq!(fs.volume.parent(fs.map(sub)), Ok(a));
+    assert_eq!(fs.volume.names().parent(fs.map(sub)), Ok(a));
     assert_eq!(fs.attributes(full).links, 0);
     fs.check();
 }
@@ -263,7 +263,7 @@ fn links_are_counted_as_far_as_there_are_numbers() {
     let rename = fs.rename((root, b"sub"), (dir, b"sub"), mode);
     assert_eq!(rename, Err(Error::TooManyLinks));
     assert_eq!(fs.snapshot(), before);
-    assert_eq!(fs.volume.parent(fs.map(sub)), Ok(root));
+    assert_eq!(fs.volume.names().parent(fs.map(sub)), Ok(root));
     fs.create(dir, b"more", &file()).unwrap();
     fs.unlink(root, b"file").unwrap();
     assert_eq!(fs.attributes(ino).links, MAX_LINKS - 1);
@@ -276,9 +276,13 @@ fn what_is_passed_must_be_what_is_named() {
     fs.create(root, b"a", &file()).unwrap();
     let (volume, workspace) = (&fs.volume, &mut fs.workspace);
     let now = Time::new(1, 1);
-    let mut map = volume.open(root, None).unwrap().0;
-    let made = volume.create(workspace, &mut map, b"b", &file(), now, &mut unannounced);
+    let mut map = volume.inodes().open(root, None).unwrap().0;
+    let made = volume
+        .names()
+        .create(workspace, &mut map, b"b", &file(), now, &mut unannounced);
     let mut b = made.unwrap().map;
-    let result = volume.unlink(workspace, &mut map, b"a", &mut b, now);
+    let result = volume
+        .names()
+        .unlink(workspace, &mut map, b"a", &mut b, now);
     assert_eq!(result, Err(Error::Stale));
 }

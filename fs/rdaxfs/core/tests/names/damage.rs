@@ -154,13 +154,13 @@ proptest! {
         }
 
         let mut seen = 0;
-        let (map, _) = fs.volume.open(ino, None).unwrap();
+        let (map, _) = fs.volume.inodes().open(ino, None).unwrap();
         assert_eq!(map.ino(), ino);
-        let list = fs.volume.readdir(&mut fs.workspace, &map, 0, |_| true);
+        let list = fs.volume.names().readdir(&mut fs.workspace, &map, 0, |_| true);
         list.unwrap();
-        if let Ok((map, _)) = fs.volume.open(dir, None) {
+        if let Ok((map, _)) = fs.volume.inodes().open(dir, None) {
             let mut last = None;
-            let _ = fs.volume.readdir(&mut fs.workspace, &map, 0, |entry| {
+            let _ = fs.volume.names().readdir(&mut fs.workspace, &map, 0, |entry| {
                 assert!(last < Some(entry.cookie));
                 last = Some(entry.cookie);
                 seen += 1;

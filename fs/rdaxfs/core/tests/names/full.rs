@@ -143,15 +143,19 @@ fn inodes_of_a_full_group_share_chunks_elsewhere() {
     let mut fs = Fs::new(2 * GROUP_BLOCKS, 0);
     let root = fs.root();
     let (volume, workspace) = (&fs.volume, &mut fs.workspace);
-    let made = volume.tmpfile(workspace, root, &file(), Time::new(1, 0), &mut unannounced);
+    let made = volume
+        .names()
+        .tmpfile(workspace, root, &file(), Time::new(1, 0), &mut unannounced);
     let mut map = made.unwrap().map;
     let mut page = 0;
-    while volume.count_group(0).unwrap().0 > 1024 {
-        let got = volume.reserve_unwritten(workspace, &mut map, page, 512);
+    while volume.space().of_group(0).unwrap().0 > 1024 {
+        let got = volume
+            .files()
+            .reserve_unwritten(workspace, &mut map, page, 512);
         page += got.unwrap().count;
     }
     let mut number = 0;
-    while fs.volume.count_group(0).unwrap().0 > 8 {
+    while fs.volume.space().of_group(0).unwrap().0 > 8 {
         let name = format!("link-{number}").into_bytes();
         fs.symlink(root, &name, &[b't'; 400]).unwrap();
         number += 1;

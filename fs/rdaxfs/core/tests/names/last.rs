@@ -47,7 +47,7 @@ fn an_unused_inode_goes_with_its_last_name() {
     let count = fences(&mut fs, |fs| fs.unlink_last(root, b"file").unwrap());
     assert_eq!(count, 2);
     assert!(!fs.is_known(ino));
-    assert_eq!(fs.volume.open(ino, None).err(), Some(Error::Stale));
+    assert_eq!(fs.volume.inodes().open(ino, None).err(), Some(Error::Stale));
     assert_eq!(fs.orphans(), []);
     assert_eq!(fs.free(), free);
     fs.check();

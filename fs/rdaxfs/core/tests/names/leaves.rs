@@ -9,11 +9,15 @@ use crate::trial::{file, Fs};
 
 /// The names in each leaf of a directory, by their cookies.
 fn leaves(fs: &mut Fs, dir: u64) -> Vec<Vec<Vec<u8>>> {
-    let (map, _) = fs.volume.open(dir, None).unwrap();
+    let (map, _) = fs.volume.inodes().open(dir, None).unwrap();
     let mut found = Vec::new();
     let mut from = Some(0);
     while let Some(cookie) = from {
-        let entries = fs.volume.entries(&mut fs.workspace, &map, cookie).unwrap();
+        let entries = fs
+            .volume
+            .names()
+            .entries(&mut fs.workspace, &map, cookie)
+            .unwrap();
         from = entries.next_cookie();
         found.push(entries.map(|entry| entry.unwrap().name.to_vec()).collect());
     }

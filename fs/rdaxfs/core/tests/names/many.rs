@@ -51,8 +51,9 @@ fn reading_in_pieces_while_entries_come_and_go() {
         let piece = 1 + numbers.below(800) as usize;
         let mut found = Vec::new();
         let (volume, workspace) = (&fs.volume, &mut fs.workspace);
-        let map = volume.open(dir, None).unwrap().0;
+        let map = volume.inodes().open(dir, None).unwrap().0;
         volume
+            .names()
             .readdir(workspace, &map, cookie, |entry| {
                 found.push((entry.cookie, entry.name.to_vec()));
                 found.len() < piece

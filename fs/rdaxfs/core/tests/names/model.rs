@@ -252,7 +252,7 @@ impl Model {
                 Contents::File => {}
                 Contents::Symlink(target) => assert_eq!(fs.readlink(ino).as_ref(), Ok(&*target)),
                 Contents::Directory(entries) => {
-                    assert_eq!(fs.volume.parent(fs.map(ino)), Ok(node.parent));
+                    assert_eq!(fs.volume.names().parent(fs.map(ino)), Ok(node.parent));
                     assert_eq!(found.size, found.blocks * 4096);
                     check_entries(fs, ino, entries);
                 }

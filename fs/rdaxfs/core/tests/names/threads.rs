@@ -24,19 +24,26 @@ fn directories_of_their_own_at_once() {
         for &dir in &dirs {
             scope.spawn(move || {
                 let mut workspace = Box::new(Workspace::new());
-                let (mut map, _) = volume.open(dir, None).unwrap();
+                let (mut map, _) = volume.inodes().open(dir, None).unwrap();
                 let now = Time::new(5, 5);
                 for round in 0..600_u32 {
                     let name = |number: u32| format!("{number:060}").into_bytes();
                     let ws = &mut workspace;
-                    let made =
-                        volume.create(ws, &mut map, &name(round), &file(), now, &mut unannounced);
+                    let made = volume.names().create(
+                        ws,
+                        &mut map,
+                        &name(round),
+                        &file(),
+                        now,
+                        &mut unannounced,
+                    );
                     let mut inode = made.unwrap().map;
                     let new = NewInode {
                         mode: S_IFDIR | 0o700,
                         ..NewInode::default()
                     };
                     let mut sub = volume
+                        .names()
                         .mkdir(ws, &mut map, b"sub", &new, now, &mut unannounced)
                         .unwrap()
                         .map;
@@ -44,6 +51,7 @@ fn directories_of_their_own_at_once() {
                     let names = (&name(round)[..], &b"moved"[..]);
                     let mode = RenameMode::NoReplace;
                     volume
+                        .names()
                         .rename(
                             ws,
                             directories,
@@ -59,12 +67,17 @@ fn directories_of_their_own_at_once() {
                         )
                         .unwrap();
                     volume
+                        .names()
                         .unlink(ws, &mut sub, b"moved", &mut inode, now)
                         .unwrap();
-                    volume.rmdir(ws, &mut map, b"sub", &mut sub, now).unwrap();
-                    volume.finish(ws, &mut inode).unwrap();
-                    volume.finish(ws, &mut sub).unwrap();
                     volume
+                        .names()
+                        .rmdir(ws, &mut map, b"sub", &mut sub, now)
+                        .unwrap();
+                    volume.files().finish(ws, &mut inode).unwrap();
+                    volume.files().finish(ws, &mut sub).unwrap();
+                    volume
+                        .names()
                         .create(ws, &mut map, &name(round), &file(), now, &mut unannounced)
                         .unwrap();
                 }

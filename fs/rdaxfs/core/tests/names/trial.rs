@@ -9,8 +9,11 @@ use rdaxfs_core::directory::Target;
 use rdaxfs_core::format::{Time, S_IFDIR, S_IFLNK, S_IFREG};
 use rdaxfs_core::inode::{Attributes, Changed, MapState};
 use rdaxfs_core::make::{make, Options};
-use rdaxfs_core::name::{unannounced, Changes, Directories, Made, NewInode, RenameMode, Renamed};
-use rdaxfs_core::volume::{Access, Volume};
+use rdaxfs_core::mount::{self, Access};
+use rdaxfs_core::name::{
+    unannounced, Changes, Directories, Made, Names, NewInode, RenameMode, Renamed,
+};
+use rdaxfs_core::volume::Volume;
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::{Error, Result};
 use rdaxfs_host::Host;
@@ -54,7 +57,7 @@ impl Fs {
         let superblock = make(&medium, &options).expect("the volume can be made");
         let mut workspace = Box::new(Workspace::new());
         let host = Host::new(medium, &superblock);
-        let volume = Volume::mount(host, Access::ReadWrite, Time::new(1, 0), &mut workspace)
+        let volume = mount::mount(host, Access::ReadWrite, Time::new(1, 0), &mut workspace)
             .expect("what was made can be mounted");
         let mut fs = Self {
             volume,
@@ -77,7 +80,11 @@ impl Fs {
     }
 
     fn open(&mut self, ino: u64) {
-        let (map, _) = self.volume.open(ino, None).expect("the inode is one");
+        let (map, _) = self
+            .volume
+            .inodes()
+            .open(ino, None)
+            .expect("the inode is one");
         self.maps.insert(ino, map);
     }
 
@@ -116,11 +123,14 @@ impl Fs {
     }
 
     pub(crate) fn attributes(&self, ino: u64) -> Attributes {
-        self.volume.attributes(self.map(ino)).expect("it is good")
+        self.volume
+            .inodes()
+            .attributes(self.map(ino))
+            .expect("it is good")
     }
 
     pub(crate) fn lookup(&self, dir: u64, name: &[u8]) -> Result<Target> {
-        self.volume.lookup(self.map(dir), name)
+        self.volume.names().lookup(self.map(dir), name)
     }
 
     fn keep(&mut self, made: Result<Made>) -> Result<u64> {
@@ -137,7 +147,7 @@ impl Fs {
     pub(crate) fn create(&mut self, dir: u64, name: &[u8], new: &NewInode<'_>) -> Result<u64> {
         let now = self.now();
         let mut map = self.take(dir);
-        let made = self.volume.create(
+        let made = self.volume.names().create(
             &mut self.workspace,
             &mut map,
             name,
@@ -156,7 +166,7 @@ impl Fs {
             ..NewInode::default()
         };
         let mut map = self.take(dir);
-        let made = self.volume.mkdir(
+        let made = self.volume.names().mkdir(
             &mut self.workspace,
             &mut map,
             name,
@@ -175,7 +185,7 @@ impl Fs {
             ..NewInode::default()
         };
         let mut map = self.take(dir);
-        let made = self.volume.symlink(
+        let made = self.volume.names().symlink(
             &mut self.workspace,
             &mut map,
             (name, target),
@@ -189,16 +199,17 @@ impl Fs {
 
     pub(crate) fn readlink(&self, ino: u64) -> Result<Vec<u8>> {
         let mut target = vec![0; 4096];
-        let len = self.volume.readlink(self.map(ino), &mut target)?;
+        let len = self.volume.names().readlink(self.map(ino), &mut target)?;
         target.truncate(len);
         Ok(target)
     }
 
     pub(crate) fn tmpfile(&mut self, dir: u64) -> Result<u64> {
         let now = self.now();
-        let made = self
-            .volume
-            .tmpfile(&mut self.workspace, dir, &file(), now, &mut unannounced);
+        let made =
+            self.volume
+                .names()
+                .tmpfile(&mut self.workspace, dir, &file(), now, &mut unannounced);
         self.keep(made)
     }
 
@@ -211,6 +222,7 @@ impl Fs {
         let before = [&map, &inode].map(|map| self.peek(map));
         let result = self
             .volume
+            .names()
             .link(&mut self.workspace, &mut map, name, &mut inode, now);
         self.give(map);
         self.give(inode);
@@ -221,7 +233,9 @@ impl Fs {
 
     /// What an inode says, if it is good, without an access that could fail or count.
     fn peek(&self, map: &MapState) -> Option<Attributes> {
-        self.medium().uncounted(|| self.volume.attributes(map)).ok()
+        self.medium()
+            .uncounted(|| self.volume.inodes().attributes(map))
+            .ok()
     }
 
     /// What an operation says that it has changed is the difference between before and now.
@@ -244,20 +258,28 @@ impl Fs {
     }
 
     pub(crate) fn unlink(&mut self, dir: u64, name: &[u8]) -> Result {
-        self.remove(dir, name, Volume::unlink)
+        self.remove(dir, name, |names, workspace, map, name, inode, now| {
+            names.unlink(workspace, map, name, inode, now)
+        })
     }
 
     pub(crate) fn rmdir(&mut self, dir: u64, name: &[u8]) -> Result {
-        self.remove(dir, name, Volume::rmdir)
+        self.remove(dir, name, |names, workspace, map, name, inode, now| {
+            names.rmdir(workspace, map, name, inode, now)
+        })
     }
 
     /// As the others, for an inode that nobody uses.
     pub(crate) fn unlink_last(&mut self, dir: u64, name: &[u8]) -> Result {
-        self.remove(dir, name, Volume::unlink_last)
+        self.remove(dir, name, |names, workspace, map, name, inode, now| {
+            names.unlink_last(workspace, map, name, inode, now)
+        })
     }
 
     pub(crate) fn rmdir_last(&mut self, dir: u64, name: &[u8]) -> Result {
-        self.remove(dir, name, Volume::rmdir_last)
+        self.remove(dir, name, |names, workspace, map, name, inode, now| {
+            names.rmdir_last(workspace, map, name, inode, now)
+        })
     }
 
     pub(crate) fn is_known(&self, ino: u64) -> bool {
@@ -269,7 +291,7 @@ impl Fs {
         dir: u64,
         name: &[u8],
         remove: impl FnOnce(
-            &Volume<Host<Trial>>,
+            Names<'_, Host<Trial>>,
             &mut Workspace,
             &mut MapState,
             &[u8],
@@ -282,7 +304,7 @@ impl Fs {
         let (mut map, mut inode) = (self.take(dir), self.take(ino));
         let before = [&map, &inode].map(|map| self.peek(map));
         let result = remove(
-            &self.volume,
+            self.volume.names(),
             &mut self.workspace,
             &mut map,
             name,
@@ -340,7 +362,7 @@ impl Fs {
             Some(to) => Directories::Two(&mut from, to),
             None => Directories::One(&mut from),
         };
-        let result = self.volume.rename(
+        let result = self.volume.names().rename(
             &mut self.workspace,
             directories,
             (old, new),
@@ -362,7 +384,7 @@ impl Fs {
         if whiteout.is_some() && result.is_ok() {
             let made = self.medium().uncounted(|| {
                 let ino = self.lookup(from_ino, old)?.ino;
-                self.volume.open(ino, None)
+                self.volume.inodes().open(ino, None)
             });
             let (map, _) = made.expect("there is a whiteout");
             self.give(map);
@@ -382,7 +404,8 @@ impl Fs {
         let mut map = self.take(ino);
         let written = self
             .volume
-            .write_file(&mut self.workspace, &mut map, offset, bytes, now);
+            .files()
+            .write(&mut self.workspace, &mut map, offset, bytes, now);
         self.give(map);
         assert_eq!(written, Ok(bytes.len()));
     }
@@ -393,6 +416,7 @@ impl Fs {
         let map = &self.maps[&dir];
         let list = self
             .volume
+            .names()
             .readdir(&mut self.workspace, map, from, |entry| {
                 found.push(Listed {
                     cookie: entry.cookie,
@@ -429,7 +453,7 @@ impl Fs {
             }
         }
         for group in 0..self.volume.groups() {
-            seen.push(format!("{:?}", self.volume.count_group(group)));
+            seen.push(format!("{:?}", self.volume.space().of_group(group)));
         }
         seen.push(format!("orphans {:?}", self.orphans()));
         seen
@@ -445,10 +469,18 @@ impl Fs {
     pub(crate) fn orphans(&self) -> Vec<u64> {
         let mut found = Vec::new();
         for group in 0..self.volume.groups() {
-            let mut next = self.volume.first_unfinished(group).expect("it is good");
+            let mut next = self
+                .volume
+                .inodes()
+                .first_unfinished(group)
+                .expect("it is good");
             while let Some(ino) = next {
                 found.push(ino);
-                next = self.volume.next_unfinished(ino).expect("it is listed");
+                next = self
+                    .volume
+                    .inodes()
+                    .next_unfinished(ino)
+                    .expect("it is listed");
             }
         }
         found
@@ -464,7 +496,7 @@ impl Fs {
     /// Frees an orphan.
     pub(crate) fn finish(&mut self, ino: u64) -> Result {
         let mut map = self.take(ino);
-        self.volume.finish(&mut self.workspace, &mut map)
+        self.volume.files().finish(&mut self.workspace, &mut map)
     }
 
     /// Removes all that is in a directory, and frees it.
@@ -483,7 +515,7 @@ impl Fs {
     pub(crate) fn free(&self) -> u64 {
         let groups = 0..self.volume.groups();
         groups
-            .map(|group| u64::from(self.volume.count_group(group).expect("it is good").0))
+            .map(|group| u64::from(self.volume.space().of_group(group).expect("it is good").0))
             .sum()
     }
 }

@@ -52,7 +52,7 @@ impl Mounted<'_> {
             return Ok(inode.clone());
         }
         // What is left to do for it is done by the next change: to look needs no store.
-        let (map, _) = self.volume.open(ino, None)?;
+        let (map, _) = self.volume.inodes().open(ino, None)?;
         let xattrs = XattrState::new(&map);
         let inode = Arc::new(Lock::new(Inode {
             map,
@@ -110,10 +110,11 @@ impl Mounted<'_> {
                 continue;
             }
             let inode = self.get(ino)?;
-            let links = self.volume.attributes(&inode.lock().map)?.links;
+            let links = self.volume.inodes().attributes(&inode.lock().map)?.links;
             if links == 0 {
                 self.cache().remove(&ino);
                 self.volume
+                    .files()
                     .finish(&mut self.workspace(), &mut inode.lock().map)?;
             }
         }

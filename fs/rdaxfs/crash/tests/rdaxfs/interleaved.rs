@@ -329,5 +329,5 @@ fn free_after(ops: &[Op], blocks: u64) -> u64 {
     let medium = made(blocks);
     let mounted = Mounted::mount(&medium, time(0)).unwrap();
     do_both(&mounted, &mut tree(), ops, 1);
-    mounted.volume.totals().unwrap().0
+    mounted.volume.space().totals().unwrap().0
 }

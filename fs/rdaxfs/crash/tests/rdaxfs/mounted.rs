@@ -5,13 +5,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use rdaxfs_core::bad_blocks::BadBlocks;
+use rdaxfs_core::bad_blocks::BadBlocksOwner;
 use rdaxfs_core::file::{Fallocate, FallocateRange, State};
 use rdaxfs_core::format::{Time, BLOCK_SIZE};
 use rdaxfs_core::inode::{Change, MapState};
+use rdaxfs_core::mount::{self, Access};
 use rdaxfs_core::owner::Use;
 use rdaxfs_core::platform::Stores as _;
-use rdaxfs_core::volume::{Access, Volume};
+use rdaxfs_core::superblock::probe;
+use rdaxfs_core::volume::Volume;
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::xattr::{NewXattr, SetMode};
 use rdaxfs_core::{Error, Result};
@@ -27,22 +29,22 @@ pub(crate) struct Mounted<'m> {
     pub(crate) volume: Volume<Machine<'m>>,
     pub(crate) inodes: Mutex<Inodes>,
     handles: Mutex<BTreeMap<u32, u64>>,
-    bad_blocks: Lock<BadBlocks>,
+    bad_blocks: Lock<BadBlocksOwner>,
     /// Only one rename moves directories about.
     pub(crate) renames: Lock<()>,
 }
 
 impl<'m> Mounted<'m> {
     pub(crate) fn mount(medium: &'m Recorder, now: u64) -> Result<Self> {
-        let superblock = Volume::<Machine<'m>>::probe(&Pmem(medium))?;
+        let superblock = probe(&Pmem(medium))?;
         let machine = Machine::new(medium, &superblock);
         let mut workspace = Box::new(Workspace::new());
-        let volume = Volume::mount(machine, Access::ReadWrite, Time(now), &mut workspace)?;
+        let volume = mount::mount(machine, Access::ReadWrite, Time(now), &mut workspace)?;
         Ok(Self {
             volume,
             inodes: Mutex::default(),
             handles: Mutex::default(),
-            bad_blocks: Lock::new(BadBlocks::new()),
+            bad_blocks: Lock::new(BadBlocksOwner::new()),
             renames: Lock::new(()),
         })
     }
@@ -54,7 +56,7 @@ impl<'m> Mounted<'m> {
     }
 
     pub(crate) fn unmount(self) -> Result<&'m Recorder> {
-        self.volume.unmount()?;
+        mount::unmount(&self.volume)?;
         Ok(self.volume.into_platform().recorder())
     }
 
@@ -89,14 +91,17 @@ impl<'m> Mounted<'m> {
         now: Time,
     ) -> Result {
         let workspace = &mut self.workspace();
-        let claimed = self.volume.claim(workspace, map, offset, len)?;
+        let claimed = self.volume.files().claim(workspace, map, offset, len)?;
         let claim = match claimed {
             Some(claim) if claim.bytes().end >= offset + bytes.len() as u64 => claim,
             other => {
                 if let Some(claim) = other {
-                    self.volume.forget_claim(claim);
+                    self.volume.files().forget_claim(claim);
                 }
-                let done = self.volume.write_file(workspace, map, offset, bytes, now)?;
+                let done = self
+                    .volume
+                    .files()
+                    .write(workspace, map, offset, bytes, now)?;
                 return if done == bytes.len() {
                     Ok(())
                 } else {
@@ -115,6 +120,7 @@ impl<'m> Mounted<'m> {
         let copied = (offset, bytes.len() as u64);
         let change = Change::modified(now);
         self.volume
+            .files()
             .commit_claim(workspace, map, claim, copied, &change)?;
         Ok(())
     }
@@ -124,6 +130,7 @@ impl<'m> Mounted<'m> {
             Op::Truncate { path, size } => self.with(path, |inode| {
                 self.file(&inode.map)?;
                 self.volume
+                    .files()
                     .truncate(
                         &mut self.workspace(),
                         &mut inode.map,
@@ -143,7 +150,8 @@ impl<'m> Mounted<'m> {
                 let workspace = &mut self.workspace();
                 let done =
                     self.volume
-                        .write_file(workspace, &mut inode.map, *offset, &bytes, now)?;
+                        .files()
+                        .write(workspace, &mut inode.map, *offset, &bytes, now)?;
                 // A short write tells its caller that the volume is full with the next call.
                 if (done as u64) < *len {
                     return Err(Error::NoSpace);
@@ -170,6 +178,7 @@ impl<'m> Mounted<'m> {
                 self.file(&inode.map)?;
                 let range = fallocate_range(*mode, *offset, *len);
                 self.volume
+                    .files()
                     .fallocate(
                         &mut self.workspace(),
                         &mut inode.map,
@@ -195,13 +204,15 @@ impl<'m> Mounted<'m> {
                 };
                 let (workspace, Inode { map, xattrs, .. }) = (&mut self.workspace(), inode);
                 self.volume
-                    .set_xattr(workspace, xattrs, map, &xattr, mode, &Change::changed(now))
+                    .xattrs()
+                    .set(workspace, xattrs, map, &xattr, mode, &Change::changed(now))
                     .map(drop)
             }),
             Op::RemoveXattr { path, name } => self.with(path, |inode| {
                 let (workspace, Inode { map, xattrs, .. }) = (&mut self.workspace(), inode);
                 self.volume
-                    .remove_xattr(
+                    .xattrs()
+                    .remove(
                         workspace,
                         xattrs,
                         map,
@@ -244,21 +255,22 @@ impl<'m> Mounted<'m> {
 
     /// The owner of the bad blocks leaves the cache.
     pub(crate) fn forget_bad_blocks(&self) {
-        *self.bad_blocks.lock() = BadBlocks::new();
+        *self.bad_blocks.lock() = BadBlocksOwner::new();
     }
 
     /// A free block turns bad.
     fn lose_block(&self, nth: u64, now: Time) -> Result {
-        let is_free = |&block: &u64| self.volume.use_of(block) == Ok(Use::Free);
+        let is_free = |&block: &u64| self.volume.owners().use_of(block) == Ok(Use::Free);
         let mut free = (0..self.volume.blocks()).filter(is_free);
         let Some(block) = free.nth(nth as usize) else {
             return Ok(());
         };
         self.volume.platform().lose(block);
         let mut bad_blocks = self.bad_blocks.lock();
-        self.volume.set_bad_block(block)?;
+        self.volume.bad_blocks().set_bad(block)?;
         self.volume
-            .repair_bad_blocks(&mut self.workspace(), &mut bad_blocks, now)
+            .bad_blocks()
+            .repair(&mut self.workspace(), &mut bad_blocks, now)
             .map(drop)
     }
 
@@ -269,6 +281,7 @@ impl<'m> Mounted<'m> {
         };
         self.with(path, |inode| {
             self.volume
+                .inodes()
                 .change(&mut self.workspace(), &mut inode.map, &change)
         })
     }
@@ -291,7 +304,7 @@ impl<'m> Mounted<'m> {
 
     /// Fails unless it is a file, as write(2) does.
     fn file(&self, map: &MapState) -> Result {
-        let attributes = self.volume.attributes(map)?;
+        let attributes = self.volume.inodes().attributes(map)?;
         if attributes.links == 0 && !self.handles().values().any(|&open| open == map.ino()) {
             return Err(Error::Stale);
         }

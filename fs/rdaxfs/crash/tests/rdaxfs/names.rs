@@ -3,8 +3,7 @@
 //! Operations on names: what Linux's VFS does before and after it calls the file system.
 
 use rdaxfs_core::format::{Time, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG, S_IFSOCK};
-use rdaxfs_core::name::{unannounced, Directories, NewInode, RenameMode, Renamed};
-use rdaxfs_core::volume::Volume;
+use rdaxfs_core::name::{unannounced, Directories, Names, NewInode, RenameMode, Renamed};
 use rdaxfs_core::{Error, Result};
 use rdaxfs_crash::spec::{self, DeviceKind, Op};
 
@@ -47,7 +46,7 @@ impl Mounted<'_> {
             if locked.freed {
                 Err(Error::Stale)
             } else {
-                self.volume.lookup(&locked.map, name)
+                self.volume.names().lookup(&locked.map, name)
             }
         };
         self.put(Inodes::from([(directory, inode)]))?;
@@ -67,10 +66,10 @@ impl Mounted<'_> {
         ino: Option<u64>,
     ) -> Result {
         let [inode] = pick(locked, [directory])?;
-        if self.volume.attributes(&inode.map)?.links == 0 {
+        if self.volume.inodes().attributes(&inode.map)?.links == 0 {
             return Err(Error::NoEntry);
         }
-        match self.volume.lookup(&inode.map, name) {
+        match self.volume.names().lookup(&inode.map, name) {
             Ok(target) if Some(target.ino) == ino => Ok(()),
             Err(Error::NoEntry) if ino.is_none() => Ok(()),
             Ok(_) | Err(Error::NoEntry) => Err(Error::Stale),
@@ -99,7 +98,7 @@ impl Mounted<'_> {
             }
             Op::Mkdir { path, mode } => self.make(path, |mounted, directory, name| {
                 let new = new_inode(S_IFDIR | mode);
-                mounted.volume.mkdir(
+                mounted.volume.names().mkdir(
                     &mut mounted.workspace(),
                     directory,
                     name,
@@ -111,7 +110,7 @@ impl Mounted<'_> {
             Op::Symlink { path, target } => self.make(path, |mounted, directory, name| {
                 let (new, target) = (new_inode(S_IFLNK | 0o777), target.as_bytes());
                 let workspace = &mut mounted.workspace();
-                mounted.volume.symlink(
+                mounted.volume.names().symlink(
                     workspace,
                     directory,
                     (name, target),
@@ -136,6 +135,7 @@ impl Mounted<'_> {
                 let workspace = &mut self.workspace();
                 let map = self
                     .volume
+                    .names()
                     .tmpfile(workspace, directory, &new, now, &mut unannounced)?
                     .map;
                 self.handles().insert(*handle, map.ino());
@@ -152,7 +152,7 @@ impl Mounted<'_> {
 
     fn create(&self, path: &str, new: NewInode<'_>, now: Time) -> Result {
         self.make(path, |mounted, directory, name| {
-            mounted.volume.create(
+            mounted.volume.names().create(
                 &mut mounted.workspace(),
                 directory,
                 name,
@@ -192,6 +192,7 @@ impl Mounted<'_> {
         if directory == ino
             || self
                 .volume
+                .inodes()
                 .attributes(&self.get(ino)?.lock().map)?
                 .is_directory()
         {
@@ -205,12 +206,13 @@ impl Mounted<'_> {
         let result = (|| {
             let mut locked = lock(&inodes);
             let [parent, inode] = pick(&mut locked, [directory, ino])?;
-            let gone = self.volume.attributes(&inode.map)?.links == 0;
+            let gone = self.volume.inodes().attributes(&inode.map)?.links == 0;
             if gone && !self.handles().values().any(|&open| open == ino) {
                 return Err(Error::NoEntry);
             }
             let workspace = &mut self.workspace();
             self.volume
+                .names()
                 .link(workspace, &mut parent.map, name, &mut inode.map, now)
         })();
         self.put(inodes)?;
@@ -227,14 +229,14 @@ impl Mounted<'_> {
             self.still(&mut locked, directory, name, Some(ino))?;
             let [parent, inode] = pick(&mut locked, [directory, ino])?;
             let remove = match (is_directory, last && self.is_unused(ino)) {
-                (true, true) => Volume::rmdir_last,
-                (true, false) => Volume::rmdir,
-                (false, true) => Volume::unlink_last,
-                (false, false) => Volume::unlink,
+                (true, true) => Names::rmdir_last,
+                (true, false) => Names::rmdir,
+                (false, true) => Names::unlink_last,
+                (false, false) => Names::unlink,
             };
             let workspace = &mut self.workspace();
             let (map, parent) = (&mut inode.map, &mut parent.map);
-            let changes = remove(&self.volume, workspace, parent, name, map, now)?;
+            let changes = remove(self.volume.names(), workspace, parent, name, map, now)?;
             if changes.freed {
                 self.forget(inode);
             }
@@ -251,7 +253,7 @@ impl Mounted<'_> {
             if below == self.volume.root() {
                 return Ok(false);
             }
-            below = self.volume.parent(&self.get(below)?.lock().map)?;
+            below = self.volume.names().parent(&self.get(below)?.lock().map)?;
         }
         Ok(true)
     }
@@ -317,7 +319,7 @@ impl Mounted<'_> {
                 Some(second) => Directories::Two(first, second),
                 None => Directories::One(first),
             };
-            let changes = self.volume.rename(
+            let changes = self.volume.names().rename(
                 workspace,
                 directories,
                 names,

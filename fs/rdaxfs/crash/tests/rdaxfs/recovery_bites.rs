@@ -5,14 +5,14 @@
 
 use rdaxfs_core::format::{block_offset, STATE_CLEAN, STATE_MOUNTED};
 use rdaxfs_core::platform::Medium;
-use rdaxfs_core::volume::Volume;
+use rdaxfs_core::superblock::probe;
 use rdaxfs_crash::spec::{prepared, Op, Snapshot};
 use rdaxfs_crash::{explore, Log, Point, Recorder, Step, Tally};
 
 use crate::bite::{each_is_needed, Trial, BUDGET};
 use crate::case::{Case, Setting, BLOCKS};
 use crate::mounted::Mounted;
-use crate::platform::{Machine, Pmem};
+use crate::platform::Pmem;
 use crate::recovery::{check_recovery, furnished, none_or_whole, recoveries};
 use crate::subject::{fsck, made, make_on, recover, time};
 
@@ -33,8 +33,7 @@ fn mount() -> Trial<'static> {
     Mounted::mount(&medium, time(600)).unwrap();
     medium.step(Step::End(0));
     trial(medium.log(), move |medium, point| {
-        let superblock =
-            Volume::<Machine<'_>>::probe(&Pmem(medium)).map_err(|error| error.to_string())?;
+        let superblock = probe(&Pmem(medium)).map_err(|error| error.to_string())?;
         let (state, mounts) = (superblock.state.get(), superblock.mounts.get());
         match (point.done.is_empty(), state) {
             (false, STATE_MOUNTED) if mounts == 2 => {}
@@ -52,14 +51,13 @@ fn unmount() -> Trial<'static> {
     let medium = made(BLOCKS);
     let (mounted, expected) = furnished(&medium);
     mounted.finish_all().unwrap();
-    let totals = mounted.volume.totals().unwrap();
+    let totals = mounted.volume.space().totals().unwrap();
     medium.forget();
     medium.step(Step::Begin(0));
     mounted.unmount().unwrap();
     medium.step(Step::End(0));
     trial(medium.log(), move |medium, point| {
-        let superblock =
-            Volume::<Machine<'_>>::probe(&Pmem(medium)).map_err(|error| error.to_string())?;
+        let superblock = probe(&Pmem(medium)).map_err(|error| error.to_string())?;
         if superblock.state.get() == STATE_CLEAN {
             if (superblock.free_blocks.get(), superblock.inodes.get()) != totals {
                 return Err("the totals are not those of the volume".into());
@@ -85,21 +83,18 @@ fn making() -> Trial<'static> {
     medium.step(Step::Begin(0));
     make_on(&medium, 64);
     medium.step(Step::End(0));
-    trial(
-        medium.log(),
-        |medium, point| match Volume::<Machine<'_>>::probe(&Pmem(medium)) {
-            Ok(superblock) if superblock.blocks.get() == 96 && point.done.is_empty() => {
-                let said = fsck(medium).err().unwrap_or_default();
-                let mut said = said.trim_start_matches("fsck: ").split("; ");
-                if said.all(|said| said.is_empty() || said.starts_with("superblock at block")) {
-                    Ok(())
-                } else {
-                    Err("the old volume is found, and broken".into())
-                }
+    trial(medium.log(), |medium, point| match probe(&Pmem(medium)) {
+        Ok(superblock) if superblock.blocks.get() == 96 && point.done.is_empty() => {
+            let said = fsck(medium).err().unwrap_or_default();
+            let mut said = said.trim_start_matches("fsck: ").split("; ");
+            if said.all(|said| said.is_empty() || said.starts_with("superblock at block")) {
+                Ok(())
+            } else {
+                Err("the old volume is found, and broken".into())
             }
-            _ => none_or_whole(medium, point),
-        },
-    )
+        }
+        _ => none_or_whole(medium, point),
+    })
 }
 
 fn shows(medium: &Recorder, expected: &Snapshot) -> Result<(), String> {

@@ -7,13 +7,13 @@ use std::sync::{Mutex, PoisonError};
 use rdaxfs_check::{self as check, survey};
 use rdaxfs_core::format::Time;
 use rdaxfs_core::make::{make, Options};
-use rdaxfs_core::volume::Volume;
+use rdaxfs_core::superblock::probe;
 use rdaxfs_core::Error;
 use rdaxfs_crash::spec::{Difference, Errno, Op, Snapshot, Tree};
 use rdaxfs_crash::{Image, Recorder};
 
 use crate::mounted::Mounted;
-use crate::platform::{Machine, Pmem};
+use crate::platform::Pmem;
 
 /// The time of the n-th operation.
 pub(crate) fn time(operation: usize) -> u64 {
@@ -137,7 +137,7 @@ fn failed(what: &'static str) -> impl Fn(Error) -> String {
 /// Fails if fsck finds anything to repair.
 pub(crate) fn fsck(medium: &Recorder) -> Result<(), String> {
     let pmem = Pmem(medium);
-    let superblock = Volume::<Machine<'_>>::probe(&pmem).map_err(failed("fsck: the superblock"))?;
+    let superblock = probe(&pmem).map_err(failed("fsck: the superblock"))?;
     let survey = survey(&check::Image::new(&pmem, superblock), |_| {});
     if survey.findings.is_empty() {
         return Ok(());

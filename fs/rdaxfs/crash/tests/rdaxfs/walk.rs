@@ -28,7 +28,7 @@ impl Mounted<'_> {
         }
         let inode = self.get(ino)?;
         let inode = inode.lock();
-        let attributes = self.volume.attributes(&inode.map)?;
+        let attributes = self.volume.inodes().attributes(&inode.map)?;
         let mut seen = self.attributes_of(&inode, &attributes)?;
         let view = match attributes.mode & S_IFMT {
             S_IFREG => View::File(self.content(&inode, attributes.size)?),
@@ -36,13 +36,14 @@ impl Mounted<'_> {
                 seen.size = 0;
                 let mut entries = Vec::new();
                 self.volume
+                    .names()
                     .readdir(&mut self.workspace(), &inode.map, 0, |entry| {
                         entries.push((entry.name.to_vec(), entry.ino, entry.kind));
                         true
                     })?;
                 for (name, child, kind) in entries {
                     // Both ways to a name have to agree.
-                    let target = self.volume.lookup(&inode.map, &name)?;
+                    let target = self.volume.names().lookup(&inode.map, &name)?;
                     if (target.ino, target.kind) != (child, kind) {
                         return Err(Error::Corrupt);
                     }
@@ -57,7 +58,7 @@ impl Mounted<'_> {
             }
             S_IFLNK => {
                 let mut target = [0; 4096];
-                let len = self.volume.readlink(&inode.map, &mut target)?;
+                let len = self.volume.names().readlink(&inode.map, &mut target)?;
                 View::Symlink(target[..len].to_vec())
             }
             S_IFIFO => View::Fifo,
@@ -72,7 +73,7 @@ impl Mounted<'_> {
 
     fn attributes_of(&self, inode: &Inode, attributes: &Attributes) -> Result<spec::Attributes> {
         let mut names = Vec::new();
-        self.volume.list_xattrs(&inode.xattrs, |name, len| {
+        self.volume.xattrs().list(&inode.xattrs, |name, len| {
             names.push((name.space(), name.rest().to_vec(), len));
             Ok(())
         })?;
@@ -81,7 +82,7 @@ impl Mounted<'_> {
             let name = rdaxfs_core::xattr::XattrName::new(space, &rest)?;
             // With no room at all it would only say the length.
             let mut value = vec![0; len.max(1)];
-            let found = self.volume.get_xattr(&inode.xattrs, name, &mut value)?;
+            let found = self.volume.xattrs().get(&inode.xattrs, name, &mut value)?;
             if found != len {
                 return Err(Error::Corrupt);
             }
@@ -110,14 +111,14 @@ impl Mounted<'_> {
     fn content(&self, inode: &Inode, size: u64) -> Result<Content> {
         let mut content = Content::default();
         let mut page = 0;
-        while let Some(extent) = self.volume.next_extent(&inode.map, page)? {
+        while let Some(extent) = self.volume.files().next_extent(&inode.map, page)? {
             for number in extent.page..extent.end() {
                 let mut bytes = [0; PAGE_BYTES as usize];
                 let offset = number * PAGE_BYTES;
                 if offset >= size {
                     break;
                 }
-                let len = self.volume.read_file(&inode.map, offset, &mut bytes)?;
+                let len = self.volume.files().read(&inode.map, offset, &mut bytes)?;
                 content.write(offset, &bytes[..len]);
             }
             page = extent.end();

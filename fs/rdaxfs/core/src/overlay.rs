@@ -10,12 +10,11 @@ use core::sync::atomic::{
     fence, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
 };
 
-use super::log::Entry;
 use crate::format::{
-    RecordEntry, RecordHeader, BLOCK_SHIFT, MAX_ENTRIES, MAX_SLOTS, RECORD_ENTRY, RECORD_HEADER,
+    RecordEntry, RecordHeader, BLOCK_SHIFT, BLOCK_SIZE, ENTRY_CHECK, MAX_ENTRIES, MAX_SLOTS,
+    RECORD_ENTRY, RECORD_HEADER,
 };
-use crate::platform::Platform;
-use crate::volume::Volume;
+use crate::platform::Medium;
 use crate::Result;
 
 const FILTER_WORDS: usize = 8;
@@ -44,19 +43,19 @@ impl Overlay {
     }
 
     /// The record of a slot counts from now on.
-    pub(super) fn add_slot(&self, slot: u32) {
+    pub(crate) fn add_slot(&self, slot: u32) {
         self.slots.fetch_or(1 << (slot % MAX_SLOTS), Relaxed);
     }
 
     /// A record has a word there.
-    pub(super) fn add_word(&self, offset: u64) {
+    pub(crate) fn add_word(&self, offset: u64) {
         if let Some((word, bit)) = self.place(offset >> BLOCK_SHIFT) {
             word.fetch_or(bit, Relaxed);
         }
     }
 
     /// The records' words are in place. Only after this may slots be emptied.
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.slots.store(0, Release);
         fence(Release);
     }
@@ -76,64 +75,78 @@ impl Overlay {
                 .is_some_and(|(word, bit)| word.load(Relaxed) & bit != 0)
         })
     }
-}
 
-impl<P: Platform> Volume<P> {
-    /// Reads bytes as the records leave them.
+    /// Reads bytes as the records leave them. The first of the journal's slots is at `slots`.
     #[cold]
-    pub(crate) fn read_overlaid(&self, offset: u64, into: &mut [u8]) -> Result {
-        let platform = self.platform();
-        platform.read(offset, into)?;
-        if !self.overlay().may_have(offset, into.len() as u64) {
+    pub(crate) fn read(
+        &self,
+        medium: &impl Medium,
+        slots: u64,
+        offset: u64,
+        into: &mut [u8],
+    ) -> Result {
+        medium.read(offset, into)?;
+        if !self.may_have(offset, into.len() as u64) {
             return Ok(());
         }
-        let slots = self.overlay().slots.load(Relaxed);
+        let whole = self.slots.load(Relaxed);
         let mut last = 0;
-        while let Some((slot, sequence, count)) = self.record_after(slots, last)? {
-            for at in 0..count {
-                let entry = slot + (RECORD_HEADER + at * RECORD_ENTRY) as u64;
-                let word = platform.load_u64(entry + offset_of!(RecordEntry, offset) as u64)?;
-                let value = platform.load_u64(entry + offset_of!(RecordEntry, value) as u64)?;
-                if let Entry::Store {
-                    offset: word,
-                    value,
-                } = Entry::new(word, value)
-                {
+        while let Some(record) = Record::after(medium, slots, whole, last)? {
+            for at in 0..record.count {
+                let entry = record.offset + (RECORD_HEADER + at * RECORD_ENTRY) as u64;
+                let word = medium.load_u64(entry + offset_of!(RecordEntry, offset) as u64)?;
+                if word & ENTRY_CHECK == 0 {
+                    let value = medium.load_u64(entry + offset_of!(RecordEntry, value) as u64)?;
                     put_word(offset, into, word, value);
                 }
             }
-            last = sequence;
+            last = record.sequence;
         }
         // A change to a mount for writing puts the words in place, says so, and then empties the slots: if it
         // has not said so until here, they were as they are to be read above.
         fence(Acquire);
-        if self.overlay().is_empty() {
-            platform.read(offset, into)?;
+        if self.is_empty() {
+            medium.read(offset, into)?;
         }
         Ok(())
     }
+}
 
-    /// Of the records in `slots` the first one behind a number: its offset, its number, and how many entries
-    /// it has.
-    fn record_after(&self, slots: u64, last: u64) -> Result<Option<(u64, u64, usize)>> {
-        let mut first: Option<(u64, u64, usize)> = None;
-        for slot in (0..MAX_SLOTS).filter(|slot| slots >> slot & 1 == 1) {
-            let at = self.slot_offset(slot);
-            let sequence = self.platform().load_u64(at)?;
-            if sequence <= last || first.is_some_and(|(_, first, _)| first <= sequence) {
+/// A record that is whole.
+struct Record {
+    /// The slot's byte offset.
+    offset: u64,
+    sequence: u64,
+    /// The number of entries.
+    count: usize,
+}
+
+impl Record {
+    /// Of the records in the slots of that mask the first one behind a number.
+    fn after(medium: &impl Medium, slots: u64, mask: u64, last: u64) -> Result<Option<Self>> {
+        let mut first: Option<Self> = None;
+        for slot in (0..MAX_SLOTS).filter(|slot| mask >> slot & 1 == 1) {
+            let offset = slots + u64::from(slot) * BLOCK_SIZE;
+            let sequence = medium.load_u64(offset)?;
+            let is_later = first
+                .as_ref()
+                .is_some_and(|first| first.sequence <= sequence);
+            if sequence <= last || is_later {
                 continue;
             }
-            let word = self
-                .platform()
-                .load_u64(at + offset_of!(RecordHeader, crc) as u64)?;
-            first = Some((at, sequence, ((word >> 32) as usize).min(MAX_ENTRIES)));
+            let word = medium.load_u64(offset + offset_of!(RecordHeader, crc) as u64)?;
+            first = Some(Self {
+                offset,
+                sequence,
+                count: ((word >> 32) as usize).min(MAX_ENTRIES),
+            });
         }
         Ok(first)
     }
 }
 
 /// Copies what a range has of a word; neither end of it need be that of a word.
-pub(super) fn put_word(offset: u64, into: &mut [u8], at: u64, value: u64) {
+pub(crate) fn put_word(offset: u64, into: &mut [u8], at: u64, value: u64) {
     let end = offset.saturating_add(into.len() as u64);
     let from = at.max(offset);
     let to = at.saturating_add(8).min(end);
