@@ -69,7 +69,7 @@ def main():
     before = notes.read(0).split()
     if len(before) == 2 and before[0] == f"seed={seed}":
         number = int(before[1])
-        acknowledged = [int(notes.read(1 + user)) for user in range(users.USERS)]
+        acknowledged = [int(notes.read(1 + user)) for user in range(len(users.USERS))]
         models = users.find(seed, acknowledged)
         done = sum(model.done for model in models)
         say(f"round {number}: {done} operations in all, and {sum(acknowledged)} were acknowledged")

@@ -32,6 +32,9 @@ class Model:
         self.done = 0
         self.names = {}
 
+    def make(self, root):
+        """What is in the directory `root` before the first operation: nothing."""
+
     def copy_at(self, done):
         """The state after that many operations."""
         other = Model(self.seed)

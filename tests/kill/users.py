@@ -5,10 +5,12 @@ import os
 import subprocess
 import sys
 
+from database import Database
 from model import Model
 
 ROOT = "/mnt"
-USERS = 3
+# What each does: files, or LMDB by pwrite and by stores.
+USERS = [Model] * 3 + [lambda seed: Database(seed, by_stores=False), lambda seed: Database(seed, by_stores=True)]
 NODE = "/dev/rpmem0"
 
 
@@ -27,17 +29,22 @@ def mount():
     run("mount", "-t", "rdaxfs", "-o", "dax=always", NODE, ROOT)
 
 
-def state_of(user, seed, done):
-    """The model that the directory agrees with: of as many operations as were acknowledged, or of one more."""
+def start_of(user, seed):
+    return USERS[user](f"{seed} {user}")
+
+
+def state_of(user, seed, done, unheard):
+    """The model that the directory agrees with: of as many operations as were acknowledged, or of some more, up to
+    `unheard` of which the acknowledgement may not have arrived, and the one that had begun."""
     reasons = []
-    model = Model(f"{seed} {user}").copy_at(done)
-    for _ in range(2):
+    model = start_of(user, seed).copy_at(done)
+    for _ in range(unheard + 2):
         reason = model.difference(f"{ROOT}/{user}")
         if not reason:
             return model
         reasons.append(f"after {model.done} operations: {reason}")
         model.step(None)
-    say(f"bad user {user}: {'; '.join(reasons)}")
+    say(f"bad user {user}: {'; '.join(reasons[:2])}; nor is it the state after up to {model.done - 1}")
     sys.exit(1)
 
 
@@ -45,15 +52,17 @@ def make(seed):
     """The volume, mounted; the models of its users."""
     run("mkfs.rdaxfs", "-f", "-q", NODE)
     mount()
-    for user in range(USERS):
+    models = [start_of(user, seed) for user in range(len(USERS))]
+    for user, model in enumerate(models):
         os.mkdir(f"{ROOT}/{user}")
-    return [Model(f"{seed} {user}") for user in range(USERS)]
+        model.make(f"{ROOT}/{user}")
+    return models
 
 
-def find(seed, acknowledged):
+def find(seed, acknowledged, unheard=0):
     """The volume as the guest before left it, looked at, and mounted again; the models of its users."""
     mount()
-    models = [state_of(user, seed, done) for user, done in enumerate(acknowledged)]
+    models = [state_of(user, seed, done, unheard) for user, done in enumerate(acknowledged)]
     run("umount", ROOT)
     run("fsck.rdaxfs", "-f", "-n", NODE)
     mount()
