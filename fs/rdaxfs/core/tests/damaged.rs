@@ -10,8 +10,8 @@ use rdaxfs_core::format::{
 };
 use rdaxfs_core::inode::{Change, XattrState};
 use rdaxfs_core::mount::Access;
-use rdaxfs_core::superblock::probe;
 use rdaxfs_core::platform::{Medium, Stores};
+use rdaxfs_core::superblock::probe;
 use rdaxfs_core::xattr::{NewXattr, SetMode, XattrName};
 use rdaxfs_core::{Error, Result};
 use rdaxfs_host::{crc32c, Dram, Mounted};

@@ -9,7 +9,7 @@ use super::{check_pages, count_blocks, extents_of, Changed, Mapping, MAX_STEP};
 use crate::alloc::{allocate, settle_claim, Reach, Request, Reservation};
 use crate::extents::{edit, find, Cursor};
 use crate::format::{block_offset, group_of, inode_block, Extent, BLOCK_SIZE, CHUNK_BLOCKS};
-use crate::inode::{set_attributes, Change, MapState};
+use crate::inode::{set_attributes, Change, FileState, MapState};
 use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::tree::Tree;
@@ -123,7 +123,10 @@ impl<P: Platform> Files<'_, P> {
     ///
     /// The map lock is held.
     pub fn close(self, map: &mut MapState) {
-        if let Some(reservation) = map.reservation.take() {
+        let Ok(file) = map.file_mut() else {
+            return;
+        };
+        if let Some(reservation) = file.reservation.take() {
             self.volume.release(reservation);
         }
     }
@@ -207,7 +210,7 @@ impl<P: Platform> Files<'_, P> {
     ) -> Result<(Mapping, Changed)> {
         let mut request = self.request(map, &workspace.scratch.cursor, (page, count))?;
         let tree = extents_of(map);
-        let mut chunks = Chunks::new(map.reservation);
+        let mut chunks = Chunks::new(map.file()?.reservation);
         let filled = self
             .volume
             .transact(workspace, &mut map.stamp, |tx, scratch| {
@@ -233,7 +236,9 @@ impl<P: Platform> Files<'_, P> {
 
     /// The file has what its transaction had for it in the end.
     pub(super) fn keep(self, map: &mut MapState, chunks: Chunks) {
-        map.reservation = chunks.current;
+        if let Ok(file) = map.file_mut() {
+            file.reservation = chunks.current;
+        }
         for left in chunks.left.into_iter().flatten() {
             self.volume.release(left);
         }
@@ -256,7 +261,8 @@ impl<P: Platform> Files<'_, P> {
             _ => Reach::Broken,
         };
         let adjacent = cursor.before().filter(|before| before.end() == page);
-        let group = match (map.reservation, cursor.before()) {
+        let FileState { reservation } = *map.file()?;
+        let group = match (reservation, cursor.before()) {
             (Some(own), _) => own.group(),
             (None, Some(before)) => group_of(before.block),
             (None, None) => group_of(inode_block(map.ino)),
@@ -271,7 +277,7 @@ impl<P: Platform> Files<'_, P> {
             after: adjacent.map(|before| before.block + before.count),
             place: Some(page % CHUNK_BLOCKS),
             reach,
-            reservation: map.reservation,
+            reservation,
             metadata: false,
             claim: false,
             reserve: false,

@@ -260,7 +260,7 @@ impl<P: Platform> Files<'_, P> {
         map: &mut MapState,
         mut request: Request,
     ) -> Result<(u64, u64)> {
-        let mut chunks = Chunks::new(map.reservation);
+        let mut chunks = Chunks::new(map.file()?.reservation);
         let taken = {
             let mut held = Transaction::new(self.volume, &mut workspace.log);
             let mut tx = held.open();

@@ -49,6 +49,13 @@ impl<P: Platform> Files<'_, P> {
             // Only empty directories lose their names.
             Root::Entries(_) | Root::DirectoryTree { .. } => return Err(Error::Corrupt),
         }
+        self.free_orphan(workspace, map)
+    }
+
+    /// Frees an inode that has no name and no contents any more.
+    // Not in the frame of what has contents to free.
+    #[inline(never)]
+    fn free_orphan(self, workspace: &mut Workspace, map: &mut MapState) -> Result {
         let ino = map.ino;
         self.volume.transact(workspace, &mut map.stamp, |tx, _| {
             if let Some(run) = xattr_root(tx, ino)?.run() {

@@ -92,7 +92,7 @@ impl<P: Platform> Files<'_, P> {
             claim: false,
             reserve: false,
         };
-        let mut chunks = Chunks::new(map.reservation);
+        let mut chunks = Chunks::new(map.file()?.reservation);
         let done = self
             .volume
             .transact(workspace, &mut map.stamp, |tx, scratch| {

@@ -18,6 +18,7 @@ pub use changed::Changed;
 pub(crate) use intent::{intent_of, store_intent};
 pub(crate) use open::{inode_word, xattr_root};
 pub(crate) use orphans::{add_new_orphan, add_orphan, is_listed, remove_orphan};
+pub(crate) use state::FileState;
 pub use state::{MapState, XattrState};
 
 use crate::handle::handle;

@@ -105,7 +105,8 @@ impl<P: Platform> Volume<P> {
         if generation.is_some_and(|wanted| wanted != found) {
             return Err(Error::Stale);
         }
-        Ok((MapState::new(ino, found), Attributes::of(&inode)?))
+        let map = MapState::new(ino, found, inode.mode.get());
+        Ok((map, Attributes::of(&inode)?))
     }
 
     /// An inode, judged.

@@ -3,7 +3,9 @@
 //! What the locks of an inode guard.
 
 use crate::alloc::Reservation;
+use crate::format::{S_IFDIR, S_IFMT, S_IFREG};
 use crate::journal::{Guarded, Stamp};
+use crate::{Error, Result};
 
 /// What an inode's map lock guards, beside the inode on the medium: its contents (extents, entries),
 /// size, attributes, times and links; all but its extended attributes and its place in the group's
@@ -15,31 +17,71 @@ pub struct MapState {
     pub(crate) ino: u64,
     pub(crate) generation: u32,
     pub(crate) stamp: Stamp,
+    kind: Kind,
+}
+
+/// What an inode is, which never changes, and what belongs to inodes of that kind alone.
+#[derive(Debug)]
+enum Kind {
+    File(FileState),
+    Directory,
+    /// A symbolic link or a special file.
+    Other,
+}
+
+/// What is a regular file's alone.
+#[derive(Debug)]
+pub(crate) struct FileState {
     /// The chunk that the file has for itself.
     pub(crate) reservation: Option<Reservation>,
 }
 
 impl MapState {
-    /// The state of an inode that comes into the cache: `ino` and `generation` as
-    /// [`Inodes::open`](crate::inode::Inodes::open) or the inode's creation gave them.
-    pub(crate) const fn new(ino: u64, generation: u32) -> Self {
+    /// The state of an inode that comes into the cache: `ino`, `generation` and `mode` as
+    /// [`Inodes::open`](super::Inodes::open) found them.
+    pub(crate) const fn new(ino: u64, generation: u32, mode: u16) -> Self {
         Self {
             ino,
             generation,
             stamp: Stamp::unknown(Guarded::Contents(ino)),
-            reservation: None,
+            kind: Kind::of(mode),
         }
     }
 
     /// The state of an inode that a transaction has made, which has set the stamp.
-    pub(crate) fn made(ino: u64, generation: u32, mut stamp: Stamp) -> Self {
+    pub(crate) fn made(ino: u64, generation: u32, mode: u16, mut stamp: Stamp) -> Self {
         stamp.guard(Guarded::Contents(ino));
         Self {
             ino,
             generation,
             stamp,
-            reservation: None,
+            kind: Kind::of(mode),
         }
+    }
+
+    /// What is a file's.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if it is not a regular file.
+    pub(crate) const fn file(&self) -> Result<&FileState> {
+        match &self.kind {
+            Kind::File(file) => Ok(file),
+            Kind::Directory | Kind::Other => Err(Error::Invalid),
+        }
+    }
+
+    /// As [`file`](Self::file), to change it.
+    pub(crate) fn file_mut(&mut self) -> Result<&mut FileState> {
+        match &mut self.kind {
+            Kind::File(file) => Ok(file),
+            Kind::Directory | Kind::Other => Err(Error::Invalid),
+        }
+    }
+
+    /// Whether it is a directory.
+    pub(crate) const fn is_directory(&self) -> bool {
+        matches!(self.kind, Kind::Directory)
     }
 
     /// The inode's number.
@@ -52,6 +94,16 @@ impl MapState {
     #[must_use]
     pub const fn generation(&self) -> u32 {
         self.generation
+    }
+}
+
+impl Kind {
+    const fn of(mode: u16) -> Self {
+        match mode & S_IFMT {
+            S_IFREG => Self::File(FileState { reservation: None }),
+            S_IFDIR => Self::Directory,
+            _ => Self::Other,
+        }
     }
 }
 

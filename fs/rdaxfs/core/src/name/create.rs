@@ -211,6 +211,7 @@ impl<P: Platform> Volume<P> {
         Ok(MapState::made(
             inode.ino.get(),
             inode.generation.get(),
+            inode.mode.get(),
             stamp,
         ))
     }
@@ -219,7 +220,12 @@ impl<P: Platform> Volume<P> {
 #[inline(always)]
 fn made(inode: &Inode, stamp: Stamp, directory: Changed) -> Result<Made> {
     Ok(Made {
-        map: MapState::made(inode.ino.get(), inode.generation.get(), stamp),
+        map: MapState::made(
+            inode.ino.get(),
+            inode.generation.get(),
+            inode.mode.get(),
+            stamp,
+        ),
         attributes: Attributes::of(inode)?,
         directory,
     })

@@ -8,8 +8,7 @@ use core::mem::offset_of;
 use super::changes::Changes;
 use super::entry::NewEntry;
 use super::words::{
-    add_links, change_links, changed, check_directory, drop_name, is_directory, links, mode,
-    modified,
+    add_links, change_links, changed, check_directory, drop_name, links, mode, modified,
 };
 use crate::directory::{directory_of, drop_empty_leaf, remove, search, Found, Name, Search};
 use crate::format::{entry_type, Inode, Time};
@@ -45,7 +44,7 @@ impl<P: Platform> Names<'_, P> {
         inode: &mut MapState,
         now: Time,
     ) -> Result<Changes> {
-        if is_directory(self.volume, inode)? {
+        if inode.is_directory() {
             return Err(Error::IsDirectory);
         }
         self.add_name(
@@ -81,7 +80,7 @@ impl<P: Platform> Names<'_, P> {
         now: Time,
     ) -> Result<Changes> {
         let parent = map.ino;
-        let directory = is_directory(self.volume, inode)?;
+        let directory = inode.is_directory();
         // What is repaired must not fail for lack of space, as far as that can be.
         self.add_name(
             workspace,
@@ -156,7 +155,7 @@ impl<P: Platform> Names<'_, P> {
         now: Time,
     ) -> Result<Changes> {
         let found = self.found(directory, name, inode)?;
-        if is_directory(self.volume, inode)? {
+        if inode.is_directory() {
             return Err(Error::IsDirectory);
         }
         let removed = Removed {
@@ -185,7 +184,7 @@ impl<P: Platform> Names<'_, P> {
         now: Time,
     ) -> Result<Changes> {
         let found = self.found(directory, name, inode)?;
-        if is_directory(self.volume, inode)? {
+        if inode.is_directory() {
             return Err(Error::IsDirectory);
         }
         let last = &mut workspace.scratch.last;
@@ -256,7 +255,7 @@ impl<P: Platform> Names<'_, P> {
         inode: &mut MapState,
     ) -> Result<(Found, Changed)> {
         let found = self.found(directory, name, inode)?;
-        if !is_directory(self.volume, inode)? {
+        if !inode.is_directory() {
             return Err(Error::NotDirectory);
         }
         Ok((found, self.volume.require_empty(workspace, inode)?))

@@ -9,7 +9,7 @@ use zerocopy::FromZeros;
 
 use super::changes::RenameChanges;
 use super::new::{group_for, write, NewInode};
-use super::words::{add_links, changed, check_directory, drop_name, is_directory, modified};
+use super::words::{add_links, changed, check_directory, drop_name, modified};
 use crate::directory::{
     directory_of, drop_empty_leaf, insert, remove, search, set_target, settle, Found, Inserted,
     Name, Search,
@@ -19,7 +19,6 @@ use crate::inode::{inode_word, Changed, MapState};
 use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::tree::Tree;
-use crate::volume::Volume;
 use crate::workspace::{Scratch, Workspace};
 use crate::{Error, Result};
 
@@ -124,9 +123,9 @@ impl<P: Platform> Names<'_, P> {
             to: directory_of(to),
             old,
             new: &new,
-            moved: Moved::of(self.volume, moved)?,
+            moved: Moved::of(moved),
             other: match &other {
-                Some(other) => Some(Moved::of(self.volume, other)?),
+                Some(other) => Some(Moved::of(other)),
                 None => None,
             },
             exchange: mode == RenameMode::Exchange,
@@ -219,11 +218,11 @@ struct Moved {
 }
 
 impl Moved {
-    fn of<P: Platform>(volume: &Volume<P>, map: &MapState) -> Result<Self> {
-        Ok(Self {
+    const fn of(map: &MapState) -> Self {
+        Self {
             ino: map.ino,
-            directory: is_directory(volume, map)?,
-        })
+            directory: map.is_directory(),
+        }
     }
 }
 

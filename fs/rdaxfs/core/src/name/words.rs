@@ -4,7 +4,7 @@
 
 use core::mem::offset_of;
 
-use crate::format::{links_of, with_links, Inode, Time, MAX_LINKS, S_IFDIR, S_IFMT};
+use crate::format::{links_of, with_links, Inode, Time, MAX_LINKS};
 use crate::inode::{add_orphan, inode_word, is_listed, MapState};
 use crate::journal::Transaction;
 use crate::platform::Platform;
@@ -38,18 +38,13 @@ pub(super) fn mode(source: &impl Source, map: &MapState) -> Result<u16> {
     Ok((word >> shift) as u16)
 }
 
-/// Whether an inode is a directory.
-pub(super) fn is_directory(source: &impl Source, map: &MapState) -> Result<bool> {
-    Ok(mode(source, map)? & S_IFMT == S_IFDIR)
-}
-
 /// Whether names can be added to a directory.
 ///
 /// # Errors
 ///
 /// [`Error::NotDirectory`] if it is none, [`Error::NoEntry`] if it has been removed.
 pub(super) fn check_directory(source: &impl Source, map: &MapState) -> Result {
-    if !is_directory(source, map)? {
+    if !map.is_directory() {
         return Err(Error::NotDirectory);
     }
     if links(source, map.ino)? == 0 {

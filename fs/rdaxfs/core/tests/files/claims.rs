@@ -3,15 +3,14 @@
 //! Claims: writes behind the end of file whose blocks are filled before they are the file's.
 
 use rdaxfs_core::file::{Claim, Fallocate, FallocateRange, State};
-use rdaxfs_core::format::{BLOCK_SIZE, S_IFREG};
+use rdaxfs_core::format::BLOCK_SIZE;
 use rdaxfs_core::inode::{Change, MapState};
-use rdaxfs_core::name::{unannounced, NewInode};
 use rdaxfs_core::platform::{Medium, Stores};
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::{Error, Result};
 
 use crate::common::{volume, DramVolume};
-use crate::{contents, extents, findings, free_blocks, NOW};
+use crate::{contents, extents, file, findings, free_blocks, NOW};
 
 const PAGE: usize = BLOCK_SIZE as usize;
 
@@ -126,17 +125,6 @@ impl Setup {
             state => panic!("{state:?}"),
         }
     }
-}
-
-fn file(volume: &DramVolume, workspace: &mut Workspace) -> MapState {
-    let new = NewInode {
-        mode: S_IFREG,
-        ..NewInode::default()
-    };
-    let made = volume
-        .names()
-        .tmpfile(workspace, volume.root(), &new, NOW, &mut unannounced);
-    made.unwrap().map
 }
 
 /// Nothing is the file's before the commit, all is after it, and what surrounds the bytes is zero.

@@ -6,15 +6,16 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use rdaxfs_core::file::{Fallocate, FallocateRange};
-use rdaxfs_core::format::{Extent, BLOCK_SIZE};
+use rdaxfs_core::format::{Extent, BLOCK_SIZE, S_IFIFO};
 use rdaxfs_core::inode::{Change, MapState};
+use rdaxfs_core::name::{unannounced, NewInode};
 use rdaxfs_core::volume::Volume;
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::{Error, Result};
 use rdaxfs_host::Host;
 
 use crate::medium::{flaky_volume, Flaky, NEVER};
-use crate::{contents, extents, free_blocks, NOW};
+use crate::{contents, extents, file, free_blocks, NOW};
 
 struct Setup {
     volume: Volume<Host<Flaky>>,
@@ -26,7 +27,7 @@ impl Setup {
     /// A volume with a file of 10 extents and a half page at its end.
     fn new() -> Self {
         let (volume, mut workspace) = flaky_volume(4);
-        let (mut map, _) = volume.inodes().open(volume.root(), None).unwrap();
+        let mut map = file(&volume, &mut workspace);
         for page in 0..10 {
             let len = if page == 9 { 2_000 } else { 6_000 };
             let bytes = vec![page as u8 + 1; len];
@@ -241,4 +242,39 @@ fn poisoned_blocks_are_not_taken() {
             "nothing clears it"
         );
     }
+}
+
+/// What is not a regular file has no blocks of a file's, whatever the caller takes it for.
+#[test]
+fn only_files_are_written() {
+    let (volume, mut workspace) = flaky_volume(4);
+    let (mut empty, _) = volume.inodes().open(volume.root(), None).unwrap();
+    refused(&volume, &mut workspace, &mut empty);
+    let new = NewInode {
+        mode: S_IFIFO,
+        ..NewInode::default()
+    };
+    let made = volume.names().create(
+        &mut workspace,
+        &mut empty,
+        b"fifo",
+        &new,
+        NOW,
+        &mut unannounced,
+    );
+    refused(&volume, &mut workspace, &mut made.unwrap().map);
+}
+
+fn refused(volume: &Volume<Host<Flaky>>, workspace: &mut Workspace, map: &mut MapState) {
+    let free = free_blocks(volume);
+    let files = volume.files();
+    let written = files.write(workspace, map, 0, &[1; BLOCK_SIZE as usize], NOW);
+    assert_eq!(written.map(drop), Err(Error::Invalid));
+    let claimed = files.claim(workspace, map, 0, BLOCK_SIZE);
+    assert_eq!(claimed.map(drop), Err(Error::Invalid));
+    let mapped = files.map_for_write(workspace, map, (0, 1), &Change::none());
+    assert_eq!(mapped.map(drop), Err(Error::Invalid));
+    let reserved = files.reserve_unwritten(workspace, map, 0, 1);
+    assert_eq!(reserved.map(drop), Err(Error::Invalid));
+    assert_eq!(free_blocks(volume), free);
 }

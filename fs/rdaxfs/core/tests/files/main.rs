@@ -19,13 +19,27 @@ mod shift;
 mod threads;
 
 use rdaxfs_check::{survey, Finding, Image};
-use rdaxfs_core::format::{Extent, Time};
+use rdaxfs_core::format::{Extent, Time, S_IFREG};
 use rdaxfs_core::inode::MapState;
+use rdaxfs_core::name::{unannounced, NewInode};
 use rdaxfs_core::platform::Platform;
 use rdaxfs_core::superblock::read_superblock;
 use rdaxfs_core::volume::Volume;
+use rdaxfs_core::workspace::Workspace;
 
 const NOW: Time = Time::new(7, 7);
+
+/// A new file.
+fn file<P: Platform>(volume: &Volume<P>, workspace: &mut Workspace) -> MapState {
+    let new = NewInode {
+        mode: S_IFREG | 0o600,
+        ..NewInode::default()
+    };
+    let made = volume
+        .names()
+        .tmpfile(workspace, volume.root(), &new, NOW, &mut unannounced);
+    made.unwrap().map
+}
 
 /// All bytes of a file.
 fn contents<P: Platform>(volume: &Volume<P>, map: &MapState) -> Vec<u8> {

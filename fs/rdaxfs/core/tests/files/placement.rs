@@ -5,33 +5,20 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use rdaxfs_core::file::State;
-use rdaxfs_core::format::{BLOCK_SIZE, CHUNK_BLOCKS, S_IFREG};
+use rdaxfs_core::format::{BLOCK_SIZE, CHUNK_BLOCKS};
 use rdaxfs_core::inode::MapState;
-use rdaxfs_core::name::{unannounced, NewInode};
 use rdaxfs_core::workspace::Workspace;
 
-use crate::common::{root, volume, DramVolume};
+use crate::common::{volume, DramVolume};
 use crate::medium::flaky_volume;
-use crate::{contents, extents, findings, free_blocks, NOW};
-
-/// A new file.
-fn file(volume: &DramVolume, workspace: &mut Workspace) -> MapState {
-    let new = NewInode {
-        mode: S_IFREG,
-        ..NewInode::default()
-    };
-    let made = volume
-        .names()
-        .tmpfile(workspace, volume.root(), &new, NOW, &mut unannounced);
-    made.unwrap().map
-}
+use crate::{contents, extents, file, findings, free_blocks, NOW};
 
 /// A file that is written from front to back lies in chunks, at the places that huge pages need.
 #[test]
 fn large_files_are_aligned() {
     const SLOTS: u64 = 8;
     let (volume, mut workspace) = volume(64);
-    let (mut map, _) = root(&volume);
+    let mut map = file(&volume, &mut workspace);
     let bytes = vec![5; 64 * 1024];
     let mut offset = 0;
     while offset < SLOTS * CHUNK_BLOCKS * BLOCK_SIZE {
@@ -83,7 +70,7 @@ fn growing_files_keep_their_chunks() {
 fn look_ups_scale() {
     let cost = |count: u64| {
         let (volume, mut workspace) = flaky_volume(8 * count.div_ceil(2_000) + 8);
-        let (mut map, _) = volume.inodes().open(volume.root(), None).unwrap();
+        let mut map = file(&volume, &mut workspace);
         for page in 0..count {
             volume
                 .files()
@@ -160,8 +147,8 @@ fn small_files_share_chunks() {
     let (volume, mut workspace) = volume(64);
     let whole = |volume: &DramVolume| {
         let free = free_blocks(volume) / CHUNK_BLOCKS;
-        let mut map = volume.inodes().open(volume.root(), None).unwrap().0;
         let mut workspace = Box::new(Workspace::new());
+        let mut map = file(volume, &mut workspace);
         let mut found = 0;
         for slot in 0..free {
             let got = volume.files().reserve_unwritten(

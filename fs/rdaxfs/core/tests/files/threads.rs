@@ -5,14 +5,13 @@
 use std::thread;
 
 use rdaxfs_core::file::{Fallocate, FallocateRange};
-use rdaxfs_core::format::{BLOCK_SIZE, S_IFREG};
+use rdaxfs_core::format::BLOCK_SIZE;
 use rdaxfs_core::inode::{Change, MapState};
-use rdaxfs_core::name::{unannounced, NewInode};
 use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::Error;
 
 use crate::common::{volume, DramVolume};
-use crate::{contents, extents, findings, free_blocks, NOW};
+use crate::{contents, extents, file, findings, free_blocks, NOW};
 
 const THREADS: u64 = 4;
 const ROUNDS: u64 = 300;
@@ -20,14 +19,7 @@ const ROUNDS: u64 = 300;
 /// A file that is written, punched and cut, of which every byte is the thread's.
 fn work(volume: &DramVolume, thread: u64) -> MapState {
     let mut workspace = Box::new(Workspace::new());
-    let new = NewInode {
-        mode: S_IFREG | 0o600,
-        ..NewInode::default()
-    };
-    let made = volume
-        .names()
-        .tmpfile(&mut workspace, volume.root(), &new, NOW, &mut unannounced);
-    let mut map = made.unwrap().map;
+    let mut map = file(volume, &mut workspace);
     let bytes = vec![thread as u8 + 1; 9 * BLOCK_SIZE as usize];
     for round in 0..ROUNDS {
         let page = (round * 7 + thread) % 400;
