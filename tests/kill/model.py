@@ -31,6 +31,8 @@ class Model:
         self.seed = seed
         self.done = 0
         self.names = {}
+        # The name, place and data, if the last operation was one.
+        self.last_write = None
 
     def make(self, root):
         """What is in the directory `root` before the first operation: nothing."""
@@ -45,6 +47,7 @@ class Model:
     def step(self, root):
         """The next operation, in the model and, if there is one, in the directory `root`."""
         chance = random.Random(f"{self.seed} {self.done}")
+        self.last_write = None
         kinds = {kind: [n for n, node in sorted(self.names.items()) if node.kind == kind] for kind in ("file", "directory", "link")}
         free = [name for name in NAMES if name not in self.names]
         choices = []
@@ -127,14 +130,19 @@ class Model:
 
     def _write(self, name, at, data, root):
         content = self.names[name].content
+        self.last_write = name, at, data
         content.extend(bytes(at - len(content)))
         content.extend(data)
         if root:
-            fd = os.open(f"{root}/{name}", os.O_WRONLY)
-            written = os.pwrite(fd, data, at)
-            os.close(fd)
-            if written != len(data):
-                raise OSError(f"{name}: {written} of {len(data)} bytes")
+            self._write_all(name, at, data, root)
+
+    @staticmethod
+    def _write_all(name, at, data, root):
+        fd = os.open(f"{root}/{name}", os.O_WRONLY)
+        written = os.pwrite(fd, data, at)
+        os.close(fd)
+        if written != len(data):
+            raise OSError(f"{name}: {written} of {len(data)} bytes")
 
     def truncate(self, chance, kinds, _free, root):
         name = chance.choice(kinds["file"])
@@ -191,6 +199,22 @@ class Model:
         self.names[name].attributes["user.it"] = value
         if root:
             os.setxattr(f"{root}/{name}", "user.it", value)
+
+    def complete(self, root):
+        """Whether the directory has the first pages of what the last operation wrote, and not the others: it does when
+        they are in several runs of blocks.  Then those are written."""
+        if not self.last_write:
+            return False
+        name, at, data = self.last_write
+        content, whole = self.names[name].content, bytes(self.names[name].content)
+        for end in range((at // PAGE + 1) * PAGE, at + len(data), PAGE):
+            content[:] = whole[:end]
+            is_there = not self.difference(root)
+            content[:] = whole
+            if is_there:
+                self._write_all(name, end, whole[end:], root)
+                return True
+        return False
 
     def difference(self, root):
         """What in the directory is not as it must be; an empty text if all is."""

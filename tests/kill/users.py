@@ -40,7 +40,7 @@ def state_of(user, seed, done, unheard):
     model = start_of(user, seed).copy_at(done)
     for _ in range(unheard + 2):
         reason = model.difference(f"{ROOT}/{user}")
-        if not reason:
+        if not reason or model.complete(f"{ROOT}/{user}"):
             return model
         reasons.append(f"after {model.done} operations: {reason}")
         model.step(None)
