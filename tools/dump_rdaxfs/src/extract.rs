@@ -24,8 +24,8 @@ use rdaxfs_core::xattr::XattrName;
 use rdaxfs_core::Error;
 use rdaxfs_host::Mounted;
 use rustix::fs::{
-    chownat, lsetxattr, makedev, mknodat, utimensat, AtFlags, FileType, Mode, Timespec, Timestamps,
-    XattrFlags, CWD,
+    chownat, lsetxattr, makedev, mknodat, statat, utimensat, AtFlags, FileType, Mode, Timespec,
+    Timestamps, XattrFlags, CWD,
 };
 use rustix::fs::{Gid, Uid};
 use terminal::{complain, safe, safe_path};
@@ -35,6 +35,8 @@ use crate::open::{failed, number, open, Files};
 
 /// How much of a file is copied at once.
 const PIECE: usize = 1 << 20;
+/// File systems may round times to so many seconds (FAT: 2).
+const COARSEST: u64 = 2;
 /// The longest target of a symbolic link, in bytes.
 const MAX_TARGET: usize = 4096;
 
@@ -101,6 +103,7 @@ pub fn extract(path: &Path, to: &Path, what: Option<&What>) -> Result<bool> {
         first_names: HashMap::new(),
         buffer: vec![0; PIECE],
         is_whole: true,
+        moved: (0, PathBuf::new()),
     };
     if attributes.is_directory() {
         copy.tree(ino, to)?;
@@ -116,6 +119,16 @@ pub fn extract(path: &Path, to: &Path, what: Option<&What>) -> Result<bool> {
         let place = to.join(std::ffi::OsStr::from_bytes(&name));
         copy.one(ino, &place)?;
     }
+    if copy.moved.0 > 0 {
+        complain!(
+            "dump.rdaxfs: the file system of {} cannot hold some times and has others for them; files: {}, the \
+             first: {}",
+            safe_path(to),
+            copy.moved.0,
+            safe_path(&copy.moved.1)
+        );
+        copy.is_whole = false;
+    }
     Ok(copy.is_whole)
 }
 
@@ -129,6 +142,8 @@ struct Copy<'v> {
     first_names: HashMap<u64, PathBuf>,
     buffer: Vec<u8>,
     is_whole: bool,
+    /// How many copies have another time than the file, and the first.
+    moved: (u64, PathBuf),
 }
 
 impl Copy<'_> {
@@ -284,8 +299,20 @@ impl Copy<'_> {
             last_access: timespec(attributes.atime),
             last_modification: timespec(attributes.mtime),
         };
-        utimensat(CWD, place, &times, AtFlags::SYMLINK_NOFOLLOW)
-            .with_context(|| format!("the times of {}", safe_path(place)))
+        let the_times = || format!("the times of {}", safe_path(place));
+        utimensat(CWD, place, &times, AtFlags::SYMLINK_NOFOLLOW).with_context(the_times)?;
+        // The kernel takes the nearest that the file system there can hold, and says nothing.
+        let kept = statat(CWD, place, AtFlags::SYMLINK_NOFOLLOW).with_context(the_times)?;
+        let is_kept = |wanted: i64, kept: i64| wanted.abs_diff(kept) <= COARSEST;
+        if !is_kept(times.last_access.tv_sec, kept.st_atime)
+            || !is_kept(times.last_modification.tv_sec, kept.st_mtime)
+        {
+            if self.moved.0 == 0 {
+                self.moved.1 = place.to_owned();
+            }
+            self.moved.0 += 1;
+        }
+        Ok(())
     }
 
     fn open(&self, ino: u64, place: &Path) -> Result<(MapState, Attributes)> {

@@ -14,6 +14,7 @@ use rdaxfs_core::format::{
 };
 use rdaxfs_core::inode::Change;
 use rdaxfs_core::name::{unannounced, NewInode};
+use rdaxfs_core::volume::Access;
 use rdaxfs_core::xattr::{NewXattr, XattrName};
 use rdaxfs_host::{crc32c, FileMedium, Mounted};
 use zerocopy::{FromBytes, IntoBytes};
@@ -110,6 +111,48 @@ fn dump(arguments: &[&str]) -> Output {
 
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
+}
+
+/// A file system that cannot hold a time takes another one in silence; ext4's begin in 1901, a tmpfs has no limits.
+#[test]
+fn a_time_that_does_not_fit_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, below) = made(&folder);
+    let early = Time::new(Time::MIN_SECONDS, 0);
+    let mut mounted = Mounted::mount(
+        FileMedium::open(&path, true).unwrap(),
+        Access::ReadWrite,
+        NOW,
+    )
+    .unwrap();
+    let Mounted { volume, workspace } = &mut mounted;
+    let (mut map, _) = volume.open(below, None).unwrap();
+    let times = Change {
+        mtime: Some(early),
+        ..Change::none()
+    };
+    volume.change(workspace, &mut map, &times).unwrap();
+    mounted.unmount().unwrap();
+
+    let to = folder.path().join("copies");
+    let output = dump(&[
+        "extract",
+        path.to_str().unwrap(),
+        to.to_str().unwrap(),
+        "/folder",
+    ]);
+    let kept = fs::metadata(&to).unwrap().mtime();
+    let said = said(&output);
+    if kept == early.seconds() {
+        assert!(output.status.success(), "{said}");
+        return;
+    }
+    let wanted = format!(
+        "dump.rdaxfs: the file system of {to} cannot hold some times and has others for them; files: 1, the first: {to}\n",
+        to = to.display()
+    );
+    assert_eq!(said, wanted);
+    assert_eq!(output.status.code(), Some(1));
 }
 
 #[test]

@@ -578,6 +578,47 @@ fn large_volumes_take_little() {
     assert_eq!(found.free_blocks, superblock.free_blocks);
 }
 
+/// What a group takes of memory is little: a volume of 16 TiB has 131,072.
+#[test]
+fn a_group_takes_little_memory() {
+    // The least of a process's data, in KiB, with which it can be checked.
+    const STEP: u64 = 128;
+    let folder = tempfile::tempdir().unwrap();
+    let runs = |path: &Path, limit: u64| {
+        let output = Command::new("prlimit")
+            .arg(format!("--data={}", limit << 10))
+            .arg(env!("CARGO_BIN_EXE_fsck_rdaxfs"))
+            .args(["-f", "-p"])
+            .arg(path)
+            .output()
+            .unwrap();
+        output.status.success()
+    };
+    // Both have more groups than the tool caches blocks.
+    let least = [128_u64, 1024].map(|gibibytes| {
+        let path = folder.path().join(gibibytes.to_string());
+        let medium = FileMedium::create(&path, gibibytes << 30).unwrap();
+        make(&medium, &Options::new(gibibytes << 18)).unwrap();
+        medium.sync().unwrap();
+        let (mut low, mut high) = (0, 64 << 10);
+        assert!(runs(&path, high));
+        while high - low > STEP {
+            let middle = u64::midpoint(low, high);
+            if runs(&path, middle) {
+                high = middle;
+            } else {
+                low = middle;
+            }
+        }
+        high
+    });
+    let groups = (1024 - 128) * 8;
+    let of_a_group = (least[1].saturating_sub(least[0]) << 10) / groups;
+    println!("at least {least:?} KiB, {of_a_group} bytes for a group");
+    let largest = least[1] + ((131_072 - 8192) * of_a_group >> 10);
+    assert!(of_a_group < 192 && largest < 48 << 10);
+}
+
 /// The descriptor of -C is the caller's: what the caller writes comes before and behind.
 #[test]
 fn progress_goes_to_the_callers_descriptor() {

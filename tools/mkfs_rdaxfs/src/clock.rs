@@ -7,6 +7,8 @@ use anyhow::{bail, Result};
 use rdaxfs_core::format::Time;
 use rdaxfs_host::now;
 
+use crate::fill::when::{When, RANGE};
+
 /// What time it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clock {
@@ -27,8 +29,14 @@ impl Clock {
             let Some(seconds) = text.to_str().and_then(|text| text.parse().ok()) else {
                 bail!("SOURCE_DATE_EPOCH in the environment is not a number of seconds since 1970");
             };
+            let when = When::new(seconds, 0);
+            if when.is_other {
+                bail!(
+                    "SOURCE_DATE_EPOCH in the environment is out of the range {RANGE} of a volume"
+                );
+            }
             return Ok(Self {
-                now: Time::new(seconds, 0),
+                now: when.nearest,
                 is_given: true,
             });
         }

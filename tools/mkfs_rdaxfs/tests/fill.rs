@@ -198,6 +198,93 @@ fn a_directory_is_on_the_volume_as_it_is() {
     assert!(free < 64 + all / 2, "{free} of {all} blocks are free");
 }
 
+/// Times that a volume cannot hold are not changed in silence.
+#[test]
+fn times_out_of_range_are_told() {
+    let range = "1697-10-17 to 2242-03-16 (UTC)";
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("root");
+    fs::create_dir(&root).unwrap();
+    let late = UNIX_EPOCH + Duration::new(10_000_000_000, 5);
+    for name in ["a\u{1b}[2J", "b", "c"] {
+        fs::write(root.join(name), "x").unwrap();
+        if name != "c" {
+            let file = File::open(root.join(name)).unwrap();
+            file.set_modified(late).unwrap();
+        }
+    }
+    let path = folder.path().join("volume");
+    let output = mkfs(&["-q", "--size", "auto", "-d"], &[&root, &path]);
+    assert!(output.status.success() && output.stdout.is_empty());
+    let said = String::from_utf8(output.stderr).unwrap();
+    let wanted = format!(
+        "mkfs.rdaxfs: warning: times out of the range {range} of a volume were set to its nearest end; \
+         files: 2, the first: \"a\\u{{1b}}[2J\"\n"
+    );
+    assert_eq!(said, wanted);
+    let volume = Opened::new(&path);
+    let end = Time::new(Time::MAX_SECONDS, 0);
+    assert_eq!(volume.find("b").1.mtime, end);
+    assert!(volume.find("c").1.mtime < end);
+
+    // What is given as the latest time is what such a file gets anyway.
+    let path = folder.path().join("given");
+    let given = |seconds: &str| {
+        Command::new(env!("CARGO_BIN_EXE_mkfs_rdaxfs"))
+            .args(["-q", "--size", "auto", "-d"])
+            .args([&root, &path])
+            .env("SOURCE_DATE_EPOCH", seconds)
+            .output()
+            .unwrap()
+    };
+    let output = given("8589934592");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(error.contains(range), "{error}");
+    let output = given("8589934591");
+    assert!(output.status.success() && output.stderr.is_empty());
+    assert_eq!(Opened::new(&path).find("b").1.mtime, end);
+}
+
+/// An archive has times before 1970 as negative numbers, in two ways, and times that no volume has.
+#[test]
+fn an_archives_times_may_be_early_or_out_of_range() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("root");
+    fs::create_dir(&root).unwrap();
+    for (name, time) in [
+        ("early", "1960-01-01T00:00:00Z"),
+        ("late", "2300-01-01T00:00:00Z"),
+    ] {
+        let touch = Command::new("touch")
+            .args(["-d", time])
+            .arg(root.join(name))
+            .status();
+        assert!(touch.unwrap().success());
+    }
+    for format in ["gnu", "pax"] {
+        let tar = folder.path().join(format);
+        let made = Command::new("tar")
+            .args([&format!("--format={format}"), "-C"])
+            .arg(&root)
+            .arg("-cf")
+            .arg(&tar)
+            .args(["early", "late"])
+            .status();
+        assert!(made.unwrap().success());
+        let path = folder.path().join(format!("{format} volume"));
+        let output = mkfs(&["-q", "--size", "auto", "-d"], &[&tar, &path]);
+        let said = said(&output);
+        assert!(output.status.success(), "{said}");
+        assert!(said.ends_with("files: 1, the first: \"late\"\n"), "{said}");
+        let volume = Opened::new(&path);
+        let early = Time::new(-315_619_200, 0);
+        assert_eq!(volume.find("early").1.mtime, early, "{format}");
+        let end = Time::new(Time::MAX_SECONDS, 0);
+        assert_eq!(volume.find("late").1.mtime, end, "{format}");
+    }
+}
+
 /// The same files make the same volume, byte for byte, if time and UUID are given.
 #[test]
 fn a_volume_can_be_made_again() {

@@ -2,6 +2,7 @@
 
 //! A medium with the locks of a volume.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -18,11 +19,34 @@ use rdaxfs_core::Result;
 /// either changed or not, and a test that panics has failed.
 pub struct Host<M> {
     medium: M,
-    groups: Vec<Mutex<GroupState>>,
+    groups: Vec<Mutex<Option<Box<GroupState>>>>,
     hints: Vec<AtomicU64>,
     judged: Box<[AtomicU64; JUDGED]>,
     superblock: Mutex<SuperState>,
     slots: Vec<Mutex<SlotState>>,
+}
+
+/// What a group's lock guards before anything is known of it.
+static NEW: GroupState = GroupState::new();
+
+/// A held lock of a group. What it guards takes memory from its first change on: the groups of a large volume are
+/// many, and a tool changes few of them.
+pub struct Group<'a>(MutexGuard<'a, Option<Box<GroupState>>>);
+
+impl Deref for Group<'_> {
+    type Target = GroupState;
+
+    #[inline]
+    fn deref(&self) -> &GroupState {
+        self.0.as_deref().unwrap_or(&NEW)
+    }
+}
+
+impl DerefMut for Group<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut GroupState {
+        self.0.get_or_insert_with(|| Box::new(GroupState::new()))
+    }
 }
 
 impl<M> Host<M> {
@@ -32,7 +56,7 @@ impl<M> Host<M> {
         let groups = groups_of(superblock.blocks.get());
         Self {
             medium,
-            groups: (0..groups).map(|_| Mutex::new(GroupState::new())).collect(),
+            groups: (0..groups).map(|_| Mutex::default()).collect(),
             hints: (0..groups).map(|_| AtomicU64::new(u64::MAX)).collect(),
             judged: Box::new([const { AtomicU64::new(0) }; JUDGED]),
             superblock: Mutex::new(SuperState::new()),
@@ -145,7 +169,7 @@ impl<M: Digest> Digest for Host<M> {
 
 impl<M> Locks for Host<M> {
     type Group<'a>
-        = MutexGuard<'a, GroupState>
+        = Group<'a>
     where
         Self: 'a;
 
@@ -166,15 +190,14 @@ impl<M> Locks for Host<M> {
     }
 
     fn lock_group(&self, group: u32, _nth: usize) -> Self::Group<'_> {
-        self.groups[group as usize]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        let lock = &self.groups[group as usize];
+        Group(lock.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn try_lock_group(&self, group: u32) -> Option<Self::Group<'_>> {
         match self.groups[group as usize].try_lock() {
-            Ok(guard) => Some(guard),
-            Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+            Ok(guard) => Some(Group(guard)),
+            Err(TryLockError::Poisoned(error)) => Some(Group(error.into_inner())),
             Err(TryLockError::WouldBlock) => None,
         }
     }

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use anyhow::{anyhow, bail, Context, Result};
-use rdaxfs_core::format::{Time, S_IFBLK, S_IFCHR, S_IFIFO};
-use tar::{Entry, EntryType};
+use rdaxfs_core::format::{S_IFBLK, S_IFCHR, S_IFIFO};
+use tar::{Entry, EntryType, Header};
 use terminal::{complain, safe, safe_path};
 
+use super::when::When;
 use super::{pax, read_full, Contents, Kind, Node, Sink, Source};
 
 /// A block of an archive; two of zeros end it.
@@ -172,8 +173,7 @@ fn add<R: Read>(mut entry: Entry<'_, R>, path: &[u8], sink: &mut dyn Sink) -> Re
     // Permissions are 12 bits; some programs write the type, too.
     node.permissions = (header.mode()? & 0o7777) as u16;
     let (uid, gid) = (header.uid(), header.gid());
-    let seconds = header.mtime()?;
-    node.mtime = Time::new(i64::try_from(seconds).unwrap_or(i64::MAX), 0);
+    node.mtime = When::new(seconds(header)?, 0);
     // Of what is not a device, the fields may be empty.
     let device = match kind {
         EntryType::Char | EntryType::Block => {
@@ -252,6 +252,19 @@ fn add<R: Read>(mut entry: Entry<'_, R>, path: &[u8], sink: &mut dyn Sink) -> Re
             Ok(())
         }
     }
+}
+
+/// The time of an entry, in seconds since 1970.
+fn seconds(header: &Header) -> io::Result<i64> {
+    let seconds = header.mtime()?;
+    // Times before 1970 are in base 256, as GNU tar has it, in two's complement behind the mark.
+    let is_negative = header.as_old().mtime[0] & 0xc0 == 0xc0;
+    Ok(match i64::try_from(seconds) {
+        // These are the lowest 64 bits of a number that has no room in so many.
+        Ok(_) if is_negative => i64::MIN,
+        Err(_) if is_negative => seconds as i64,
+        found => found.unwrap_or(i64::MAX),
+    })
 }
 
 /// A path as a [`Sink`] wants it.

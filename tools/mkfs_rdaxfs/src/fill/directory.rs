@@ -10,13 +10,14 @@ use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{bail, Context, Result};
-use rdaxfs_core::format::{Time, S_IFBLK, S_IFCHR, S_IFIFO, S_IFSOCK};
+use rdaxfs_core::format::{S_IFBLK, S_IFCHR, S_IFIFO, S_IFSOCK};
 use rustix::fs::{lgetxattr, llistxattr, seek, OFlags, SeekFrom};
 use rustix::io::Errno;
 use terminal::{safe, safe_path};
 use walkdir::WalkDir;
 
 use super::filler::has_place_for;
+use super::when::When;
 use super::{Contents, Kind, Node, Sink, Source};
 
 /// The longest list of attributes' names (`XATTR_LIST_MAX`), and the longest value.
@@ -56,7 +57,7 @@ impl Directory {
             permissions: (data.mode() & 0o7777) as u16,
             uid: data.uid(),
             gid: data.gid(),
-            mtime: Time::new(data.mtime(), data.mtime_nsec() as u32),
+            mtime: When::new(data.mtime(), data.mtime_nsec() as u32),
             xattrs: xattrs(path)?,
         };
         let kind = data.file_type();

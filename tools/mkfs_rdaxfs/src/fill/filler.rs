@@ -13,6 +13,7 @@ use rdaxfs_core::Error;
 use rdaxfs_host::{resolve, FileMedium, Host, Mounted};
 use terminal::{complain, safe};
 
+use super::when::{Moved, When};
 use super::{Contents, Kind, Node, Sink};
 
 /// How much of a file is read at once; a multiple of a page.
@@ -38,6 +39,7 @@ pub struct Filler<'m> {
     /// The root directory was given.
     has_root: bool,
     files: u64,
+    moved: Moved,
 }
 
 impl<'m> Filler<'m> {
@@ -59,6 +61,7 @@ impl<'m> Filler<'m> {
             directories: Vec::new(),
             has_root: false,
             files: 0,
+            moved: Moved::default(),
         }
     }
 
@@ -74,13 +77,18 @@ impl<'m> Filler<'m> {
                 .inodes()
                 .change(self.workspace, &mut map, &times(time))?;
         }
+        self.moved.warn();
         Ok(self.files)
     }
 
     /// The time that a file gets.
     fn time(&self, node: &Node) -> Time {
+        self.when(node).nearest
+    }
+
+    fn when(&self, node: &Node) -> When {
         self.latest
-            .map_or(node.mtime, |latest| node.mtime.min(latest))
+            .map_or(node.mtime, |latest| node.mtime.at_most(latest))
     }
 
     /// The directory at a path, and those above it, which are made if the source has not got them.
@@ -289,6 +297,9 @@ impl Sink for Filler<'_> {
             if !matches!(kind, Kind::Directory) {
                 bail!("the root is not a directory");
             }
+            if !self.has_root {
+                self.moved.note(path, self.when(node));
+            }
             return self.root(node);
         }
         let split = path.iter().rposition(|&byte| byte == b'/');
@@ -304,6 +315,7 @@ impl Sink for Filler<'_> {
             if !is_directory || !matches!(kind, Kind::Directory) {
                 bail!("there is a file of this name already");
             }
+            self.moved.note(path, self.when(node));
             self.directories.push((there.ino, self.time(node)));
             return self.attributes(there.ino, node, None);
         }
@@ -311,6 +323,7 @@ impl Sink for Filler<'_> {
             return self.link(&mut directory, name, &first);
         }
         self.make(&mut directory, name, node, kind)?;
+        self.moved.note(path, self.when(node));
         self.files += 1;
         Ok(())
     }

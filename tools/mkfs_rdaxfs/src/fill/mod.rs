@@ -12,14 +12,16 @@ pub mod directory;
 pub mod estimate;
 pub mod filler;
 pub mod pax;
+pub mod when;
 
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
 use anyhow::{bail, Context, Result};
-use rdaxfs_core::format::Time;
 use terminal::safe_path;
+
+use when::When;
 
 /// What reads files.
 pub trait Source {
@@ -51,7 +53,7 @@ pub struct Node {
     /// The owning group.
     pub gid: u32,
     /// The last change of the contents.
-    pub mtime: Time,
+    pub mtime: When,
     /// Extended attributes: whole names and values.
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
 }

@@ -3,9 +3,9 @@
 //! What an extended (pax) header says of a file.
 
 use anyhow::{bail, Context, Result};
-use rdaxfs_core::format::Time;
 use terminal::safe;
 
+use super::when::When;
 use super::{acl, filler::has_place_for, Node};
 
 /// Takes a record of an extended header into account.
@@ -42,7 +42,7 @@ fn set(node: &mut Node, name: &[u8], value: Vec<u8>) {
 }
 
 /// Seconds since 1970, with a fraction.
-fn time(text: &str) -> Result<Time> {
+fn time(text: &str) -> Result<When> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if !is_number(fraction) {
@@ -58,12 +58,12 @@ fn time(text: &str) -> Result<Time> {
         .collect();
     let nanoseconds: u32 = digits.parse().context("a fraction of a second")?;
     if whole.starts_with('-') && nanoseconds > 0 {
-        return Ok(Time::new(
+        return Ok(When::new(
             seconds.saturating_sub(1),
             1_000_000_000 - nanoseconds,
         ));
     }
-    Ok(Time::new(seconds, nanoseconds))
+    Ok(When::new(seconds, nanoseconds))
 }
 
 #[cfg(test)]
@@ -80,7 +80,7 @@ mod tests {
         ] {
             assert_eq!(
                 time(text).unwrap(),
-                Time::new(seconds, nanoseconds),
+                When::new(seconds, nanoseconds),
                 "{text}"
             );
         }
