@@ -406,7 +406,9 @@ fn add_inode<M: Medium + Digest>(image: &Image<'_, M>, survey: &mut Survey, inod
             ));
         }
     }
-    if inode.intent().kind != 0 && !intent_fits(&inode, &found) {
+    // Nobody opens the owner of the bad blocks to finish something.
+    let is_owner = ino == survey.bad_blocks_owner;
+    if inode.intent().kind != 0 && (is_owner || !intent_fits(&inode, &found)) {
         let what = "has an intent that cannot be carried out; it is dropped";
         let at = base + offset_of!(Inode, intent) as u64;
         let words = vec![(at, 0), (at + 8, 0)];

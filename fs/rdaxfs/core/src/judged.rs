@@ -3,7 +3,7 @@
 //! Which blocks have been judged since the mount, so that each is judged once.
 //!
 //! What is judged of a node's or an inode chunk's header is written once, before the block can be reached,
-//! and stays until the block is given back, which drops the note. So a note is as good as judging again,
+//! and stays until the block is given back, which drops the note, as taking one does. So a note is as good as judging again,
 //! except for damage that comes while the volume is mounted. Another block may take a note's place in the
 //! table: then the block is judged again.
 
@@ -85,10 +85,16 @@ impl<P: Platform> Volume<P> {
         }
     }
 
-    /// A block is given back.
-    pub(crate) fn forget_judged(&self, block: u64) {
-        if let Some(note) = self.note(block) {
-            note.store(0, Relaxed);
+    /// Blocks are given back, or taken: where a bitmap is wrong, those that are taken may have been a node's.
+    #[inline]
+    pub(crate) fn forget_judged(&self, block: u64, count: u64) {
+        for block in block..block + count {
+            if let Some(note) = self.note(block) {
+                // Another block's note stays.
+                if note.load(Relaxed) >> BLOCK_SHIFT == block / JUDGED as u64 {
+                    note.store(0, Relaxed);
+                }
+            }
         }
     }
 }

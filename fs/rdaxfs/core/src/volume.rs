@@ -268,7 +268,8 @@ impl<P: Platform> Volume<P> {
         self.platform.siphash(&[first.get(), second.get()], name)
     }
 
-    /// A block that may belong to something: one within the volume that is no group's head.
+    /// A block that may belong to something: one within the volume that is neither a group's head nor
+    /// the copy of the superblock.
     ///
     /// # Errors
     ///
@@ -281,7 +282,8 @@ impl<P: Platform> Volume<P> {
     /// As [`check_block`](Self::check_block), for `count` adjacent blocks of one group.
     pub(crate) fn check_run(&self, block: u64, count: u64) -> Result {
         let end = block.checked_add(count).ok_or(Error::Corrupt)?;
-        if count == 0 || end > self.blocks() {
+        // The last block is the copy of the superblock.
+        if count == 0 || end >= self.blocks() {
             return Err(Error::Corrupt);
         }
         let group = group_of(block);

@@ -5,11 +5,12 @@
 use std::mem::offset_of;
 
 use rdaxfs_core::format::{
-    block_offset, inode_offset, Inode, Superblock, Time, XattrSpace, ENTRY_CHECK, MAX_CHECKED,
-    SUPER_CRC,
+    block_offset, inode_offset, Inode, Superblock, Time, XattrSpace, BLOCK_SIZE, ENTRY_CHECK,
+    MAX_CHECKED, SUPER_CRC, S_IFREG,
 };
 use rdaxfs_core::inode::{Change, XattrState};
 use rdaxfs_core::mount::Access;
+use rdaxfs_core::name::{unannounced, NewInode};
 use rdaxfs_core::platform::{Medium, Stores};
 use rdaxfs_core::superblock::probe;
 use rdaxfs_core::xattr::{NewXattr, SetMode, XattrName};
@@ -157,4 +158,43 @@ fn a_number_of_blocks_near_the_end_of_all_numbers_is_corrupt() {
         &Change::changed(NOW),
     );
     assert_eq!(set, Err(Error::Corrupt));
+}
+
+/// The last block is the copy of the superblock: no file can have it, nor store to it.
+#[test]
+fn no_file_has_the_copy_of_the_superblock() {
+    let mut mounted = mount(made()).unwrap();
+    let root = mounted.volume.root();
+    let (mut map, _) = mounted.volume.inodes().open(root, None).unwrap();
+    let new = NewInode {
+        mode: S_IFREG,
+        ..NewInode::default()
+    };
+    let workspace = &mut mounted.workspace;
+    let names = mounted.volume.names();
+    let made = names.create(workspace, &mut map, b"file", &new, NOW, &mut unannounced);
+    let mut map = made.unwrap().map;
+    let page = [5; BLOCK_SIZE as usize];
+    let files = mounted.volume.files();
+    files.write(workspace, &mut map, 0, &page, NOW).unwrap();
+    let block = files.next_extent(&map, 0).unwrap().unwrap().block;
+    let ino = map.ino();
+    let medium = mounted.unmount().unwrap();
+
+    let at = inode_offset(ino) + offset_of!(Inode, inline) as u64 + 8;
+    medium.store_u64(at, word(&medium, at) - block + BLOCKS - 1);
+    let mut copy = vec![0; BLOCK_SIZE as usize];
+    medium.read(block_offset(BLOCKS - 1), &mut copy).unwrap();
+    let mut mounted = mount(medium).unwrap();
+    let (mut map, _) = mounted.volume.inodes().open(ino, None).unwrap();
+    let files = mounted.volume.files();
+    let mut bytes = page;
+    assert_eq!(files.read(&map, 0, &mut bytes), Err(Error::Corrupt));
+    let written = files.write(&mut mounted.workspace, &mut map, 0, &page, NOW);
+    assert_eq!(written, Err(Error::Corrupt));
+    // Its last line has the state, which the mount has changed in block 0 alone.
+    let mut now = vec![0; BLOCK_SIZE as usize];
+    let medium = mounted.volume.platform().medium();
+    medium.read(block_offset(BLOCKS - 1), &mut now).unwrap();
+    assert!(now == copy);
 }

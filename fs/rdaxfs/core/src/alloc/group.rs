@@ -475,9 +475,7 @@ pub(crate) fn free_run<P: Platform>(
     change(tx, block, count, metadata, false)?;
     if metadata {
         tx.forget(block_offset(block), block_offset(count));
-        for block in block..block + count {
-            tx.volume().forget_judged(block);
-        }
+        tx.volume().forget_judged(block, count);
     }
     Ok(())
 }

@@ -253,6 +253,7 @@ fn allocate_in<P: Platform>(
         }
         return Ok(None);
     };
+    tx.volume().forget_judged(run.block, run.count);
     let found = is_known.then_some(&mut bits);
     if request.claim {
         // There is room: `choose` has seen to it.

@@ -141,17 +141,23 @@ pub(super) fn gather_shifted<P: Platform>(
     (tree, cursor): (&Tree, &Cursor),
     by: Shift,
 ) -> Result<u64> {
-    let mut first = u64::MAX;
+    let mut first = None;
+    let mut end = 0;
     let places = &mut records(&mut nodes.node).iter_mut();
     for position in 0..cursor.count {
         let mut extent = extent_at(tx.volume(), tree, cursor, position)?;
         if position >= cursor.at {
             extent.page = by.page(extent.page)?;
         }
-        first = first.min(extent.page);
+        // The leaf's order is judged nowhere else, and a key is made of it.
+        if extent.page < end {
+            return Err(Error::Corrupt);
+        }
+        end = extent.end();
+        first = first.or(Some(extent.page));
         *places.next().ok_or(Error::Corrupt)? = record(&extent);
     }
-    Ok(first)
+    first.ok_or(Error::Corrupt)
 }
 
 /// Puts two leaves with the `total` gathered extents in place of one.

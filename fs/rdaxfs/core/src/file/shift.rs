@@ -27,6 +27,8 @@ struct Step {
     by: Option<Shift>,
     /// What is left to do then; [`None`]: nothing.
     left: Option<IntentWords>,
+    /// Where the home begins that is to say where it begins now.
+    behind: Option<u64>,
 }
 
 impl<P: Platform> Files<'_, P> {
@@ -116,10 +118,12 @@ impl<P: Platform> Files<'_, P> {
         view: View,
     ) -> Result<Changed> {
         let mut view = view;
+        let mut behind = None;
         loop {
             let mut step = Step {
                 by: None,
                 left: None,
+                behind: None,
             };
             let cursor = &mut workspace.scratch.cursor;
             match view {
@@ -131,6 +135,11 @@ impl<P: Platform> Files<'_, P> {
                 }
                 _ => return Err(Error::Invalid),
             }
+            // It has said so, and the tree did not: one that is damaged.
+            if step.behind.is_some() && step.behind <= behind {
+                return Err(Error::Corrupt);
+            }
+            behind = step.behind;
             let changed = self.shift_step(workspace, map, &step)?;
             match step.left {
                 Some(left) => view = View::of(left)?,
@@ -250,7 +259,7 @@ impl<P: Platform> Files<'_, P> {
             return Ok(());
         };
         let last = last_end(self.volume, &tree, cursor)?;
-        if first.page < at || last > end {
+        if first.page < at || first.page >= end || last > end {
             return Err(Error::Corrupt);
         }
         let behind = cursor.end;
@@ -261,6 +270,7 @@ impl<P: Platform> Files<'_, P> {
             if cursor.at > 0 || !room {
                 return Err(Error::Corrupt);
             }
+            step.behind = Some(behind);
             step.by = Some(Shift::Up(0));
             step.left = Some(insert_words(at, by, end));
             return Ok(());
@@ -280,7 +290,7 @@ impl<P: Platform> Files<'_, P> {
         step: &Step,
     ) -> Result<Changed> {
         let tree = extents_of(map);
-        let Step { by, left } = step;
+        let Step { by, left, .. } = step;
         self.volume
             .transact(workspace, &mut map.stamp, |tx, scratch| {
                 if let Some(by) = by {

@@ -57,7 +57,10 @@ mod check {
                 };
                 last = Some((block, head));
                 let is_guarded = self.is_guarded(block, offset - block_offset(block), head);
-                assert!(is_guarded, "the word at {offset} is set without its lock");
+                assert!(
+                    is_guarded,
+                    "the word at {offset} ({head:?}) is set without its lock"
+                );
             }
             Ok(())
         }
@@ -94,7 +97,7 @@ mod check {
     }
 
     /// What a block is.
-    #[derive(Clone, Copy)]
+    #[derive(Clone, Copy, Debug)]
     enum Head {
         Super,
         Group,

@@ -3,13 +3,17 @@
 //! Free blocks that are bad: they are set aside, repaired without any lock, or not used again.
 
 use std::collections::BTreeSet;
+use std::mem::offset_of;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use rdaxfs_check::Repairs;
 use rdaxfs_core::bad_blocks::{BadBlocksOwner, Repaired};
 use rdaxfs_core::file::{Fallocate, FallocateRange};
-use rdaxfs_core::format::{block_offset, Superblock, BLOCK_SIZE, SUPER_SHARED, S_IFREG};
+use rdaxfs_core::format::{
+    block_offset, inode_offset, Inode, Intent, IntentWords, Superblock, BLOCK_SIZE, SUPER_SHARED,
+    S_IFREG,
+};
 use rdaxfs_core::inode::{Change, MapState};
 use rdaxfs_core::make::{make, Options};
 use rdaxfs_core::mount::{self, Access};
@@ -571,4 +575,34 @@ fn fsck_finds_the_owner() {
         assert_eq!(bad.superblock(0).bad_blocks.get(), owner, "{named}");
         assert_eq!(repaired.found.unconnected().count(), 0);
     }
+}
+
+/// Nobody can finish anything of the owner's: fsck drops an intent that damage has given to it.
+#[test]
+fn the_owner_has_no_intent() {
+    let bad = Bad::new();
+    let mut fs = Fs::mount(&bad);
+    let mut map = fs.create("file").unwrap();
+    let blocks = fs.next_free(3);
+    bad.known.lock().unwrap().extend(&blocks);
+    fs.fault(&mut map, 0).unwrap();
+    assert_eq!(fs.repair().unwrap().quarantined, 3);
+    let owner = fs.volume.bad_blocks().owner();
+    mount::unmount(&fs.volume).unwrap();
+    drop(fs);
+    let intent = IntentWords {
+        kind: Intent::Unwrite as u32,
+        pages: [0, 1, 0],
+    };
+    let at = inode_offset(owner) + offset_of!(Inode, intent) as u64;
+    for (word, at) in intent.to_words().into_iter().zip([at, at + 8]) {
+        bad.dram.store_u64(at, word);
+    }
+    let repaired = Repairs::default()
+        .repair(&bad.dram, &mut |_: &_| true)
+        .unwrap();
+    assert!(repaired.found.findings.is_empty());
+    assert_eq!(repaired.found.bad_blocks, 3);
+    assert_eq!(bad.superblock(0).bad_blocks.get(), owner);
+    assert_eq!(bad.dram.load_u64(at), Ok(0));
 }

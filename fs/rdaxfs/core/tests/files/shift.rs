@@ -5,10 +5,12 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use rdaxfs_core::file::{Fallocate, FallocateRange};
-use rdaxfs_core::format::{Time, BLOCK_SIZE, S_IFREG};
+use rdaxfs_core::format::{Time, BLOCK_SIZE, EXTENT_LEAF_MAGIC, EXTENT_ORDER, S_IFREG};
 use rdaxfs_core::inode::{Change, MapState};
 use rdaxfs_core::mount::{self, Access};
 use rdaxfs_core::name::{unannounced, NewInode};
+use rdaxfs_core::owner::Use;
+use rdaxfs_core::platform::{Medium, Stores};
 use rdaxfs_core::superblock::probe;
 use rdaxfs_core::volume::Volume;
 use rdaxfs_core::workspace::Workspace;
@@ -244,5 +246,41 @@ fn a_half_done_move_is_read_as_done() {
             }
         }
         assert!(left > 2, "{mode:?} was half done {left} times only");
+    }
+}
+
+/// A leaf whose extents are not in order does not move without end.
+#[test]
+fn a_leaf_in_disorder_is_corrupt() {
+    for mode in [Fallocate::InsertRange, Fallocate::CollapseRange] {
+        let (volume, mut workspace, mut map) = numbered();
+        let flaky = volume.platform().medium();
+        let leaves = (1..volume.blocks() - 1)
+            .filter(|&block| volume.owners().use_of(block) == Ok(Use::Node { ino: map.ino() }))
+            .map(|block| block * BLOCK_SIZE)
+            .filter(|&leaf| flaky.load_u64(leaf).unwrap() as u32 == EXTENT_LEAF_MAGIC);
+        let mut count = 0;
+        for leaf in leaves {
+            // The order begins with the number of extents: the first word has seven of them.
+            let order = leaf + EXTENT_ORDER as u64;
+            let [number, first, rest @ .., last] = flaky.load_u64(order).unwrap().to_le_bytes();
+            let mut turned = [number, last, 0, 0, 0, 0, 0, first];
+            turned[2..7].copy_from_slice(&rest);
+            flaky.store_u64(order, u64::from_le_bytes(turned));
+            count += 1;
+        }
+        assert!(count > 1, "there is a tree");
+        flaky.reads_left.store(1_000_000, Relaxed);
+        let range = FallocateRange {
+            mode,
+            keep_size: false,
+            offset: 8 * BLOCK_SIZE,
+            len: 5 * BLOCK_SIZE,
+        };
+        let moved =
+            volume
+                .files()
+                .fallocate(&mut workspace, &mut map, &range, &Change::modified(NOW));
+        assert_eq!(moved.map(drop), Err(Error::Corrupt), "{mode:?}");
     }
 }
