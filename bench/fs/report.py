@@ -46,8 +46,11 @@ def table(rows, title):
     lines = [title, "", f"{'instructions per operation':32}" + "".join(f"{name:>12}" for name in names)
              + f"{'to tmpfs':>10}{'limit':>10}  of"]
     unmet = []
+    tried = {name for counts in rows.values() for name in counts}
     for row, counts in rows.items():
-        cells = "".join(f"{counts[name]:12.0f}" if name in counts else f"{'refused':>12}" for name in names)
+        cells = "".join(
+            f"{counts[name]:12.0f}" if name in counts else f"{'refused' if name in tried else '-':>12}" for name in names
+        )
         ratio = counts["rdaxfs"] / counts["tmpfs"] if counts.get("tmpfs") else None
         limit, of = limit_of(row, counts)
         kept = limit is None or counts["rdaxfs"] <= limit
