@@ -33,7 +33,8 @@ pub struct Arguments {
     /// Fill the volume with the files below a directory, or those of a tar archive; "-": an archive on standard input
     ///
     /// Owners, permissions, times, extended attributes, access control lists, links, devices and holes are kept. No
-    /// privilege is needed.
+    /// privilege is needed. Times before 1697-10-17 or after 2242-03-16 are set to the nearest of these days, and a
+    /// warning says how many files had such a time.
     #[arg(short = 'd', value_name = "DIR|TAR", value_hint = ValueHint::AnyPath)]
     pub source: Option<PathBuf>,
 

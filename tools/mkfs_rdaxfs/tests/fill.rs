@@ -198,6 +198,32 @@ fn a_directory_is_on_the_volume_as_it_is() {
     assert!(free < 64 + all / 2, "{free} of {all} blocks are free");
 }
 
+/// What a volume is to be filled with is not overwritten by it.
+#[test]
+fn a_volume_is_not_made_in_its_own_source() {
+    let folder = tempfile::tempdir().unwrap();
+    let tar = folder.path().join("files.tar");
+    let contents = [&b"not really a tar"[..], &[7; 1 << 20]].concat();
+    fs::write(&tar, &contents).unwrap();
+    let link = folder.path().join("link");
+    symlink(&tar, &link).unwrap();
+    let refused = |source: &Path, from: Stdio| {
+        let output = Command::new(env!("CARGO_BIN_EXE_mkfs_rdaxfs"))
+            .args(["-f", "-d"])
+            .args([source, &tar])
+            .stdin(from)
+            .output()
+            .unwrap();
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("made in this file"), "{said}");
+        assert!(fs::read(&tar).unwrap() == contents);
+    };
+    refused(&tar, Stdio::null());
+    refused(&link, Stdio::null());
+    refused(Path::new("-"), File::open(&tar).unwrap().into());
+}
+
 /// Times that a volume cannot hold are not changed in silence.
 #[test]
 fn times_out_of_range_are_told() {

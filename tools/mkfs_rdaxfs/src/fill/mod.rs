@@ -16,6 +16,7 @@ pub mod when;
 
 use std::fs;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use anyhow::{bail, Context, Result};
@@ -95,13 +96,20 @@ pub trait Contents {
     fn next<'b>(&mut self, buffer: &'b mut [u8]) -> io::Result<Option<(u64, &'b [u8])>>;
 }
 
-/// What to fill a volume with: a directory, an archive, or `-` for one on standard input.
+/// What to fill a volume with: a directory, an archive, or `-` for one on standard input. `output` is the file that the
+/// volume is made in, if it is there: its device and inode.
 ///
 /// # Errors
 ///
-/// If there is no such thing.
+/// If there is no such thing, or it is what the volume would be made in.
 pub fn source(path: &Path, output: Option<(u64, u64)>) -> Result<Box<dyn Source>> {
+    let is_output = |inode| output == Some(inode);
+    let within = "the volume is made in this file; make it elsewhere";
     if path == Path::new("-") {
+        let data = rustix::fs::fstat(io::stdin())?;
+        if is_output((data.st_dev, data.st_ino)) {
+            bail!("-d -: {within}");
+        }
         return Ok(Box::new(archive::Archive::standard_input()));
     }
     let shown = safe_path(path);
@@ -111,6 +119,9 @@ pub fn source(path: &Path, output: Option<(u64, u64)>) -> Result<Box<dyn Source>
     }
     if !data.is_file() {
         bail!("-d {shown}: neither a directory nor a file; an archive on standard input is -d -");
+    }
+    if is_output((data.dev(), data.ino())) {
+        bail!("-d {shown}: {within}");
     }
     Ok(Box::new(archive::Archive::file(path)))
 }
