@@ -97,6 +97,30 @@ def owners_modes_and_times(t):
 
 
 @case()
+def times_out_of_range(t):
+    """The kernel sets a time that does not fit to the nearest end, a whole second; it does not become another one."""
+    first, last = -(1 << 33), (1 << 33) - 1
+    times = {
+        "early": ((first - 1, 5), first * 10**9),
+        "very early": ((-(1 << 61), 0), first * 10**9),
+        "first": ((first + 1, 5), (first + 1) * 10**9 + 5),
+        "last": ((last - 1, 999_999_999), last * 10**9 - 1),
+        "late": ((last + 1, 5), last * 10**9),
+        "very late": ((1 << 61, 0), last * 10**9),
+    }
+    with Volume(t.disk.node, "dax=always") as volume:
+        for name, ((seconds, nanoseconds), _) in times.items():
+            path = volume.directory / name
+            path.touch()
+            os.utime(path, ns=(seconds * 10**9 + nanoseconds,) * 2)
+        for mounts in ("first", "second"):
+            for name, (_, wanted) in times.items():
+                status = os.stat(volume.directory / name)
+                check.equal((status.st_atime_ns, status.st_mtime_ns), (wanted, wanted), f"{name}, {mounts} mount")
+            volume.again()
+
+
+@case()
 def who_may_change_what(t):
     with Volume(t.disk.node, "dax=always") as volume:
         path = volume.directory / "file"
