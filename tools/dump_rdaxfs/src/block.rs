@@ -2,6 +2,7 @@
 
 //! A block.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use rdaxfs_core::owner::{Part, Use};
@@ -102,6 +103,8 @@ fn path_of<P: Platform>(
     ino: u64,
 ) -> Result<Option<Vec<u8>>> {
     let mut left = vec![(volume.root(), Vec::new())];
+    // On a damaged volume a directory may be below itself.
+    let mut seen = HashSet::from([volume.root()]);
     while let Some((directory, path)) = left.pop() {
         if directory == ino {
             return Ok(Some(if path.is_empty() { b"/".to_vec() } else { path }));
@@ -119,7 +122,7 @@ fn path_of<P: Platform>(
             if child == ino {
                 return Ok(Some(path));
             }
-            if volume.inodes().open(child, None)?.1.is_directory() {
+            if volume.inodes().open(child, None)?.1.is_directory() && seen.insert(child) {
                 left.push((child, path));
             }
         }

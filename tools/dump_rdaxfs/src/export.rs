@@ -21,11 +21,15 @@ pub fn lines(path: &Path) -> Option<String> {
     let uuid = Uuid::from_bytes(superblock.uuid);
     let label = label(&superblock);
     let mut lines = String::new();
-    // Writing to a String does not fail.
+    lines.push_str("ID_FS_TYPE=rdaxfs\nID_FS_USAGE=filesystem\n");
+    // Writing to a String does not fail. All volumes whose UUID was cleared have the same, which leads to none of them;
+    // libblkid leaves it out, too.
+    if !uuid.is_nil() {
+        let _ = write!(lines, "ID_FS_UUID={uuid}\nID_FS_UUID_ENC={uuid}\n");
+    }
     let _ = write!(
         lines,
-        "ID_FS_TYPE=rdaxfs\nID_FS_USAGE=filesystem\nID_FS_UUID={uuid}\nID_FS_UUID_ENC={uuid}\n\
-         ID_FS_BLOCKSIZE={BLOCK_SIZE}\nID_FS_SIZE={}\n",
+        "ID_FS_BLOCKSIZE={BLOCK_SIZE}\nID_FS_SIZE={}\n",
         superblock.blocks.get() * BLOCK_SIZE
     );
     if !label.is_empty() {

@@ -239,3 +239,33 @@ fn nothing_that_a_user_wrote_is_in_it() {
     }
     assert!(seen > 250, "{seen}");
 }
+
+/// Half an image is not left behind, where it would be taken for a whole one, and refuse the next.
+#[test]
+fn an_image_that_cannot_be_written_is_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let [path, to] = ["volume", "image"].map(|name| folder.path().join(name));
+    let medium = FileMedium::create(&path, 8 << 20).unwrap();
+    Mounted::make(medium, NOW).unwrap().unmount().unwrap();
+    // With SIGXFSZ ignored, a file that is too long is EFBIG.
+    let output = Command::new("bash")
+        .args(["-c", "trap '' XFSZ; ulimit -f 1024; exec \"$@\"", "bash"])
+        .args([env!("CARGO_BIN_EXE_dump_rdaxfs"), "image"])
+        .args([&path, &to])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("image cannot be written"), "{said}");
+    assert!(!to.exists());
+    assert_eq!(image(&path, &to), (true, String::new()));
+    // What is there already is another's.
+    std::fs::write(&to, "kept").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_dump_rdaxfs"))
+        .arg("image")
+        .args([&path, &to])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(std::fs::read(&to).unwrap(), b"kept");
+}

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use rdaxfs_core::format::{Superblock, Time, S_IFDIR, S_IFREG};
+use rdaxfs_core::format::{entry_target, Superblock, Time, S_IFDIR, S_IFREG};
 use rdaxfs_core::make::{make, Options};
 use rdaxfs_core::name::{unannounced, NewInode};
 use rdaxfs_host::{FileMedium, Mounted};
@@ -130,6 +130,42 @@ fn what_is_where_and_whose_a_block_is() {
     let number = root["entries"][0]["ino"].to_string();
     assert_eq!(json(&[], &path, &[&number]), json(&[], &path, &["/folder"]));
     assert!(fs::read(&path).unwrap() == before, "nothing is changed");
+}
+
+/// A directory that has itself as an entry: nothing below it is looked for twice, and what no directory has has no path.
+#[test]
+fn directories_in_a_circle_come_to_an_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = made(&folder);
+    let file = json(&[], &path, &["/folder/file"]);
+    let directory = json(&[], &path, &["/folder"]);
+    let number = |value: &Value| value["ino"].as_u64().unwrap();
+    let kind = |mode: u16| (mode >> 12) as u8;
+    let was = entry_target(number(&file), 4, kind(S_IFREG)).to_le_bytes();
+    let is = entry_target(number(&directory), 4, kind(S_IFDIR)).to_le_bytes();
+    let mut bytes = fs::read(&path).unwrap();
+    let mut changed = 0;
+    for word in bytes.chunks_exact_mut(8).filter(|word| **word == was) {
+        word.copy_from_slice(&is);
+        changed += 1;
+    }
+    assert!(changed > 0);
+    fs::write(&path, bytes).unwrap();
+
+    let block = file["extents"][0]["block"].to_string();
+    let output = Command::new("timeout")
+        .args(["20", "prlimit", "--as=500000000"])
+        .arg(env!("CARGO_BIN_EXE_dump_rdaxfs"))
+        .args(["--block", &block])
+        .arg(&path)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(
+        said,
+        format!("block {block}: data, page 3 of inode {}\n", file["ino"])
+    );
 }
 
 /// What is printed of a name can be given back, in text and in JSON.
@@ -262,5 +298,24 @@ fn what_cannot_be_shown_is_named() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(status), "{said}");
         assert!(said.contains(message), "{said}");
+    }
+}
+
+/// All volumes whose UUID was cleared have the same: a link by it would lead to any of them.
+#[test]
+fn udev_is_told_no_uuid_that_says_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("volume");
+    for (uuid, lines) in [([0; 16], 0), ([0x11; 16], 2)] {
+        let _ = fs::remove_file(&path);
+        let medium = FileMedium::create(&path, 8 << 20).unwrap();
+        let mut options = Options::new(2048);
+        options.uuid = uuid;
+        make(&medium, &options).unwrap();
+        medium.sync().unwrap();
+        let output = dump(&["--export"], &path, &[]);
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.starts_with("ID_FS_TYPE=rdaxfs\n"), "{said}");
+        assert_eq!(said.matches("ID_FS_UUID").count(), lines, "{said}");
     }
 }

@@ -47,6 +47,10 @@ pub fn image(path: &Path, to: &Path) -> Result<()> {
         source.copy(&blocks, &file)?;
         file.sync_all()
     })();
+    if written.is_err() {
+        // A part of an image is none, and in the way of the next try. It was made here, so nobody misses it.
+        let _ = std::fs::remove_file(to);
+    }
     written.with_context(|| format!("{shown} cannot be written"))?;
     if source.lost > 0 {
         complain!(
