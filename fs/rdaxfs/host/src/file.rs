@@ -3,7 +3,7 @@
 //! A medium in a file or on a block device.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, FileType, OpenOptions};
 use std::io::{self, IoSliceMut, Seek, SeekFrom};
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
@@ -160,6 +160,17 @@ impl WriteError {
     }
 }
 
+/// Whether it is a file or a block device. Others are not even opened: that waits for a FIFO's writer, and some devices act
+/// on it.
+pub(crate) fn kind_of(path: &Path) -> io::Result<FileType> {
+    let kind = std::fs::metadata(path)?.file_type();
+    if !kind.is_file() && !kind.is_block_device() {
+        let what = "neither a regular file nor a block device";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    }
+    Ok(kind)
+}
+
 impl FileMedium {
     /// Opens a file or a block device.
     ///
@@ -167,11 +178,7 @@ impl FileMedium {
     ///
     /// Those of open(2); `InvalidInput` if it is neither.
     pub fn open(path: &Path, write: bool) -> io::Result<Self> {
-        let kind = std::fs::metadata(path)?.file_type();
-        if !kind.is_file() && !kind.is_block_device() {
-            let what = "neither a regular file nor a block device";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
-        }
+        let kind = kind_of(path)?;
         let mut options = OpenOptions::new();
         options.read(true).write(write);
         if kind.is_block_device() {

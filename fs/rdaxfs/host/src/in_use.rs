@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use rustix::fs::{flock, FlockOperation};
 use rustix::io::Errno;
 
+use crate::file::kind_of;
+
 /// How long a lock is waited for. udev holds one while it looks at a device.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How often it is tried.
@@ -38,7 +40,8 @@ impl DeviceLock {
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if another program holds the lock, and those of open(2).
+    /// `WouldBlock` if another program holds the lock, `InvalidInput` if it is neither a file nor a block device, and
+    /// those of open(2).
     pub fn take(path: &Path, scope: Scope) -> io::Result<Self> {
         let mut files = Vec::new();
         if let (Scope::WholeDisk, Some(disk)) = (scope, whole_disk(path)) {
@@ -53,6 +56,7 @@ impl DeviceLock {
 }
 
 fn locked(path: &Path) -> io::Result<File> {
+    kind_of(path)?;
     // Read-only: closing a block device that was open for writing makes udev look at it.
     let file = OpenOptions::new().read(true).open(path)?;
     let end = Instant::now() + PATIENCE;
@@ -111,7 +115,20 @@ pub fn loop_device_of(path: &Path) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::{mknodat, FileType, Mode, CWD};
+
     use super::*;
+
+    /// To open a FIFO waits for its other end, which may never come.
+    #[test]
+    fn what_cannot_be_a_volume_is_not_waited_for() {
+        let path = std::env::temp_dir().join(format!("rdaxfs-fifo-{}", std::process::id()));
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let taken = DeviceLock::take(&path, Scope::Itself);
+        fs::remove_file(&path).unwrap();
+        let kind = taken.err().map(|error| error.kind());
+        assert_eq!(kind, Some(io::ErrorKind::InvalidInput));
+    }
 
     #[test]
     fn a_lock_keeps_others_away_until_it_is_dropped() {
