@@ -4,15 +4,20 @@
 
 use std::path::PathBuf;
 
-use clap::{CommandFactory, Parser, ValueHint};
+use clap::{ArgGroup, CommandFactory, Parser, ValueHint};
 use mkfs_rdaxfs::cli::{Label, WantedUuid};
 
 /// Change the label or the UUID of an rdaxfs volume that is not mounted.
 #[derive(Debug, Parser)]
-#[command(name = "tune.rdaxfs", version, after_help = EXIT_STATUS)]
+#[command(
+    name = "tune.rdaxfs",
+    version,
+    after_help = EXIT_STATUS,
+    group(ArgGroup::new("change").args(["label", "uuid"]).required(true).multiple(true))
+)]
 pub struct Arguments {
     /// The new label, at most 32 bytes of UTF-8; "" removes it
-    #[arg(short = 'L', value_name = "LABEL", required_unless_present = "uuid")]
+    #[arg(short = 'L', value_name = "LABEL")]
     pub label: Option<Label>,
 
     /// The new UUID; or random, time or clear, as for mkfs.rdaxfs

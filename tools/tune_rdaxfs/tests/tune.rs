@@ -45,6 +45,18 @@ fn both(path: &Path) -> [Superblock; 2] {
     [first, last]
 }
 
+/// Either will do, and the error says so.
+#[test]
+fn a_label_or_a_uuid_is_required() {
+    let output = tune(&[], Path::new("/nowhere"));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        said(&output).contains("-L <LABEL>|-U <UUID>"),
+        "{}",
+        said(&output)
+    );
+}
+
 #[test]
 fn label_and_uuid_change_in_both_superblocks_and_all_groups() {
     let folder = tempfile::tempdir().unwrap();
