@@ -8,7 +8,7 @@ use anyhow::{bail, Context, Result};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use terminal::safe_path;
+use terminal::{safe_path, safe_str};
 
 /// A disk or a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,8 @@ impl BlockDevice {
             let class = system.path(format!("/sys/class/block/{text}"));
             return Self::at(&class).with_context(|| {
                 format!(
-                    "{text}: there is no such block device; 'rpmemctl list' shows those of rpmem"
+                    "{}: there is no such block device; 'rpmemctl list' shows those of rpmem",
+                    safe_str(text)
                 )
             });
         }
@@ -36,14 +37,14 @@ impl BlockDevice {
         let node = system.path(text);
         match fs::metadata(&node) {
             Ok(data) if data.file_type().is_block_device() => {
-                Self::numbered(system, &numbers(data.rdev())).with_context(|| text.to_owned())
+                Self::numbered(system, &numbers(data.rdev())).with_context(|| safe_str(text))
             }
-            Ok(_) => bail!("{text}: is not a block device"),
+            Ok(_) => bail!("{}: is not a block device", safe_str(text)),
             Err(error) if system::is_absent(&error) => match text.strip_prefix("/dev/") {
                 Some(name) if !name.contains('/') => Self::find(system, name),
-                _ => Err(error).context(text.to_owned()),
+                _ => Err(error).context(safe_str(text)),
             },
-            Err(error) => Err(error).context(text.to_owned()),
+            Err(error) => Err(error).context(safe_str(text)),
         }
     }
 

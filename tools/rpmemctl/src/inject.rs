@@ -12,7 +12,7 @@ use crate::system::System;
 use anyhow::{bail, ensure, Context, Result};
 use badblocks::Extent;
 use serde::Serialize;
-use terminal::safe_path;
+use terminal::{safe_path, safe_str};
 
 /// What to do with the sectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub fn run(system: &System, edit: Edit, range: &Range, format: Format) -> Result
     if !disk.is_rpmem_disk() {
         bail!(
             "{}: is not driven by rpmem; 'rpmemctl list' shows the disks that are",
-            range.device
+            safe_str(&range.device)
         );
     }
     let extent = within(&device, range)?;

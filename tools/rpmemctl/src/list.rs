@@ -15,7 +15,7 @@ use anyhow::{ensure, Result};
 use rpmem_regions::Regions;
 use serde::Serialize;
 use std::fmt::Write;
-use terminal::safe_path;
+use terminal::{safe_path, safe_str};
 
 #[derive(Serialize)]
 struct Listing {
@@ -72,7 +72,8 @@ pub fn run(system: &System, wanted: &[String], format: Format) -> Result<Outcome
             let disk = device.whole_disk()?.map_or(device, |(disk, _)| disk);
             ensure!(
                 disk.is_rpmem_disk(),
-                "{text}: is not driven by rpmem; 'rpmemctl list' shows the disks that are"
+                "{}: is not driven by rpmem; 'rpmemctl list' shows the disks that are",
+                safe_str(text)
             );
             Ok(disk)
         });

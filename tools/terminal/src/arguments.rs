@@ -4,10 +4,10 @@
 
 use std::process::ExitCode;
 
-use clap::error::ContextKind;
+use clap::error::{ContextKind, ContextValue};
 use clap::Parser;
 
-use crate::{complain, finish, say};
+use crate::{complain, finish, safe_str, say};
 
 /// The exit status for wrong arguments, unless a program has another by tradition.
 pub const USAGE: u8 = 2;
@@ -37,6 +37,7 @@ fn arguments<A: Parser>(usage: u8, failed: u8) -> Result<A, u8> {
     };
     // "To pass '-x' as a value, use '-- -x'": no value of ours begins with a dash.
     error.remove(ContextKind::Suggested);
+    on_one_line(&mut error);
     let text = error.render().to_string();
     if error.use_stderr() {
         complain!("{}", text.trim_end());
@@ -49,6 +50,49 @@ fn arguments<A: Parser>(usage: u8, failed: u8) -> Result<A, u8> {
             let program = A::command().get_name().to_owned();
             complain!("{program}: standard output cannot be written: {error}");
             Err(failed)
+        }
+    }
+}
+
+/// Escapes what was called wrong, which may be a file's name that the shell put there: a line end in it would begin a line
+/// that looks like one of ours.
+fn on_one_line(error: &mut clap::Error) {
+    let escaped: Vec<_> = error
+        .context()
+        .filter_map(|(kind, value)| match value {
+            ContextValue::String(text) if text.chars().any(char::is_control) => {
+                Some((kind, safe_str(text)))
+            }
+            _ => None,
+        })
+        .collect();
+    for (kind, text) in escaped {
+        error.insert(kind, ContextValue::String(text));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{value_parser, Arg, Command};
+
+    use super::on_one_line;
+
+    #[test]
+    fn wrong_arguments_take_one_line() {
+        let command =
+            || Command::new("program").arg(Arg::new("number").value_parser(value_parser!(u64)));
+        for (arguments, shown) in [
+            (&["1\nerror: 2\u{1b}[m"][..], r"'1\nerror: 2\u{1b}[m'"),
+            (&["--no\nsuch"], r"'--no\nsuch'"),
+            (&["1", "2\t"], r"'2\t'"),
+            (&["a\\b"], r"'a\b'"),
+        ] {
+            let all = ["program"].iter().chain(arguments);
+            let mut error = command().try_get_matches_from(all).unwrap_err();
+            on_one_line(&mut error);
+            let text = error.render().to_string();
+            let first = text.lines().next().unwrap();
+            assert!(first.contains(shown), "{text}");
         }
     }
 }

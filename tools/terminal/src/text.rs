@@ -86,8 +86,13 @@ pub fn original(text: &[u8]) -> Result<Vec<u8>, BadEscape> {
         let (before, behind) = (&rest[..at], &rest[at + 1..]);
         bytes.extend_from_slice(before);
         let (used, escaped) = escape(behind).ok_or_else(|| {
-            let shown = safe(&behind[..behind.len().min(8)]);
-            BadEscape(format!("\\{shown}"))
+            // Whole if it looks like one, else its beginning.
+            let brace = behind.iter().take(16).position(|&byte| byte == b'}');
+            let end = match brace {
+                Some(at) if behind.starts_with(b"u{") => at + 1,
+                _ => behind.len().min(8),
+            };
+            BadEscape(format!("\\{}", safe(&behind[..end])))
         })?;
         bytes.extend_from_slice(&escaped);
         rest = &behind[used..];
@@ -192,5 +197,7 @@ mod tests {
         }
         let message = original(b"\\\x1b").unwrap_err().to_string();
         assert!(message.starts_with(r#""\\u{1b}" is not"#), "{message}");
+        let message = original(br"/a\u{110000}/b").unwrap_err().to_string();
+        assert!(message.starts_with(r#""\u{110000}" is not"#), "{message}");
     }
 }

@@ -24,6 +24,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
+use terminal::safe_str;
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -168,13 +169,13 @@ fn examine(system: &System, target: &str, diagnosis: &mut Diagnosis) -> Result<(
         }
         // A disk that is not there: what the whole machine lacks may be why.
         Err(error) if system::is_absent(&error) && target.starts_with("/dev/") => {}
-        Err(error) => return Err(error).context(target.to_owned()),
+        Err(error) => return Err(error).context(safe_str(target)),
         Ok(_) => {}
     }
     match BlockDevice::find(system, target) {
         Ok(device) => with_mounts(system, &device, diagnosis),
         Err(error) => {
-            let name = target.trim_start_matches("/dev/");
+            let name = safe_str(target.trim_start_matches("/dev/"));
             if !name.starts_with("rpmem") {
                 return Err(error);
             }

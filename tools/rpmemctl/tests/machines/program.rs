@@ -50,6 +50,27 @@ fn lists_disks() {
     );
 }
 
+/// What it was called with may be a file's name that the shell put there: no line end of it begins a line of ours.
+#[test]
+fn names_that_are_wrong_take_one_line() {
+    let tree = Tree::new();
+    let name = |before: &str| format!("{before}x\n1. all is well\u{1b}[m");
+    let shown = |before: &str| format!("{before}x\\n1. all is well\\u{{1b}}[m");
+    for command in ["list", "doctor", "damage"] {
+        for before in ["", "/dev/", "/", "/proc/mounts/"] {
+            let output = tree.run(&[command, &name(before)]);
+            assert_eq!(output.status.code(), Some(1), "{command}");
+            let error = String::from_utf8(output.stderr).unwrap();
+            assert!(error.contains(&shown(before)), "{command}: {error}");
+            assert_eq!(error.lines().count(), 1, "{command}: {error}");
+        }
+    }
+    let output = tree.run(&["doctor", &name("/dev/rpmem")]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains(&shown("no device rpmem")), "{text}");
+    assert!(!text.contains("\n1. all is well"), "{text}");
+}
+
 #[test]
 fn names_that_are_no_disks_are_refused() {
     let tree = Tree::new();
