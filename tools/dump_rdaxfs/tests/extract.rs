@@ -13,8 +13,8 @@ use rdaxfs_core::format::{
     S_IFREG,
 };
 use rdaxfs_core::inode::Change;
+use rdaxfs_core::mount::Access;
 use rdaxfs_core::name::{unannounced, NewInode};
-use rdaxfs_core::volume::Access;
 use rdaxfs_core::xattr::{NewXattr, XattrName};
 use rdaxfs_host::{crc32c, FileMedium, Mounted};
 use zerocopy::{FromBytes, IntoBytes};
@@ -126,12 +126,12 @@ fn a_time_that_does_not_fit_is_told() {
     )
     .unwrap();
     let Mounted { volume, workspace } = &mut mounted;
-    let (mut map, _) = volume.open(below, None).unwrap();
+    let (mut map, _) = volume.inodes().open(below, None).unwrap();
     let times = Change {
         mtime: Some(early),
         ..Change::none()
     };
-    volume.change(workspace, &mut map, &times).unwrap();
+    volume.inodes().change(workspace, &mut map, &times).unwrap();
     mounted.unmount().unwrap();
 
     let to = folder.path().join("copies");
