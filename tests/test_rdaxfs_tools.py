@@ -101,11 +101,25 @@ def what_a_loop_device_uses_is_left_alone(t):
 
 
 @case()
-def a_disk_that_cannot_be_written_is_named(t):
+def a_read_only_disk_is_refused(t):
+    """With the way out, and before anything is tried: what is there is not lost. What only reads goes on."""
+    rdaxfs.run("mkfs", "-f", "-q", "-L", "kept", t.disk.node)
     shell.run("blockdev", "--setro", t.disk.node)
-    said = rdaxfs.run("mkfs", "-f", t.disk.node, status=1)
-    check.true(t.disk.node in said, said)
-    shell.run("blockdev", "--setrw", t.disk.node)
+    try:
+        for program, options, status in (
+            ("mkfs", ["-f"], 1), ("tune", ["-L", "new"], 1), ("fsck", ["-f", "-y"], 8), ("fsck", ["-f", "-p"], 8),
+        ):
+            said = rdaxfs.run(program, *options, t.disk.node, status=status)
+            wanted = f"{program}.rdaxfs: {t.disk.node} is read-only: blockdev --setrw makes a device writable"
+            otherwise = ", or check it without a repair (-n)" if program == "fsck" else ""
+            check.equal(said, f"{wanted}{otherwise}\n", program)
+        # At boot a clean volume is no reason to stop.
+        for options in (["-p"], ["-f", "-n"]):
+            rdaxfs.run("fsck", *options, t.disk.node)
+        rdaxfs.run("mkfs", "-f", "-n", t.disk.node)
+        check.equal(rdaxfs.dump(t.disk.node)["label"], "kept", "the label")
+    finally:
+        shell.run("blockdev", "--setrw", t.disk.node)
 
 
 @case(guests=WITH_NAMESPACES)

@@ -7,16 +7,14 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+use std::fs;
 use std::io;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-use anyhow::{anyhow, bail, Error, Result};
+use anyhow::{anyhow, bail, Result};
 use rdaxfs_host::{loop_device_of, DeviceLock, FileMedium, Scope};
 use terminal::safe_path;
-
-/// Operation not permitted.
-const EPERM: i32 = 1;
 
 /// Refuses a file that a loop device uses.
 ///
@@ -51,44 +49,40 @@ pub fn lock(path: &Path, scope: Scope) -> Result<DeviceLock> {
 ///
 /// # Errors
 ///
-/// If it is in use or read-only, and those of open(2).
+/// If it is in use, and those of open(2).
 pub fn open(path: &Path, write: bool, otherwise: &str) -> Result<FileMedium> {
-    FileMedium::open(path, write).map_err(|error| {
-        let is_device =
-            std::fs::metadata(path).is_ok_and(|data| data.file_type().is_block_device());
-        refused(path, error, write && is_device, otherwise)
-    })
-}
-
-/// Why a device or file cannot be opened; `may_be_set`: it may be a device that is set read-only.
-fn refused(path: &Path, error: io::Error, may_be_set: bool, otherwise: &str) -> Error {
     let shown = safe_path(path);
-    match error.kind() {
+    FileMedium::open(path, write).map_err(|error| match error.kind() {
         io::ErrorKind::ResourceBusy => {
             anyhow!("{shown} is mounted or in use otherwise: unmount it first{otherwise}")
         }
-        // What the kernel has for a device that is set read-only.
-        io::ErrorKind::PermissionDenied if may_be_set && error.raw_os_error() == Some(EPERM) => {
-            anyhow!("{shown} is read-only: blockdev --setrw makes a device writable{otherwise}")
-        }
         _ => anyhow!(error).context(format!("{shown} cannot be opened")),
+    })
+}
+
+/// Refuses a device that is set read-only. It can be opened for writing all the same: each write fails.
+///
+/// # Errors
+///
+/// If it is one.
+pub fn refuse_read_only(path: &Path, otherwise: &str) -> Result<()> {
+    let number = fs::metadata(path)
+        .ok()
+        .filter(|data| data.file_type().is_block_device())
+        .map(|data| data.rdev());
+    let Some(number) = number else { return Ok(()) };
+    let (major, minor) = (rustix::fs::major(number), rustix::fs::minor(number));
+    let set = fs::read(format!("/sys/dev/block/{major}:{minor}/ro"));
+    if set.is_ok_and(|set| set.starts_with(b"1")) {
+        let shown = safe_path(path);
+        bail!("{shown} is read-only: blockdev --setrw makes a device writable{otherwise}");
     }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// An immutable file, or a device that a container may not use, is not one that is set read-only.
-    #[test]
-    fn advice_is_for_devices_that_are_to_be_written() {
-        let error = || io::Error::from_raw_os_error(EPERM);
-        let path = Path::new("/dev/x");
-        let said = refused(path, error(), true, ", or -n").to_string();
-        assert!(said.ends_with("blockdev --setrw makes a device writable, or -n"));
-        let said = format!("{:#}", refused(path, error(), false, ", or -n"));
-        assert!(said.starts_with("/dev/x cannot be opened: Operation not permitted"));
-    }
 
     #[test]
     fn a_locked_file_is_refused_until_it_is_free() {

@@ -50,6 +50,7 @@ pub fn run(arguments: &Arguments) -> Result<Status> {
         return Ok(Status::CLEAN);
     }
 
+    device.require_writable()?;
     if superblock.ro_compat.get() != 0 {
         bail!("{shown} has features that this fsck.rdaxfs does not know; use a newer one");
     }

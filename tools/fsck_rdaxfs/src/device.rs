@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use device::{lock, open, refuse_loop_file};
+use device::{lock, open, refuse_loop_file, refuse_read_only};
 use rdaxfs_host::{DeviceLock, FileMedium, Scope};
 
 use crate::cli::Arguments;
@@ -48,5 +48,17 @@ impl Device {
             self.write,
             if self.write { OTHERWISE } else { "" },
         )
+    }
+
+    /// Fails if it is to be written and is set read-only.
+    ///
+    /// # Errors
+    ///
+    /// If so.
+    pub(crate) fn require_writable(&self) -> Result<()> {
+        if self.write {
+            refuse_read_only(&self.path, OTHERWISE)?;
+        }
+        Ok(())
     }
 }

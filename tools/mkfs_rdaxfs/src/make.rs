@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use anyhow::{bail, Context, Result};
-use device::{lock, open, refuse_loop_file};
+use device::{lock, open, refuse_loop_file, refuse_read_only};
 use rdaxfs_core::format::{BLOCK_SIZE, MAX_BLOCKS, MIN_BLOCKS};
 use rdaxfs_core::make::{make, Options};
 use rdaxfs_core::mount::Access;
@@ -56,6 +56,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let lock = (!arguments.dry_run)
         .then(|| lock(path, Scope::WholeDisk))
         .transpose()?;
+    if !arguments.dry_run {
+        refuse_read_only(path, "")?;
+    }
     if target.is_there() && !arguments.force {
         let medium = open(path, !arguments.dry_run, "")?;
         if blocks.is_none() {

@@ -7,7 +7,7 @@
 //! is stopped then, no mount takes the volume for good, and fsck.rdaxfs makes the headers agree.
 
 use anyhow::{anyhow, bail, Context, Result};
-use device::{lock, open, refuse_loop_file};
+use device::{lock, open, refuse_loop_file, refuse_read_only};
 use rdaxfs_core::format::{
     block_offset, group_header, groups_of, GroupHeader, Superblock, GROUP_CRC, STATE_CLEAN,
     STATE_DAMAGED, SUPER_SHARED,
@@ -31,6 +31,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     refuse_loop_file(path)?;
     let lock = lock(path, Scope::WholeDisk)?;
     let medium = open(path, true, "")?.durable_fences();
+    refuse_read_only(path, "")?;
     let old = read_superblock(&medium, 0).map_err(|error| match Trouble::of(&medium) {
         Some(trouble) => anyhow!("{shown} {trouble}"),
         None => anyhow!("{shown}: {error}"),
