@@ -10,9 +10,10 @@ import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness import check, driver, memory, partition_table, rpmemctl, shell, tools
+from harness import check, driver, memory, partition_table, rdaxfs, rpmemctl, shell, tools
 from harness.cases import EVERYWHERE, FILE_SYSTEMS, case
 from harness.disk import SECTOR, Disk, first_sectors
+from harness.files import attribute_extents
 from harness.target import FileSystem
 
 PAGE = 4096
@@ -196,6 +197,33 @@ def names_damaged_files(t):
     check.equal(text.returncode, 0, f"status with no loss left: {text.stdout} {text.stderr}")
     check.true("not written yet, nothing lost" in text.stdout and "Free space" in text.stdout, text.stdout)
     t.disk.badblocks.clear(0, t.disk.sectors)
+
+
+@case()
+def names_damage_on_rdaxfs(t):
+    """It keeps no map of the disk: what no file has may be free, and that is said."""
+    with rdaxfs.Volume(t.disk.node, "dax=always") as volume:
+        path = f"{volume.directory}/file"
+        with open(path, "wb") as file:
+            file.write(b"d" * 4 * PAGE)
+        os.setxattr(path, "user.large", b"v" * PAGE)
+        os.sync()
+        data = first_sectors(path)[0] + 8
+        ((_, attributes, _, _),) = attribute_extents(path)
+        attributes //= SECTOR
+        free = t.disk.sectors // 2 + 1
+        for sector in (data, attributes, free):
+            t.disk.badblocks.inject(sector, 1)
+        report = rpmemctl.answer("damage", path, status=1)
+        text = rpmemctl.attempt("damage", path)
+        t.disk.badblocks.clear(0, t.disk.sectors)
+        found = {(what, sector) for what, _, _, sector in pieces(by_path(report)[path])}
+        check.equal(found, {("data", data), ("attributes", attributes)}, "the file")
+        check.equal([piece["sector"] for piece in report["unknown"]], [free], "what no file has")
+        check.true("\nFree space, metadata, or a file that was deleted" in text.stdout, text.stdout)
+        check.true("dump.rdaxfs --block N" in text.stdout and "was not tried" not in text.stdout, text.stdout)
+        text = rpmemctl.attempt("damage", t.disk.node)
+        check.true(text.returncode == 1 and "is a device; name the place" in text.stderr, text.stderr)
 
 
 @case(on=FILE_SYSTEMS)

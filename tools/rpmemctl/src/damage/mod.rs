@@ -24,12 +24,13 @@ use anyhow::{bail, ensure, Context, Result};
 use overlap::{BadBytes, What};
 use rangemap::RangeSet;
 use report::Report;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use terminal::safe_path;
 use walk::{BadPlaces, Found, Tree};
 
-/// The file systems on which both FIEMAP and GETFSMAP were tried.
-const KNOWN: [&str; 3] = ["ext2", "ext4", "xfs"];
+/// The file systems on which FIEMAP was tried, and GETFSMAP where they have it.
+const KNOWN: [&str; 4] = ["ext2", "ext4", "xfs", "rdaxfs"];
 
 /// Looks for damage in the file system that `path` is on.
 ///
@@ -112,6 +113,15 @@ impl Place {
             .find(|other| mounts::holding(&mounts, &other.mount_point) == Some(other))
             .unwrap_or(mount)
             .clone();
+        if real
+            .metadata()
+            .is_ok_and(|data| data.file_type().is_block_device())
+        {
+            bail!(
+                "{}: is a device; name the place where its file system is mounted, or a file in it",
+                safe_path(path)
+            );
+        }
         let device = BlockDevice::numbered(system, &mount.device).with_context(|| {
             format!(
                 "{}: {} is on no block device",
@@ -216,6 +226,9 @@ fn add_owners(
     report: &mut Report,
 ) {
     let owned = owners::of(tree, numbers, left);
+    if owned.has_no_map {
+        report.no_map();
+    }
     if let Some(error) = owned.error {
         report.incomplete(format!(
             "whose the rest is, the file system does not tell: {error}"

@@ -7,12 +7,15 @@ use crate::block_device;
 use fs_extents::fsmap::{self, Owner};
 use rangemap::RangeSet;
 use rustix::io::Errno;
+use std::io;
 use std::ops::Range;
 
 /// What the file system tells.
 pub(super) struct Owned {
     /// Each range with its owner, in the order of the device.
     pub(super) pieces: Vec<(Range<u64>, Owner)>,
+    /// Whether it keeps no map of its device: what has no file may be free as well.
+    pub(super) has_no_map: bool,
     /// Why it does not tell more.
     pub(super) error: Option<String>,
 }
@@ -21,13 +24,16 @@ pub(super) struct Owned {
 pub(super) fn of(tree: &Tree, numbers: &str, left: &RangeSet<u64>) -> Owned {
     let mut owned = Owned {
         pieces: Vec::new(),
+        has_no_map: false,
         error: None,
     };
     if left.is_empty() {
         return owned;
     }
-    if let Err(error) = ask(tree, numbers, left, &mut owned.pieces) {
-        owned.error = Some(error.to_string());
+    match ask(tree, numbers, left, &mut owned.pieces) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => owned.has_no_map = true,
+        Err(error) => owned.error = Some(error.to_string()),
     }
     let mut rest = left.clone();
     for (range, _) in &owned.pieces {
@@ -45,12 +51,12 @@ fn ask(
     numbers: &str,
     left: &RangeSet<u64>,
     pieces: &mut Vec<(Range<u64>, Owner)>,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     for record in fsmap::records(tree.folder()?) {
         let record = match record {
             Ok(record) => record,
             // It keeps no such map.
-            Err(Errno::NOTTY | Errno::OPNOTSUPP) => return Err(Errno::OPNOTSUPP.into()),
+            Err(Errno::NOTTY | Errno::OPNOTSUPP) => return Err(io::ErrorKind::Unsupported.into()),
             Err(error) => return Err(error.into()),
         };
         if block_device::unpacked(record.device) != numbers || record.length == 0 {

@@ -33,6 +33,9 @@ pub(super) struct Report {
     /// Whether nothing can have been missed.
     complete: bool,
     notes: Vec<String>,
+    /// Whether the file system keeps no map of its device.
+    #[serde(skip)]
+    has_no_map: bool,
     /// The node of XFS's log, if it is on another device: xfs_repair has to be told.
     #[serde(skip)]
     log: Option<String>,
@@ -76,6 +79,7 @@ impl Report {
             unexamined: Vec::new(),
             complete: bad.unfollowed.is_empty(),
             notes: bad.unfollowed.clone(),
+            has_no_map: false,
             log: None,
         }
     }
@@ -108,6 +112,22 @@ impl Report {
     pub(super) fn incomplete(&mut self, why: String) {
         self.complete = false;
         self.notes.push(why);
+    }
+
+    /// Notes that the file system keeps no map of its device.
+    pub(super) fn no_map(&mut self) {
+        if !self.has_no_map {
+            self.has_no_map = true;
+            let what = if self.file_system == "rdaxfs" {
+                "; dump.rdaxfs --block N says it of block N, 8 sectors each"
+            } else {
+                ""
+            };
+            self.incomplete(format!(
+                "whose the rest is, {} does not tell{what}",
+                self.file_system
+            ));
+        }
     }
 
     /// Says what could not be looked at.
@@ -253,7 +273,12 @@ fn write_text(report: &Report, out: &mut String) -> std::fmt::Result {
         )?;
     }
     if !report.unknown.is_empty() {
-        writeln!(out, "\nIn use, but no file says for what: metadata, or a file that was deleted and is still open:")?;
+        let what = if report.has_no_map {
+            "Free space, metadata, or a file that was deleted and is still open"
+        } else {
+            "In use, but no file says for what: metadata, or a file that was deleted and is still open"
+        };
+        writeln!(out, "\n{what}:")?;
         for piece in &report.unknown {
             writeln!(out, "  {}{}", on_device(piece), whose(report, piece))?;
         }

@@ -20,7 +20,7 @@ use crate::output::{Format, Outcome};
 use crate::system::{self, System};
 use anyhow::{Context, Result};
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
@@ -145,8 +145,8 @@ fn examine_all(system: &System, diagnosis: &mut Diagnosis) {
         );
     }
     let mut seen = BTreeSet::new();
-    let mut devices = disks;
-    while let Some(device) = devices.pop() {
+    let mut devices = VecDeque::from(disks);
+    while let Some(device) = devices.pop_front() {
         if seen.insert(device.name().to_owned()) {
             devices.extend(device.partitions());
             devices.extend(device.holders());
