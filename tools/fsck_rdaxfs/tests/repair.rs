@@ -616,7 +616,7 @@ fn a_group_takes_little_memory() {
     let of_a_group = (least[1].saturating_sub(least[0]) << 10) / groups;
     println!("at least {least:?} KiB, {of_a_group} bytes for a group");
     // As if all that is more were for groups, while a part of it is what the allocator cannot use.
-    let largest = least[1] + ((131_072 - 8192) * of_a_group >> 10);
+    let largest = least[1] + (((131_072 - 8192) * of_a_group) >> 10);
     assert!(largest < 64 << 10, "{largest} KiB for the largest volume");
 }
 
