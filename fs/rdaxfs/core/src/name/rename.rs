@@ -124,10 +124,7 @@ impl<P: Platform> Names<'_, P> {
             old,
             new: &new,
             moved: Moved::of(moved),
-            other: match &other {
-                Some(other) => Some(Moved::of(other)),
-                None => None,
-            },
+            other: other.as_deref().map(Moved::of),
             exchange: mode == RenameMode::Exchange,
             whiteout,
             is_last: false,
