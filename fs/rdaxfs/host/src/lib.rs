@@ -5,7 +5,7 @@
 //! # Examples
 //!
 //! ```
-//! use rdaxfs_core::{format::Time, volume::Access};
+//! use rdaxfs_core::{format::Time, mount::Access};
 //! use rdaxfs_host::{Dram, Mounted};
 //!
 //! let mounted = Mounted::make(Dram::new(4 << 20), Time::new(0, 0)).unwrap();
