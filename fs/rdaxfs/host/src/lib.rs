@@ -12,7 +12,7 @@
 //! let medium = mounted.unmount().unwrap();
 //!
 //! let mounted = Mounted::mount(medium, Access::NoStores, Time::new(1, 0)).unwrap();
-//! let (_, root) = mounted.volume.open(mounted.volume.root(), None).unwrap();
+//! let (_, root) = mounted.volume.inodes().open(mounted.volume.root(), None).unwrap();
 //! assert!(root.is_directory());
 //! ```
 
