@@ -208,7 +208,8 @@ impl Mounted<'_> {
             let [parent, inode] = pick(&mut locked, [directory, ino])?;
             let gone = self.volume.inodes().attributes(&inode.map)?.links == 0;
             if gone && !self.handles().values().any(|&open| open == ino) {
-                return Err(Error::NoEntry);
+                // Linux says ENOENT, which no order explains if another inode has the name now: it is looked up again.
+                return Err(Error::Stale);
             }
             let workspace = &mut self.workspace();
             self.volume
