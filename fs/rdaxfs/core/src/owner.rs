@@ -4,17 +4,15 @@
 
 use core::mem::offset_of;
 
-use zerocopy::IntoBytes;
-
 use crate::format::{
     block_offset, group_bitmap, group_body, group_metadata, group_of, Inode, NodeHeader, Root,
     DIRECTORY_LEAF_MAGIC, EXTENT_LEAF_MAGIC, GROUP_BLOCKS, INNER_MAGIC, INODE_CHUNK_MAGIC,
-    NODE_CRC,
 };
 use crate::handle::handle;
 use crate::inode::{inode_word, xattr_root, MapState};
 use crate::platform::Platform;
 use crate::source::Source;
+use crate::tree;
 use crate::{Error, Result};
 
 /// What a block is used for, as far as it says so itself.
@@ -90,14 +88,11 @@ impl<P: Platform> Owners<'_, P> {
             };
         }
         let header: NodeHeader = self.volume.get(block_offset(block))?;
-        let crc = self
-            .volume
-            .platform()
-            .crc32c(0, header.as_bytes().get(NODE_CRC).unwrap_or(&[]));
         Ok(match header.magic.get() {
             INODE_CHUNK_MAGIC => Use::Inodes,
             INNER_MAGIC | EXTENT_LEAF_MAGIC | DIRECTORY_LEAF_MAGIC
-                if header.crc.get() == crc && header.block.get() == block =>
+                if header.crc.get() == tree::checksum(self.volume, &header)
+                    && header.block.get() == block =>
             {
                 Use::Node {
                     ino: header.owner.get(),

@@ -188,45 +188,28 @@ impl<'m> Filler<'m> {
             xattrs: &xattrs,
             ..NewInode::default()
         };
-        let (volume, workspace) = (self.volume, &mut *self.workspace);
+        let (names, workspace) = (self.volume.names(), &mut *self.workspace);
         match kind {
             Kind::Directory => {
                 new.mode |= S_IFDIR;
-                let made = volume.names().mkdir(
-                    workspace,
-                    directory,
-                    name,
-                    &new,
-                    time,
-                    &mut unannounced,
-                )?;
+                let made = names.mkdir(workspace, directory, name, &new, time, &mut unannounced)?;
                 self.directories.push((made.attributes.ino, time));
             }
             Kind::File { size, contents, .. } => {
                 new.mode |= S_IFREG;
-                let made = volume.names().create(
-                    workspace,
-                    directory,
-                    name,
-                    &new,
-                    time,
-                    &mut unannounced,
-                )?;
+                let made =
+                    names.create(workspace, directory, name, &new, time, &mut unannounced)?;
                 self.write(made, size, contents, time)?;
             }
             Kind::Symlink(target) => {
                 new.mode = S_IFLNK | 0o777;
                 let both = (name, &target[..]);
-                volume
-                    .names()
-                    .symlink(workspace, directory, both, &new, time, &mut unannounced)?;
+                names.symlink(workspace, directory, both, &new, time, &mut unannounced)?;
             }
             Kind::Special { format, device } => {
                 new.mode |= format;
                 new.device = device;
-                volume
-                    .names()
-                    .create(workspace, directory, name, &new, time, &mut unannounced)?;
+                names.create(workspace, directory, name, &new, time, &mut unannounced)?;
             }
             Kind::Link(_) => return Err(Error::Invalid.into()),
         }

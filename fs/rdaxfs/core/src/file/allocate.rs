@@ -4,8 +4,7 @@
 
 use super::claim::MAX_TRIES;
 use super::view::View;
-use super::Files;
-use super::{check_pages, count_blocks, extents_of, Changed, Mapping, MAX_STEP};
+use super::{check_pages, count_blocks, extents_of, Changed, Files, Mapping, MAX_STEP};
 use crate::alloc::{allocate, settle_claim, Reach, Request, Reservation};
 use crate::extents::{edit, find, Cursor};
 use crate::format::{block_offset, group_of, inode_block, Extent, BLOCK_SIZE, CHUNK_BLOCKS};

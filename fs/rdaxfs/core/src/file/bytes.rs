@@ -6,10 +6,9 @@
 //! Poison in a page that changes in part is an error, since what stays of it is lost; a page that
 //! changes as a whole is repaired.
 
-use super::Files;
 use core::ops::Range;
 
-use super::{page_of, State};
+use super::{page_of, Files, State};
 use crate::format::{block_offset, BLOCK_SIZE, MAX_PAGES};
 use crate::inode::MapState;
 use crate::journal::Data;

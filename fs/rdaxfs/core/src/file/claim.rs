@@ -3,12 +3,11 @@
 //! Claims: blocks for pages behind the end of file, which the caller fills before they are the
 //! file's.
 
-use super::Files;
 use core::ops::Range;
 
 use super::allocate::Chunks;
 use super::convert::Parts;
-use super::{check_pages, count_blocks, end_of, extents_of, page_of, Changed, Head};
+use super::{check_pages, count_blocks, end_of, extents_of, page_of, Changed, Files, Head};
 use super::{Mapping, State, MAX_STEP};
 use crate::alloc::{allocate, settle_claim, Request};
 use crate::extents::{edit, find};

@@ -2,8 +2,7 @@
 
 //! Makes unwritten pages readable.
 
-use super::Files;
-use super::{check_pages, count_blocks, extents_of, Changed, Mapping};
+use super::{check_pages, count_blocks, extents_of, Changed, Files, Mapping};
 use crate::extents::{edit, find};
 use crate::format::{block_offset, Extent};
 use crate::inode::{set_attributes, Change, MapState};

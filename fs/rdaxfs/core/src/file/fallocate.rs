@@ -2,11 +2,10 @@
 
 //! fallocate(2).
 
-use super::Files;
 use core::ops::Range;
 
 use super::perform::{Job, Record};
-use super::{end_of, extents_of, page_of, Changed, Head};
+use super::{end_of, extents_of, page_of, Changed, Files, Head};
 use crate::extents::find;
 use crate::format::{Intent, BLOCK_SIZE};
 use crate::inode::{Change, MapState};

@@ -2,11 +2,11 @@
 
 //! What was left to do for an inode.
 
-use super::Files;
 use core::mem::offset_of;
 
 use super::perform::{Job, Record};
 use super::view::View;
+use super::Files;
 use super::Head;
 use crate::alloc::free_run;
 use crate::format::{links_of, Inode, Intent, Root, MAX_PAGES};
@@ -19,8 +19,8 @@ impl<P: Platform> Files<'_, P> {
     /// Finishes what is left to do for an inode: an intent, and if it has no name any more and nobody
     /// uses it, freeing all that it has and itself. `map` is of no use after that.
     ///
-    /// For what [`first_unfinished`](crate::inode::Inodes::first_unfinished) finds, and for an inode whose last user goes and
-    /// that has no links. A look-up needs none of it: what is left to do is read as done.
+    /// For what [`Inodes::first_unfinished`](crate::inode::Inodes::first_unfinished) finds, and for an inode whose last
+    /// user goes and that has no links. A look-up needs none of it: what is left to do is read as done.
     ///
     /// The map lock is held, and for an orphan nobody else can get it.
     ///

@@ -2,13 +2,12 @@
 
 //! Where pages are, without changing anything.
 
-use super::Files;
 use core::mem::offset_of;
 use core::ops::Range;
 
 use super::convert::Parts;
 use super::view::Segment;
-use super::{check_pages, extents_of, page_of, MAX_STEP};
+use super::{check_pages, extents_of, page_of, Files, MAX_STEP};
 use crate::extents::{find, Cursor};
 use crate::format::{
     block_offset, inode_offset, Extent, ExtentRecord, Inode, Root, BLOCK_SIZE, MAX_PAGES,

@@ -2,12 +2,11 @@
 
 //! Does to a range of pages what may take many transactions.
 
-use super::Files;
 use core::mem::offset_of;
 use core::ops::Range;
 
 use super::free::{free_step, unwrite_step, Effort};
-use super::{extents_of, Changed, Head};
+use super::{extents_of, Changed, Files, Head};
 use crate::format::{links_of, Inode, Intent, IntentWords};
 use crate::inode::{add_orphan, inode_word, is_listed, remove_orphan, store_intent, MapState};
 use crate::journal::Transaction;

@@ -4,8 +4,7 @@
 
 use super::allocate::{Chunks, LARGE};
 use super::convert::Parts;
-use super::Files;
-use super::{check_pages, count_blocks, extents_of};
+use super::{check_pages, count_blocks, extents_of, Files};
 use crate::alloc::{allocate, free_run, rest_is_free, Reach, Request};
 use crate::extents::{edit, extent_at, find, Cursor};
 use crate::format::{block_offset, group_of, Extent, BLOCK_SIZE, CHUNK_BLOCKS};

@@ -7,13 +7,12 @@
 //! in which they find room: for a collapse from the front, for an insertion from the back. The intent says how
 //! far that has come.
 
-use super::Files;
 use core::ops::Range;
 
 use super::free::{free_step, Effort};
 use super::perform::{clear_intent, list_intent};
 use super::view::View;
-use super::{count_blocks, extents_of, Changed, Head};
+use super::{count_blocks, extents_of, Changed, Files, Head};
 use crate::extents::{cut, find, last_before, last_end, shift, Cursor, Shift};
 use crate::format::{block_offset, Intent, IntentWords, BLOCK_SIZE, MAX_FILE_SIZE, MAX_PAGES};
 use crate::inode::{store_intent, Change, MapState};

@@ -3,8 +3,7 @@
 //! The size of a file.
 
 use super::perform::{Job, Record};
-use super::Files;
-use super::{page_of, Changed, Head};
+use super::{page_of, Changed, Files, Head};
 use crate::format::{Intent, BLOCK_SIZE, MAX_FILE_SIZE, MAX_PAGES};
 use crate::inode::{Change, MapState};
 use crate::platform::Platform;

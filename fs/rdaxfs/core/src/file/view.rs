@@ -2,9 +2,9 @@
 
 //! How the pages of a file are read while something is left to do for it: as they are going to be.
 
-use super::Files;
 use core::ops::Range;
 
+use super::Files;
 use crate::format::{Extent, Intent, IntentWords, MAX_PAGES};
 use crate::inode::{intent_of, MapState};
 use crate::platform::Platform;

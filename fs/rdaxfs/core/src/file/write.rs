@@ -2,8 +2,7 @@
 
 //! Writes bytes of files through the medium.
 
-use super::Files;
-use super::{end_of, page_of, Claim, State};
+use super::{end_of, page_of, Claim, Files, State};
 use crate::format::{block_offset, Time, BLOCK_SIZE};
 use crate::inode::{Change, MapState};
 use crate::platform::Platform;

@@ -2,12 +2,11 @@
 
 //! What an inode says of itself, and how that changes.
 
-use super::Inodes;
 use core::mem::offset_of;
 
 use zerocopy::IntoBytes;
 
-use super::{inode_word, MapState};
+use super::{inode_word, Inodes, MapState};
 use crate::format::{
     entry_type, inode_offset, Inode, Root, Time, INODE_CRC, S_IFDIR, S_IFMT, S_IFREG,
 };

@@ -2,13 +2,12 @@
 
 //! From a number to an inode.
 
-use super::Inodes;
 use core::mem::offset_of;
 
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::IntoBytes;
 
-use super::{Attributes, MapState};
+use super::{Attributes, Inodes, MapState};
 use crate::alloc::is_metadata;
 use crate::format::{
     block_offset, inode_block, inode_offset, inode_slot, ChunkHead, Inode, XattrRoot, CHUNK_FULL,

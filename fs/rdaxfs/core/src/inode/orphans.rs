@@ -5,10 +5,10 @@
 //!
 //! Each group has a list of its own; its lock guards the links, which are in the inodes.
 
-use super::Inodes;
 use core::mem::offset_of;
 
 use super::open::{inode_word, is_in_use};
+use super::Inodes;
 use crate::alloc::header_word;
 use crate::format::{group_of, inode_block, GroupHeader, Inode, INODE_MAGIC};
 use crate::journal::Transaction;

@@ -29,12 +29,13 @@ mod check {
     use crate::format::{
         block_offset, group_bitmap, group_header, group_metadata, group_of, inode_number, Inode,
         NodeHeader, BLOCK_SHIFT, DIRECTORY_LEAF_MAGIC, EXTENT_LEAF_MAGIC, INNER_MAGIC,
-        INODE_CHUNK_MAGIC, INODE_SIZE, NODE_CRC,
+        INODE_CHUNK_MAGIC, INODE_SIZE,
     };
     use crate::journal::log::Entry;
     use crate::journal::Transaction;
     use crate::platform::Platform;
     use crate::source::Source;
+    use crate::tree;
     use crate::volume::Volume;
     use crate::Result;
 
@@ -124,14 +125,12 @@ mod check {
             }
             let header: NodeHeader = volume.get(block_offset(block))?;
             // A chunk's checksum is where a node's is, and covers the number of its block alone.
-            let is_whole = |covered: Option<&[u8]>| {
-                let crc = volume.platform().crc32c(0, covered.unwrap_or(&[]));
-                header.block.get() == block && header.crc.get() == crc
-            };
+            let is_whole = |crc| header.block.get() == block && header.crc.get() == crc;
+            let crc_of_chunk = || volume.platform().crc32c(0, header.block.as_bytes());
             Ok(match header.magic.get() {
-                INODE_CHUNK_MAGIC if is_whole(Some(header.block.as_bytes())) => Self::Chunk,
+                INODE_CHUNK_MAGIC if is_whole(crc_of_chunk()) => Self::Chunk,
                 INNER_MAGIC | EXTENT_LEAF_MAGIC | DIRECTORY_LEAF_MAGIC
-                    if is_whole(header.as_bytes().get(NODE_CRC)) =>
+                    if is_whole(tree::checksum(volume, &header)) =>
                 {
                     Self::Node(header.owner.get())
                 }

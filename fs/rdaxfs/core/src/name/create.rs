@@ -2,13 +2,13 @@
 
 //! New files, directories and special files.
 
-use super::Names;
 use zerocopy::FromZeros;
 
 use super::changes::Made;
 use super::entry::NewEntry;
 use super::new::{group_for, write, NewInode};
 use super::words::add_links;
+use super::Names;
 use crate::directory::Search;
 use crate::format::{
     entry_type, Inode, Superblock, Time, OWN_BAD_BLOCKS, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO,

@@ -2,7 +2,6 @@
 
 //! Names of inodes that exist, as they come and go.
 
-use super::Names;
 use core::mem::offset_of;
 
 use super::changes::Changes;
@@ -10,6 +9,7 @@ use super::entry::NewEntry;
 use super::words::{
     add_links, change_links, changed, check_directory, drop_name, links, mode, modified,
 };
+use super::Names;
 use crate::directory::{directory_of, drop_empty_leaf, remove, search, Found, Name, Search};
 use crate::format::{entry_type, Inode, Time};
 use crate::inode::{inode_word, intent_of, is_listed, remove_orphan, Changed, MapState};

@@ -2,7 +2,6 @@
 
 //! Renaming.
 
-use super::Names;
 use core::mem::offset_of;
 
 use zerocopy::FromZeros;
@@ -10,6 +9,7 @@ use zerocopy::FromZeros;
 use super::changes::RenameChanges;
 use super::new::{group_for, write, NewInode};
 use super::words::{add_links, changed, check_directory, drop_name, modified};
+use super::Names;
 use crate::directory::{
     directory_of, drop_empty_leaf, insert, remove, search, set_target, settle, Found, Inserted,
     Name, Search,

@@ -3,11 +3,11 @@
 //! Symbolic links. A short target is in the inode; a longer one fills a block, as the only page of a
 //! file would.
 
-use super::Names;
 use core::mem::offset_of;
 
 use super::changes::Made;
 use super::new::NewInode;
+use super::Names;
 use crate::alloc::{allocate, Request};
 use crate::format::{
     block_offset, group_of, inode_block, Extent, ExtentRecord, Inode, Root, Time, XattrRoot,

@@ -34,7 +34,7 @@ mod path;
 
 pub(crate) use blocks::NodeBlocks;
 pub(crate) use change::{rekey, remove, replace};
-pub(crate) use node::{put_header, read_words, Place};
+pub(crate) use node::{checksum, put_header, read_words, Place};
 pub(crate) use path::{descend, Path};
 
 use zerocopy_derive::FromZeros;

@@ -127,7 +127,8 @@ fn count_fits(level: u8, word: u64) -> bool {
     level == 0 || (1..=MAX_CHILDREN as u64).contains(&word)
 }
 
-fn checksum<P: Platform>(volume: &Volume<P>, header: &NodeHeader) -> u32 {
+/// What [`NodeHeader::crc`] has to say.
+pub(crate) fn checksum<P: Platform>(volume: &Volume<P>, header: &NodeHeader) -> u32 {
     let covered = header.as_bytes().get(NODE_CRC).unwrap_or(&[]);
     volume.platform().crc32c(0, covered)
 }

@@ -2,13 +2,13 @@
 
 //! Setting and removing attributes.
 
-use super::Xattrs;
 use core::mem::offset_of;
 
 use super::entry::{entry_len, NewXattr, XattrName};
 use super::inline::Inline;
 use super::read::{Blob, Found};
 use super::write::Writer;
+use super::Xattrs;
 use crate::alloc::free_run;
 use crate::format::{Inode, Root, XattrRoot};
 use crate::inode::{inode_word, set_attributes, Change, Changed, MapState, XattrState};

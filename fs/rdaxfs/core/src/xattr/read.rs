@@ -2,12 +2,12 @@
 
 //! Reading attributes.
 
-use super::Xattrs;
 use core::mem::offset_of;
 
 use zerocopy::IntoBytes;
 
 use super::entry::{entry_len, XattrName};
+use super::Xattrs;
 use crate::format::{
     block_offset, InlineXattrs, Inode, XattrEntry, XattrHeader, XattrRoot, XattrRun, XattrSpace,
     BLOCK_SIZE, MAX_INLINE_XATTRS, XATTR_MAGIC,

@@ -541,16 +541,22 @@ fn the_owner_is_made_when_journal_slots_fail() {
     }
 }
 
-/// fsck has the superblock name the owner again, and nothing else.
-#[test]
-fn fsck_finds_the_owner() {
-    let bad = Bad::new();
-    let mut fs = Fs::mount(&bad);
+/// A volume with a file, and an owner of three bad blocks.
+fn with_owner(bad: &Arc<Bad>) -> (Fs, MapState) {
+    let mut fs = Fs::mount(bad);
     let mut map = fs.create("file").unwrap();
     let blocks = fs.next_free(3);
     bad.known.lock().unwrap().extend(&blocks);
     fs.fault(&mut map, 0).unwrap();
     assert_eq!(fs.repair().unwrap().quarantined, 3);
+    (fs, map)
+}
+
+/// fsck has the superblock name the owner again, and nothing else.
+#[test]
+fn fsck_finds_the_owner() {
+    let bad = Bad::new();
+    let (mut fs, mut map) = with_owner(&bad);
     fs.fault(&mut map, 8).unwrap();
     let owner = fs.volume.bad_blocks().owner();
     let (root, file) = (fs.volume.root(), map.ino());
@@ -581,12 +587,7 @@ fn fsck_finds_the_owner() {
 #[test]
 fn the_owner_has_no_intent() {
     let bad = Bad::new();
-    let mut fs = Fs::mount(&bad);
-    let mut map = fs.create("file").unwrap();
-    let blocks = fs.next_free(3);
-    bad.known.lock().unwrap().extend(&blocks);
-    fs.fault(&mut map, 0).unwrap();
-    assert_eq!(fs.repair().unwrap().quarantined, 3);
+    let (fs, _) = with_owner(&bad);
     let owner = fs.volume.bad_blocks().owner();
     mount::unmount(&fs.volume).unwrap();
     drop(fs);
