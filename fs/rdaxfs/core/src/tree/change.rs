@@ -204,7 +204,8 @@ fn set_root<P: Platform>(tx: &mut Transaction<'_, P>, tree: &Tree, root: Root) -
     tx.set(offset, root.to_word())
 }
 
-/// Reads the children of a node.
+/// Reads the children of a node, of which the first one gets the node's lowest key: a node that got the keys of
+/// the one before it has a first child which says a higher one, and any key between the two may be the next child's.
 #[inline(never)]
 fn load<P: Platform>(tx: &Transaction<'_, P>, node: &mut [u8; BLOCK_BYTES], step: &Step) -> Result {
     if step.count() > MAX_CHILDREN || step.index() >= step.count() {
@@ -212,7 +213,10 @@ fn load<P: Platform>(tx: &Transaction<'_, P>, node: &mut [u8; BLOCK_BYTES], step
     }
     let end = NODE_HEADER + step.count() * size_of::<Child>();
     let into = node.get_mut(NODE_HEADER..end).ok_or(Error::Corrupt)?;
-    tx.read(child_offset(step.block(), 0), into)
+    tx.read(child_offset(step.block(), 0), into)?;
+    let first = children_of(node).first_mut().ok_or(Error::Corrupt)?;
+    first.key = U64::new(step.low);
+    Ok(())
 }
 
 /// Writes a node with so many children to a block of its own.

@@ -8,7 +8,7 @@ use rdaxfs_core::Error;
 use crate::trial::{file, Fs};
 
 /// The names in each leaf of a directory, by their cookies.
-fn leaves(fs: &mut Fs, dir: u64) -> Vec<Vec<Vec<u8>>> {
+pub(crate) fn leaves(fs: &mut Fs, dir: u64) -> Vec<Vec<Vec<u8>>> {
     let (map, _) = fs.volume.inodes().open(dir, None).unwrap();
     let mut found = Vec::new();
     let mut from = Some(0);

@@ -3,10 +3,16 @@
 //! Large directories, and ones that are read while they change.
 
 use std::collections::BTreeSet;
+use std::mem::offset_of;
 
+use rdaxfs_core::format::{
+    block_offset, inode_offset, Child, Inode, NodeHeader, Root, NODE_HEADER,
+};
 use rdaxfs_core::name::RenameMode;
+use rdaxfs_core::platform::Medium;
 use rdaxfs_core::Error;
 
+use crate::leaves::leaves;
 use crate::trial::{file, Fs};
 
 const ENTRIES: u64 = 100_000;
@@ -96,6 +102,45 @@ fn reading_in_pieces_while_entries_come_and_go() {
     assert!(leaves < ENTRIES / 31 + 4000 * 3 / 31, "{leaves} blocks");
     fs.empty(dir);
     assert_eq!(fs.attributes(dir).size, 0);
+}
+
+/// An inner node gets the keys of the one before it when all names of that one go, as an interrupted `rm -r`, which
+/// takes them in order, makes them. New names split its first leaf at a key below the one that it says of it.
+#[test]
+fn names_come_back_before_the_ones_that_an_interrupted_rm_left() {
+    let mut fs = Fs::new(24 << 10, 0);
+    let root = fs.root();
+    let ino = fs.create(root, b"file", &file()).unwrap();
+    let dir = fs.mkdir(root, b"dir").unwrap();
+    for number in 0..40_000 {
+        fs.link(dir, &stays(number), ino).unwrap();
+    }
+    let mut gone = leaves(&mut fs, dir);
+    let left = gone.split_off(leaves_of_first_inner(&fs, dir));
+    for name in gone.iter().flatten() {
+        fs.unlink(dir, name).unwrap();
+    }
+    for name in gone.iter().flatten() {
+        fs.link(dir, name, ino).unwrap();
+        assert_eq!(fs.lookup(dir, name).unwrap().ino, ino);
+    }
+    for name in gone.iter().chain(&left).flatten() {
+        assert_eq!(fs.lookup(dir, name).unwrap().ino, ino);
+    }
+    assert_eq!(fs.list(dir).len(), 40_000);
+    fs.check();
+}
+
+/// How many leaves are below the first child of a directory's root, which is two levels above the leaves.
+fn leaves_of_first_inner(fs: &Fs, dir: u64) -> usize {
+    let word = |at: u64| fs.medium().load_u64(at).unwrap();
+    let root = word(inode_offset(dir) + offset_of!(Inode, root) as u64);
+    let Some(Root::DirectoryTree { block, level: 2 }) = Root::from_word(root) else {
+        panic!("the root is {root:x}");
+    };
+    let child = block_offset(block) + (NODE_HEADER + offset_of!(Child, block)) as u64;
+    let leaves = block_offset(word(child)) + offset_of!(NodeHeader, word) as u64;
+    word(leaves) as usize
 }
 
 #[test]
