@@ -25,8 +25,8 @@ modules-list:
 	@find "$$(scripts/kbuild --print-build)" -maxdepth 1 -name '*.ko'
 
 .PHONY: tools
-tools: ## build the programs of tools/, with manual pages and shell completions
-	@scripts/tools
+tools: ## build the programs of tools/, with manual pages and shell completions; ARCH=arm64: for that, into build/tools-arm64
+	@scripts/tools $(if $(filter arm64,$(ARCH)),--arch arm64)
 
 .PHONY: install
 install: ## install modules, programs, modprobe.d and udev files; DESTDIR=DIR: below that folder
@@ -61,8 +61,8 @@ bench-microvm: ## machines that boot from one shared root on persistent memory: 
 	@bench/microvm/run
 
 .PHONY: test
-test: ## all tests: the host's, KUnit's and those in guests; T=PATTERN: those with such a name
-	@env -u KDIR scripts/test -- "$(T)"
+test: ## all tests: the host's, KUnit's and those in guests; T=PATTERN: those with such a name; ARCH=arm64: all on arm64
+	@env -u KDIR scripts/test $(if $(filter arm64,$(ARCH)),--arch arm64) -- "$(T)"
 
 .PHONY: test-host
 test-host: ## the tests that need no guest

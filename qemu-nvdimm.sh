@@ -12,7 +12,7 @@ DEFAULT_MEM=2G DEFAULT_PMEM=1G DEFAULT_TIMEOUT=600 DEFAULT_SMP=2
 
 help() {
 	cat <<EOF
-usage: ./qemu-nvdimm.sh
+usage: ./qemu-nvdimm.sh [OPTION]…
        ./qemu-nvdimm.sh run [OPTION]… [--] CMD [ARG]…
        ./qemu-nvdimm.sh shell [OPTION]…
 
@@ -35,7 +35,9 @@ drivers/*/modprobe.d/*.conf are in /etc/modprobe.d, {drivers,fs}/*/udev/*.rules 
 --udev there is no udev, and device mapper makes its nodes itself (DM_DISABLE_UDEV).  Files of a share cannot be mapped shared and
 writable (9p without a cache).
 
-options of run and shell:
+options:
+  --arch ARCH        amd64 (the default), arm64, or arm64-16k, whose kernel has pages of 16 KiB. arm64 is emulated; its
+                     cross compiler, kernel and guest image are made the first time (scripts/provision-arm64)
   --region KIND      what the persistent memory is (default memmap):
                        memmap    ranges that memmap=SIZE!ADDR makes persistent (legacy type 12)
                        reserved  ranges that memmap=SIZE\$ADDR reserves: nothing drives them
@@ -47,6 +49,14 @@ options of run and shell:
                        ramdax    as memmap, for the kernel's ramdax, which makes NVDIMMs with labels
                                  of the ranges
                        none      no region
+                     On arm64 there is no memmap=. The kinds are
+                       mem       memory behind what mem= leaves the kernel, which knows nothing of it: "modprobe
+                                 rpmem force=1 regions=…" (the default)
+                       pmem-region
+                                 the same, with a node of that kind in the device tree; "modprobe -a of_pmem
+                                 nd_rpmem" gives them disks
+                       nvdimm    as above, with UEFI firmware
+                       none
   --pmem SIZE,…      one region for each size (default $DEFAULT_PMEM); a multiple of 2M, for nvdimm of 16M
                      (what ndctl asks for); may be repeated.  The sizes are what the guest can use
   --pmem-file FILE   nvdimm and virtio-pmem only: this file is behind the first region (the next for the second …) and
@@ -56,13 +66,15 @@ options of run and shell:
   --cpu MODEL        QEMU's processor model (default: host under KVM, max when emulated)
   --accel WHICH      auto, kvm or tcg (default auto: KVM when a probe shows that it works)
   --icount           one processor whose clock counts instructions: timings that do not depend on the
-                     machine (one nanosecond for each instruction)
+                     machine (one nanosecond for each instruction; with --network it waits in real time)
   --append ARGS      more kernel arguments; may be repeated
   --udev             udevd runs, with the rules of the image's packages and the project's
   --packages NAME,…  these packages of Debian $SUITE are in the guest too, with what they depend on; their
                      installation scripts do not run.  Fetched once and kept in the cache
   --root DIR         what is below DIR is below / in the guest too, over what is there: DIR/usr/bin/x is
                      /usr/bin/x.  Folders of the guest that are mounted later hide theirs (/tmp, /run, /dev)
+  --network DIR,N    a network with one other guest, of which DIR, a folder, has the socket; this one is number N, 1
+                     or 2, with the address 192.0.2.N. Nothing else is in it
   --share DIR        DIR is at the same path in the guest; may be repeated
   --env NAME[=VALUE] NAME is in CMD's environment, with this process's value by default; may be repeated
   --console FILE     keeps the guest's console there (default: in the cache, kept when the run fails)
@@ -139,12 +151,12 @@ mode=demo
 case ${1:-} in
 run | shell) mode=$1; shift ;;
 --help | -h | help) help; exit 0 ;;
-'') ;;
+'' | --*) ;;
 *) usage_error "unknown command '$1': it is run or shell, or none for the demonstration" ;;
 esac
 
-region=memmap pmem=() pmem_files=() mem=$DEFAULT_MEM smp=$DEFAULT_SMP timeout=$DEFAULT_TIMEOUT
-shares=("$PROJECT") packages=() programs_root='' console='' build=yes modules=yes tools=no kernel='' kexec=no pass=()
+arch=amd64 region='' pmem=() pmem_files=() mem=$DEFAULT_MEM smp=$DEFAULT_SMP timeout=$DEFAULT_TIMEOUT
+shares=("$PROJECT") packages=() programs_root='' network='' console='' build=yes modules=yes tools=no kernel='' kexec=no pass=()
 while (($#)); do
 	option=$1
 	# --option=VALUE is the same as --option VALUE.
@@ -153,7 +165,7 @@ while (($#)); do
 		option=$1
 	fi
 	case $option in
-	--region | --pmem | --pmem-file | --mem | --smp | --cpu | --accel | --append | --packages | --root | --share | --env | --console | --kernel | --timeout)
+	--arch | --region | --pmem | --pmem-file | --mem | --smp | --cpu | --accel | --append | --packages | --root | --network | --share | --env | --console | --kernel | --timeout)
 		(($# > 1)) || usage_error "$option: a value must follow"
 		value=$2
 		shift 2
@@ -161,10 +173,11 @@ while (($#)); do
 	*) shift ;;
 	esac
 	case $option in
-	--region)
-		[[ $value =~ ^(memmap|reserved|nvdimm|virtio-pmem|ramdax|none)$ ]] ||
-			usage_error "--region '$value': it must be memmap, reserved, nvdimm, virtio-pmem, ramdax or none"
-		region=$value ;;
+	--arch)
+		[[ $value == amd64 || " ${ARM64_FLAVOURS[*]} " == *" $value "* ]] ||
+			usage_error "--arch '$value': it must be amd64 or one of ${ARM64_FLAVOURS[*]}"
+		arch=$value ;;
+	--region) region=$value ;;
 	--pmem)
 		IFS=, read -r -a sizes <<<"$value"
 		((${#sizes[@]})) || usage_error "--pmem '$value': at least one size must be given"
@@ -195,6 +208,13 @@ while (($#)); do
 		[[ -d $value ]] || usage_error "--root '$value': it must be a folder that exists"
 		programs_root=$(realpath -e -- "$value")
 		[[ $programs_root != / ]] || usage_error "--root '$value': it must be a folder of its own, not this machine's root" ;;
+	--network)
+		[[ $value =~ ^(.+),([12])$ && -d ${BASH_REMATCH[1]} ]] ||
+			usage_error "--network '$value': it must be a folder that exists, a comma, and 1 or 2"
+		network=$(realpath -e -- "${BASH_REMATCH[1]}") number=${BASH_REMATCH[2]}
+		# What the kernel takes for a socket's name, less ours.
+		((${#network} < 100)) || usage_error "--network '$value': the folder's path has ${#network} characters, 99 at most make a socket's name"
+		pass+=(--network "$network,$number") ;;
 	--share)
 		[[ -d $value ]] || usage_error "--share '$value': it must be a folder that exists"
 		shares+=("$(realpath -e -- "$value")") ;;
@@ -226,6 +246,10 @@ while (($#)); do
 	esac
 done
 
+if [[ $arch == amd64 ]]; then kinds=(memmap reserved nvdimm virtio-pmem ramdax none); else kinds=(mem pmem-region nvdimm none); fi
+region=${region:-${kinds[0]}}
+[[ " ${kinds[*]} " == *" $region "* ]] ||
+	usage_error "--region '$region': with --arch $arch it must be one of ${kinds[*]}"
 case $mode in
 run) (($#)) || usage_error "run: a command must be given, such as: $ME run -- uname -a" ;;
 shell)
@@ -234,6 +258,7 @@ shell)
 	set -- /bin/bash --login
 	timeout=0 ;;
 demo)
+	(($# == 0)) || usage_error "the demonstration takes no command, but got '$1'; use run"
 	demo=$PROJECT/tests/demo.sh
 	[[ -f $demo ]] || die "the demonstration '$demo' is missing: is this a whole clone? (./$ME run -- CMD runs other commands)"
 	mode=run tools=yes
@@ -241,6 +266,8 @@ demo)
 	set -- /bin/bash "$demo" ;;
 esac
 
+[[ $arch == amd64 ]] || ((!${#packages[@]})) || usage_error "--packages are amd64's: they do not go with --arch $arch"
+[[ $arch == amd64 || $kexec$kernel == no ]] || usage_error "--kexec and --kernel do not go with --arch $arch"
 [[ $kexec == no || -z $kernel ]] || usage_error "--kexec starts the stock kernel again; it does not go with --kernel"
 mem_bytes=$(bytes --mem "$mem")
 ((mem_bytes >= 256 << 20 && mem_bytes % (2 << 20) == 0)) ||
@@ -281,6 +308,15 @@ if ! { complete "$ROOT" && complete "$KERNEL" && complete "$STOCK_KDIR" && compl
 	"$SCRIPTS/provision" || cannot "provisioning failed (see above)"
 	find_entries
 fi
+layer=()
+if [[ $arch != amd64 ]]; then
+	"$SCRIPTS/provision-arm64" --flavour "$arch" || cannot "provisioning for $arch failed (see above)"
+	find_arm64_entries "$arch"
+	# The modules and the programs are those for this kernel.
+	export KDIR=$ARM64_KDIR
+	kernel=$ARM64_GUEST
+	layer=(--layer "$ARM64_TOOLS")
+fi
 # A make that has called this script has flags and jobs of its own; they are not for this one.
 project_make() { env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make -C "$PROJECT" --no-print-directory -s "$@"; }
 if [[ $modules == yes ]]; then
@@ -308,7 +344,7 @@ fi
 
 if [[ $tools == yes ]]; then
 	# The demonstration makes a volume of rdaxfs. The first time takes minutes, which the program says.
-	project_make tools >&2 </dev/null || cannot "the programs do not build (see above)"
+	project_make tools "ARCH=${arch%-*}" >&2 </dev/null || cannot "the programs do not build (see above)"
 fi
 
 # More programs: an image for each choice, the last few of which are kept.
@@ -343,10 +379,11 @@ cd -- "$cwd"
 for file in "${pmem_files[@]}" ${console:+"$console"}; do
 	enter+=(--bind "$(dirname -- "$file")")
 done
+[[ -z $network ]] || enter+=(--bind "$network")
 [[ -z $kernel ]] || enter+=(--bind "$kernel")
 [[ -z $console ]] || pass+=(--console "$console")
 [[ $kexec == no ]] || pass+=(--kexec "$KERNEL/vmlinuz")
 
-exec "$SCRIPTS/in-root" "${enter[@]}" -- python3 -B "$SCRIPTS/vm" --mode "$mode" --cache "$CACHE" \
+exec "$SCRIPTS/in-root" "${layer[@]}" "${enter[@]}" -- python3 -B "$SCRIPTS/vm" --mode "$mode" --arch "${arch%-*}" --cache "$CACHE" \
 	--guest "${kernel:-$GUEST}" --release "$(<"${kernel:-$GUEST}/$STAMP")" \
 	--region "$region" --mem "$mem_bytes" --smp "$smp" --timeout "$timeout" "${pass[@]}" -- "$@"

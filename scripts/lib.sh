@@ -82,14 +82,23 @@ find_debug_entries() {
 		"$(recipe make-guest)" "$(recipe guest/init)")
 }
 
-# find_arm64_entry : the build tree for arm64, after find_entries.
-find_arm64_entry() {
-	ARM64_KDIR=$CACHE/kdir-arm64-$(hash_of "$KERNEL $(<"$KERNEL/$STAMP")" "$ROOT $(<"$ROOT/$STAMP")" "$KERNEL_LLVM" \
+# find_arm64_entries FLAVOUR : what runs and builds for arm64, after find_entries.
+find_arm64_entries() {
+	local flavour=$1 made_of
+	made_of="$KERNEL $(<"$KERNEL/$STAMP") $ROOT $(<"$ROOT/$STAMP")"
+	ARM64_TOOLS=$CACHE/arm64-tools-$(hash_of "$made_of" "${ARM64_PACKAGES[*]}" "$(recipe make-arm64-tools)")
+	ARM64_ROOT=$CACHE/arm64-root-$(hash_of "$SUITE" "${GUEST_PACKAGES[*]}" "$(recipe make-root-arm64)")
+	ARM64_KERNEL=$CACHE/arm64-kernel-$flavour-$(hash_of "$made_of" "$(recipe make-kernel-arm64)")
+	ARM64_KDIR=$CACHE/arm64-kdir-$flavour-$(hash_of "$made_of" "$ARM64_TOOLS" "$ARM64_KERNEL" "$ARM64_CC" \
 		"$(recipe make-kdir-arm64)")
+	ARM64_GUEST=$CACHE/arm64-guest-$flavour-$(hash_of "$ARM64_ROOT" "$ARM64_KERNEL" "$made_of" \
+		"$(recipe make-guest-arm64)" "$(recipe guest/init)")
 }
 
 # In a build tree of the cache: the variables that its make was called with.
 MAKE_VARIABLES=.rpmem-make-variables
+# And the layer over the build root that it needs, where it needs one.
+TREE_LAYER=.rpmem-layer
 
 complete() { [[ -n $1 && -e $1/$STAMP ]]; }
 

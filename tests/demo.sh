@@ -6,9 +6,20 @@
 set -uo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." || exit
 
-DISK=rpmem0
-# The same memory with the kernel's driver.
-OTHER_DISK=pmem0
+# How the memory is taken, by where it is from; the same memory with the kernel's driver.
+KIND=${RPMEM_REGION_KIND:-memmap}
+read -r REGION _ <<<"${RPMEM_REGIONS:-}"
+DRIVER=rpmem DISK=rpmem0 OTHER_DISK=pmem0
+case $KIND in
+memmap) LOAD='modprobe rpmem' OTHER_LOAD='modprobe nd_pmem; modprobe nd_e820' ;;
+# Memory that the kernel knows nothing of: neither does its own driver.
+mem) LOAD="modprobe rpmem regions=$REGION force=1" OTHER_LOAD='' ;;
+nvdimm) LOAD="modprobe nfit; modprobe rpmem regions=$REGION" OTHER_LOAD='' ;;
+pmem-region)
+	DRIVER=nd_rpmem DISK=rpmem0.0
+	LOAD='modprobe -a of_pmem nd_rpmem' OTHER_LOAD='modprobe nd_pmem' ;;
+*) echo "demo: no demonstration for a region of kind '$KIND'" >&2; exit 2 ;;
+esac
 DIR=/mnt
 BADBLOCKS=/sys/block/$DISK/badblocks
 PAGE=4096
@@ -49,7 +60,7 @@ fails_with() { ((status != 0)) && [[ $output == *"$1"* ]]; }
 killed_by() { ((status == 128 + $(kill -l "$1"))); }
 prints() { succeeded && [[ $output == "$1" ]]; }
 shows() { succeeded && [[ $output == *"$1"* ]]; }
-loaded() { [[ -d /sys/module/rpmem ]]; }
+loaded() { [[ -d /sys/module/$DRIVER ]]; }
 unloaded() { succeeded && ! loaded && [[ ! -e /dev/$DISK && ! -e /sys/block/$DISK ]]; }
 
 # The block of the device that holds page $FILE_PAGE of a file, from what filefrag says.
@@ -66,7 +77,7 @@ on_nd_pmem() {
 	local file=$DIR/file
 
 	title "rdaxfs on the kernel's own driver, nd_pmem"
-	run 'modprobe nd_pmem; modprobe nd_e820'
+	run "$OTHER_LOAD"
 	# It comes a moment later.
 	timeout 30 sh -c "until [ -b /dev/$OTHER_DISK ]; do sleep 0.1; done"
 	run "mount -t rdaxfs -o dax /dev/$OTHER_DISK $DIR"
@@ -146,9 +157,11 @@ on() {
 
 title 'The driver'
 run 'uname -r'
-run "grep 'Persistent Memory' /proc/iomem"
-run 'modprobe rpmem'
+[[ $KIND == @(mem|nvdimm) ]] || run "grep 'Persistent Memory' /proc/iomem"
+run "$LOAD"
 claim 'the driver loads into the stock kernel' succeeded
+# A namespace's comes a moment later.
+timeout 30 sh -c "until [ -b /dev/$DISK ]; do sleep 0.1; done"
 run "lsblk -o NAME,SIZE,LOG-SEC,PHY-SEC,DAX /dev/$DISK"
 claim "/dev/$DISK is there, a disk with DAX" test "$(cat /sys/block/$DISK/queue/dax 2>/dev/null)" = 1
 
@@ -162,9 +175,9 @@ if [[ -b /dev/$DISK ]]; then
 fi
 
 title 'The end'
-run 'modprobe -r rpmem'
+run "modprobe -r $DRIVER"
 claim "the driver unloads, and /dev/$DISK is gone" unloaded
-! loaded && on_nd_pmem
+! loaded && [[ -n $OTHER_LOAD ]] && on_nd_pmem
 
 title 'What was shown'
 printf '%s\n' "${claims[@]}"

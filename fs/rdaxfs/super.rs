@@ -26,6 +26,7 @@ use kernel_ext::{
         FileSystem, FsContext, Inode, SuperBlock, Timespec,
     },
     panic::panic,
+    PAGE_SIZE,
 };
 use rdaxfs_core::{
     format::{
@@ -172,6 +173,14 @@ impl FileSystem for Rdaxfs {
         sb.set_block_size(BLOCK_SIZE as u32)?;
         let medium = Medium::new(map_device(sb, context, options)?);
         let superblock = probe(sb, context, &medium, options)?;
+        if without_dax(options) {
+            context.warn(fmt!(
+                "{}: mounted without DAX: this kernel's pages have {} bytes, and a block has {}",
+                sb.id(),
+                PAGE_SIZE,
+                BLOCK_SIZE,
+            ));
+        }
         let uuid = Uuid(superblock.uuid);
         let claim = claim_uuid(sb, context, options, uuid)?;
         let volume = mount(sb, context, medium, &superblock, options)?;
@@ -232,6 +241,7 @@ impl FileSystem for Rdaxfs {
     ) -> Result {
         let data = sb.data();
         let before = data.options();
+        without_dax(options);
         if options.dax != data.dax {
             return Err(context.invalid(fmt!(
                 "dax= cannot be changed while the volume is mounted: unmount it first",
@@ -250,6 +260,16 @@ impl FileSystem for Rdaxfs {
         *data.options.lock() = *options;
         Ok(())
     }
+}
+
+/// Takes DAX out of the options where no file can have it, because a page is not a block: a fault maps whole pages. Returns
+/// whether it was in them.
+fn without_dax(options: &mut Options) -> bool {
+    let is_changed = PAGE_SIZE as u64 != BLOCK_SIZE && options.dax != Dax::Never;
+    if is_changed {
+        options.dax = Dax::Never;
+    }
+    is_changed
 }
 
 /// Maps the device's memory, or says why it cannot be used.

@@ -49,6 +49,7 @@ def say(text):
 def parse():
     parser = argparse.ArgumentParser(prog="scripts/vm", allow_abbrev=False)
     parser.add_argument("--mode", choices=("run", "shell"), required=True)
+    parser.add_argument("--arch", choices=("amd64", "arm64"), default="amd64")
     parser.add_argument("--cache", required=True)
     parser.add_argument("--guest", required=True)
     parser.add_argument("--release", required=True)
@@ -70,6 +71,7 @@ def parse():
     parser.add_argument("--module", action="append", default=[])
     parser.add_argument("--modprobe-conf", action="append", default=[])
     parser.add_argument("--programs")
+    parser.add_argument("--network")
     parser.add_argument("--kexec")
     parser.add_argument("--udev", action="store_true")
     parser.add_argument("--udev-rules", action="append", default=[])
@@ -85,9 +87,9 @@ def quoted(words):
 GUEST_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def path_of_tools(share):
+def path_of_tools(share, arch):
     """PATH with the project's programs, which make tools builds, if they are there."""
-    tools = f"{share}/build/tools/sbin"
+    tools = f"{share}/build/tools{'' if arch == 'amd64' else f'-{arch}'}/sbin"
     return [f"PATH={GUEST_PATH}:{tools}"] if os.path.isdir(tools) else []
 
 
@@ -96,13 +98,14 @@ def job_file(options, plan, mark):
     for number, path in enumerate(options.share):
         shares += [f"share{number}", path]
     environment = [f"RPMEM_REGION_KIND={plan.kind}", f"RPMEM_REGIONS={' '.join(map(str, plan.regions))}",
-                   *path_of_tools(options.share[0]), *options.env]
+                   *path_of_tools(options.share[0], options.arch), *options.env]
     size = shutil.get_terminal_size()
     text = "".join(f"{name}={value}\n" for name, value in (
         ("mode", options.mode), ("argv", quoted(options.argv)), ("cwd", shlex.quote(os.getcwd())),
         ("environment", quoted(environment)), ("shares", quoted(shares)), ("mark", mark.decode()),
         ("stdin", "yes" if options.stdin else "no"), ("udev", "yes" if options.udev else "no"),
-        ("programs", "yes" if options.programs else "no"), ("rows", size.lines), ("columns", size.columns), ("term", shlex.quote(os.environ.get("TERM", "dumb")))))
+        ("programs", "yes" if options.programs else "no"),
+        ("network", options.network.rpartition(",")[2] if options.network else ""), ("rows", size.lines), ("columns", size.columns), ("term", shlex.quote(os.environ.get("TERM", "dumb")))))
     return os.fsencode(text)
 
 
@@ -358,7 +361,7 @@ def main():
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
 
-    plan = layout.plan(options.region, options.mem, options.pmem)
+    plan = layout.plan(options.region, options.mem, options.pmem, options.arch)
     keep_console = bool(options.console)
     console = options.console or f"{options.cache}/log/console-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
     guest = None

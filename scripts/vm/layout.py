@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Where the guest's memory and its persistent regions are.
 
+On arm64's virt machine RAM is one piece from 1 GiB on, and what the kernel must not take for RAM is behind what
+mem= leaves it.
+
 The pc machine maps RAM up to a limit below 4 GiB (above it are PCI and firmware) and the rest from
 4 GiB on.  All of what a region needs is placed there: below 4 GiB a range set aside with memmap= runs
 into the ACPI tables.
@@ -21,6 +24,10 @@ SECTION = 128 * MIB
 # QEMU cuts the label area off the end of the backing file and rounds the rest down to 2 MiB.
 LABEL_SIZE = 128 << 10
 LABEL_ROOM = 2 * MIB
+# Kinds of regions that are RAM behind what mem= leaves the kernel: unknown to it, or a node of the device tree.
+BEHIND = ("mem", "pmem-region")
+# Where the virt machine's RAM begins.
+VIRT_RAM = GIB
 
 
 def align_up(value, to):
@@ -56,14 +63,29 @@ class Layout:
 
     @property
     def kernel_arguments(self):
+        if self.kind in BEHIND:
+            return [f"mem={size_text(self.low)}"]
         mark = {"memmap": "!", "ramdax": "!", "reserved": "$"}.get(self.kind)
         return [f"memmap={size_text(r.size)}{mark}{r.address:#x}" for r in self.regions] if mark else []
 
 
-def plan(kind, memory, sizes):
+def plan_virt(kind, memory, sizes):
+    """The layout on arm64."""
+    regions, start = [], align_up(VIRT_RAM + memory, SECTION if kind in BEHIND else GIB)
+    first = start
+    for size in sizes:
+        regions.append(Region(size, start))
+        start = align_up(start + size, SECTION) if kind in BEHIND else align_up(start + size + LABEL_ROOM, GIB)
+    total = start - VIRT_RAM if kind in BEHIND else memory
+    return Layout(kind, regions, memory, total, memory + (start - first))
+
+
+def plan(kind, memory, sizes, arch="amd64"):
     """The layout for `memory` bytes of normal RAM and regions of these sizes."""
     if kind == "none":
         sizes = []
+    if arch == "arm64":
+        return plan_virt(kind, memory, sizes)
     if kind in ("memmap", "ramdax", "reserved"):
         gaps = GAP * (len(sizes) - (kind != "reserved"))
         low = min(memory - gaps, LOW_MAX)

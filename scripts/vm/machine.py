@@ -10,11 +10,17 @@ import subprocess
 
 from layout import LABEL_ROOM, LABEL_SIZE, size_text
 
-QEMU = "qemu-system-x86_64"
+QEMU, QEMU_ARM64 = "qemu-system-x86_64", "qemu-system-aarch64"
+# UEFI, of the package qemu-efi-aarch64: without it there is no ACPI on arm64.
+FIRMWARE = "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"
+# All that an emulated processor can do, but for what makes it slow: pointer authentication by QEMU's own cipher.
+CPU_ARM64 = "max,pauth-impdef=on,sve=off,sme=off"
 PROBE_SECONDS = 10
 # Kinds of regions that are files of this machine, and memory devices of the guest.
 FILE_BACKED = ("nvdimm", "virtio-pmem")
 PORTS = ("control", "stdout", "stderr", "stdin")
+# How long a guest waits for the other one to be there (again).
+RECONNECT_MS = 200
 
 
 def die_with_parent():
@@ -28,9 +34,9 @@ def escaped(path):
     return path.replace(",", ",,")
 
 
-def base_command(guest, machine="pc"):
+def base_command(guest, machine="pc", qemu=QEMU):
     # PVH boot of the ELF file: the stock image would decompress itself first, slowly when emulated.
-    return [QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+    return [qemu, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-machine", machine, "-kernel", f"{guest}/vmlinux"]
 
 
@@ -69,8 +75,13 @@ def kvm_works(cache, guest):
 
 def accelerator(options, cache, guest):
     if options.icount:
-        # The clock counts instructions: no host time in it, and one thread.
-        return ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"], "max"
+        # The clock counts instructions: no host time in it, and one thread.  Who waits for another machine is idle
+        # for as long as that takes: time that is skipped would end before an answer can be there.
+        sleep = "on" if options.network else "off"
+        return ["-accel", "tcg,thread=single", "-icount", f"shift=0,sleep={sleep}"], "max"
+    if options.arch == "arm64":
+        # Another processor than this machine's.
+        return ["-accel", "tcg,thread=multi"], CPU_ARM64
     if options.accel != "tcg" and (options.accel == "kvm" or kvm_works(cache, guest)):
         return ["-accel", "kvm"], "host"
     return ["-accel", "tcg,thread=multi"], "max"
@@ -96,24 +107,36 @@ def memory_device(kind, number, region, path):
             "-device", device]
 
 
+def network(option):
+    """A cable to the other guest of two: DIR,NUMBER.  The first one listens; the second one plugs in again
+    whenever the first one is there."""
+    if not option:
+        return []
+    folder, _, number = option.rpartition(",")
+    side = "server=on" if number == "1" else f"reconnect-ms={RECONNECT_MS}"
+    return ["-netdev", f"stream,id=network,addr.type=unix,addr.path={escaped(folder)}/cable,{side}",
+            "-device", f"virtio-net-pci,netdev=network,romfile=,mac=52:54:00:00:00:0{number}"]
+
+
 def command(options, layout, cache, guest, initrd, console, sockets, backing):
     """The whole command line.  `sockets` maps each of PORTS, and "monitor", to a file descriptor,
     `backing` names the files behind memory devices."""
     accel, cpu = accelerator(options, cache, guest)
     # No keyboard controller: the kernel would take its time to find no keyboard.
-    machine = f"pc,i8042=off,max-ram-below-4g={layout.low}"
+    machine = f"pc,i8042=off,max-ram-below-4g={layout.low}" if options.arch == "amd64" else "virt,gic-version=3"
     memory = f"{layout.total >> 20}M"
     if layout.kind in FILE_BACKED:
         machine += ",nvdimm=on" if layout.kind == "nvdimm" else ""
         memory += f",slots={len(layout.regions)},maxmem={layout.max_total >> 20}M"
-    line = base_command(guest, machine) + accel + [
-        "-cpu", options.cpu or cpu, "-smp", str(1 if options.icount else options.smp), "-m", memory,
+    line = base_command(guest, machine, QEMU if options.arch == "amd64" else QEMU_ARM64) + accel + [
+        "-cpu", options.cpu or (CPU_ARM64 if options.arch == "arm64" else cpu), "-smp", str(1 if options.icount else options.smp), "-m", memory,
         "-initrd", initrd,
         "-chardev", f"file,id=console,path={escaped(console)},append=on", "-serial", "chardev:console",
         "-blockdev", f"driver=raw,node-name=image,read-only=on,file.driver=file,"
                      f"file.filename={escaped(guest)}/root.erofs",
         "-device", "virtio-blk-pci,drive=image",
         *programs_drive(options),
+        *network(options.network),
         "-device", f"virtio-serial-pci,max_ports={len(PORTS) + 1}",
         "-chardev", f"socket,id=monitor,fd={sockets['monitor']}", "-mon", "chardev=monitor,mode=control"]
     if options.mode == "shell":
@@ -130,4 +153,33 @@ def command(options, layout, cache, guest, initrd, console, sockets, backing):
     # On a busy host an emulated processor may stand still for long; the kernel would take its clocks for
     # broken: the TSC when processors drift, the timer (with a panic) when no tick comes while it waits.
     arguments = ["console=ttyS0", "panic=-1", "mitigations=off", "nokaslr", "tsc=reliable", "no_timer_check", *layout.kernel_arguments, *options.append]
+    if options.arch == "arm64":
+        arguments = ["console=ttyAMA0", "panic=-1", "mitigations=off", "nokaslr", *layout.kernel_arguments, *options.append]
+        if layout.kind == "nvdimm":
+            line += ["-bios", FIRMWARE]
+        if layout.kind == "pmem-region":
+            line += ["-dtb", device_tree(line, machine, layout, f"{os.path.dirname(initrd)}/tree")]
     return line + ["-append", " ".join(arguments)]
+
+
+def device_tree(line, machine, layout, path):
+    """The machine's own device tree with a node for each region."""
+    place = line.index("-machine") + 1
+    dump = [*line[:place], f"{machine},dumpdtb={escaped(path)}", *line[place + 1:]]
+    # It ends before it uses any of its sockets; these are not passed on to it.
+    bare, skip = [], False
+    for word in dump:
+        if word in ("-chardev", "-mon", "-device", "-fsdev", "-blockdev", "-serial", "-netdev", "-object"):
+            skip = True
+        elif skip:
+            skip = False
+        else:
+            bare.append(word)
+    subprocess.run(bare, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for region in layout.regions:
+        node = f"/pmem@{region.address:x}"
+        cells = [f"{value:x}" for number in (region.address, region.size) for value in (number >> 32, number & 0xFFFFFFFF)]
+        subprocess.run(["fdtput", "-c", path, node], check=True)
+        subprocess.run(["fdtput", "-t", "s", path, node, "compatible", "pmem-region"], check=True)
+        subprocess.run(["fdtput", "-t", "x", path, node, "reg", *cells], check=True)
+    return path

@@ -64,6 +64,9 @@ def usual_arguments():
             return []
         case "reserved":
             return [f"regions={text_of(given_regions())}"]
+        case "mem":
+            # Memory that no map has.
+            return [f"regions={text_of(given_regions())}", "force=1"]
         case "nvdimm":
             return [f"regions={text_of(nvdimm_regions())}"]
 
@@ -103,7 +106,8 @@ def _is_as_usual(block_size):
         return len(nodes()) >= len(given_regions())
     usual = dict(argument.split("=", 1) for argument in usual_arguments())
     wanted = {
-        "logical_block_size": str(block_size), "regions": usual.get("regions", "(null)"), "auto": "-1", "force": "N"
+        "logical_block_size": str(block_size), "regions": usual.get("regions", "(null)"), "auto": "-1",
+        "force": "Y" if "force" in usual else "N",
     }
     return parameters() == wanted and len(nodes()) == len(given_regions())
 

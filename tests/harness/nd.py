@@ -37,6 +37,8 @@ def find():
             shell.run("modprobe", "nfit")
         case "virtio-pmem":
             shell.run("modprobe", "virtio_pmem")
+        case "pmem-region":
+            shell.run("modprobe", "of_pmem")
         case "ramdax":
             shell.write_text("/sys/bus/platform/devices/e820_pmem/driver_override", "ramdax")
             shell.run("modprobe", "ramdax")

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """The project's programs, as make tools has built them."""
 
+import os
 import shutil
 from pathlib import Path
 
 from . import shell
 
-TOOLS = Path(__file__).parents[2] / "build" / "tools"
+TOOLS = Path(__file__).parents[2] / "build" / ("tools-arm64" if os.uname().machine == "aarch64" else "tools")
 # Copies in memory: the project's folder comes over 9p, and starting a program from there takes seconds.
 _COPIES = Path("/run/rpmem-tools")
 
