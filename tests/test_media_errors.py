@@ -13,7 +13,6 @@ from harness.cases import BOTH_BLOCK_SIZES, DAX_FILE_SYSTEMS, TARGETS, WITH_NAME
 from harness.disk import SECTOR
 
 PAGE = 4096
-KILLED = "MCE: Killing .* due to hardware memory corruption fault"
 
 
 @case(guests=WITH_NAMESPACES, blocks=BOTH_BLOCK_SIZES, on=TARGETS)
@@ -74,7 +73,7 @@ def reads_through_the_page_cache(t):
 @case(guests=WITH_NAMESPACES, blocks=BOTH_BLOCK_SIZES, on=DAX_FILE_SYSTEMS)
 def mappings_raise_sigbus(t):
     """With the code for a memory error and the address of the access; other pages are mapped as ever."""
-    t.expect_log(KILLED)
+    t.expect_killed_log()
     t.target.fill()
     page = 6
     offset = page * PAGE + 777

@@ -22,7 +22,6 @@ from harness.files import KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE
 PAGE = 4096
 HUGE = 2 << 20
 MODES = ("dax=always", "dax=never")
-KILLED = "MCE: Killing .* due to hardware memory corruption fault"
 
 
 class Volume(rdaxfs.Volume):
@@ -521,7 +520,7 @@ def limits(t):
 @case()
 def media_errors(t):
     """EIO from a read, SIGBUS from a mapping; repaired by a write, by a hole, by a truncation, by deletion."""
-    t.expect_log(KILLED)
+    t.expect_killed_log()
     with Volume(t.disk.node, "dax=always") as volume:
         path = volume.directory / "file"
         fd = opened(volume)
