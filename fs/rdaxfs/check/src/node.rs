@@ -5,8 +5,8 @@
 use std::mem::offset_of;
 
 use rdaxfs_core::format::{
-    block_offset, inode_offset, Child, Inode, NodeHeader, INNER_MAGIC, MAX_CHILDREN, NODE_CRC,
-    NODE_HEADER,
+    block_offset, inode_offset, Child, Inode, NodeHeader, EXTENT_LEAF_MAGIC, INNER_MAGIC,
+    MAX_CHILDREN, MAX_PAGES, NODE_CRC, NODE_HEADER,
 };
 use rdaxfs_core::platform::{Digest, Medium};
 use zerocopy::IntoBytes;
@@ -82,7 +82,7 @@ fn walk<M: Medium + Digest>(
             bytes.readable_words(block),
         ));
     }
-    judge_low(image, survey, owner.ino, block, (&bytes, &keys));
+    judge_low(image, survey, owner, block, (&bytes, &keys));
     if level == 0 {
         found.push(Leaf { block, bytes, keys });
         return Ok(());
@@ -93,8 +93,9 @@ fn walk<M: Medium + Digest>(
         let what = "has children that cannot be read; what those held is lost";
         problems.push(bad_node(owner.ino, block, what));
     }
-    // The first child has all keys below the second one's, but a search goes by what it says too.
-    let second = children.get(1).map_or(keys.end, |&(key, _)| key);
+    // The first child has all keys below the second one's, but a search goes by what it says too. A node's only
+    // child may say one that went to the node behind, when that one's pages moved towards the start.
+    let second = children.get(1).map_or(u64::MAX, |&(key, _)| key);
     if let Some((key, _)) = children.first_mut() {
         if !(keys.start..second).contains(key) {
             *key = keys.start;
@@ -159,16 +160,19 @@ fn judge<M: Medium + Digest>(
     Ok(())
 }
 
-/// Whether a node's lowest key was one of those that it may have now.
+/// Whether a node's lowest key was one of those that it may have now. What was a file's may have gone to the node
+/// behind it, when that one's pages moved towards the start.
 fn judge_low<M: Medium + Digest>(
     image: &Image<'_, M>,
     survey: &mut Survey,
-    ino: u64,
+    owner: Owner,
     block: u64,
     (bytes, keys): (&Block, &std::ops::Range<u64>),
 ) {
     let mut header: NodeHeader = bytes.get(0);
-    if keys.contains(&header.low.get()) {
+    let low = header.low.get();
+    let moved = owner.leaf_magic == EXTENT_LEAF_MAGIC && (keys.end..MAX_PAGES).contains(&low);
+    if keys.contains(&low) || moved {
         return;
     }
     header.low.set(keys.start);
@@ -179,7 +183,7 @@ fn judge_low<M: Medium + Digest>(
         (base, head),
         (base + offset_of!(NodeHeader, low) as u64, keys.start),
     ];
-    let problem = bad_node(ino, block, "says a lowest key that it cannot have");
+    let problem = bad_node(owner.ino, block, "says a lowest key that it cannot have");
     survey.add(Finding::words(problem, words));
 }
 

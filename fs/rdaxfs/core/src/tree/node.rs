@@ -63,15 +63,13 @@ fn read_header<P: Platform>(
 ) -> Result<NodeHeader> {
     volume.check_block(place.block)?;
     let header: NodeHeader = source.get(block_offset(place.block))?;
-    let low = header.low.get();
     let good = header.magic.get() == tree.magic(place.level)
         && header.crc.get() == checksum(volume, &header)
         && header.block.get() == place.block
         && header.owner.get() == tree.ino
         && header.generation.get() == tree.generation
         && header.level.get() == u16::from(place.level)
-        && place.low <= low
-        && low < place.end
+        && low_fits(tree, header.low.get(), place)
         && count_fits(place.level, header.word.get());
     if good {
         Ok(header)
@@ -97,7 +95,7 @@ pub(crate) fn read_words<P: Platform>(
         directory: tree.kind == Kind::Directory,
     };
     if volume.is_judged(place.block, judged) {
-        return known_words(source, place);
+        return known_words(source, tree, place);
     }
     let header = read_header(source, volume, tree, place)?;
     volume.set_judged(place.block, judged);
@@ -106,7 +104,7 @@ pub(crate) fn read_words<P: Platform>(
 
 /// The words of a node that has been judged. What points to it may have changed since.
 #[inline]
-fn known_words(source: &impl Source, place: &Place) -> Result<[u64; 2]> {
+fn known_words(source: &impl Source, tree: &Tree, place: &Place) -> Result<[u64; 2]> {
     let header = block_offset(place.block);
     let low = source.word(header + offset_of!(NodeHeader, low) as u64)?;
     let word = source.word(header + offset_of!(NodeHeader, word) as u64)?;
@@ -114,11 +112,23 @@ fn known_words(source: &impl Source, place: &Place) -> Result<[u64; 2]> {
         0 => source.word(header + offset_of!(NodeHeader, more) as u64)?,
         _ => 0,
     };
-    if place.low <= low && low < place.end && count_fits(place.level, word) {
+    if low_fits(tree, low, place) && count_fits(place.level, word) {
         Ok([word, more])
     } else {
         Err(Error::Corrupt)
     }
+}
+
+/// Whether a node at a place may have that [`NodeHeader::low`]: it has its parent's keys, or got more below. Those
+/// from there on may have gone to the node behind it since, when that one's pages moved
+/// ([`rekey`](super::rekey)).
+#[inline]
+fn low_fits(tree: &Tree, low: u64, place: &Place) -> bool {
+    let end = match tree.kind {
+        Kind::Extents => tree.keys(),
+        Kind::Directory => place.end,
+    };
+    (place.low..end).contains(&low)
 }
 
 /// Whether a node of a level may have that [`NodeHeader::word`].

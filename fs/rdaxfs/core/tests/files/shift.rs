@@ -5,7 +5,9 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use rdaxfs_core::file::{Fallocate, FallocateRange};
-use rdaxfs_core::format::{Time, BLOCK_SIZE, EXTENT_LEAF_MAGIC, EXTENT_ORDER, S_IFREG};
+use rdaxfs_core::format::{
+    Time, BLOCK_SIZE, EXTENT_LEAF_MAGIC, EXTENT_ORDER, MAX_CHILDREN, MAX_EXTENTS, S_IFREG,
+};
 use rdaxfs_core::inode::{Change, MapState};
 use rdaxfs_core::mount::{self, Access};
 use rdaxfs_core::name::{unannounced, NewInode};
@@ -86,6 +88,74 @@ fn pages_of_many_leaves_move() {
         assert_eq!(attributes.blocks, free - free_blocks(&volume));
         assert!(!attributes.has_intent);
     }
+}
+
+/// A leaf has got the keys of all before it, and says a higher key than all that it has: pages from behind come to
+/// below that key. It is one of two in all, or the only one of an inner node.
+#[test]
+fn pages_move_to_below_the_key_of_a_leaf_before_them() {
+    move_below_the_key_before(8, LEAF);
+    move_below_the_key_before(1024, LEAF * MAX_CHILDREN as u64);
+}
+
+const LEAF: u64 = MAX_EXTENTS as u64;
+
+/// `count` is the number of extents before that leaf.
+fn move_below_the_key_before(mib: u64, count: u64) {
+    let (volume, mut workspace) = volume(mib);
+    let workspace = &mut *workspace;
+    let (mut root, _) = root(&volume);
+    let new = NewInode {
+        mode: S_IFREG,
+        ..NewInode::default()
+    };
+    let made = volume
+        .names()
+        .create(workspace, &mut root, b"file", &new, NOW, &mut unannounced);
+    let mut map = made.unwrap().map;
+    let page = |number: u64| 2 * number;
+    for number in 0..2 * count + 2 * LEAF {
+        let range = (page(number), 1);
+        fallocate(&volume, workspace, &mut map, Fallocate::Allocate, range).unwrap();
+    }
+    let second = page(count);
+    let third = page(2 * count);
+    for (mode, from, end) in [
+        // All before the leaf goes, and all behind it in its inner node. It gets a page before its own.
+        (Fallocate::PunchHole, 0, second),
+        (Fallocate::PunchHole, second + 1, third),
+        (Fallocate::Allocate, second - 100, second - 99),
+        (Fallocate::PunchHole, second, second + 1),
+    ] {
+        fallocate(&volume, workspace, &mut map, mode, (from, end - from)).unwrap();
+        assert_eq!(findings(&volume), []);
+    }
+    let (at, by) = (second - 50, third - second + 50);
+    let mut known = pages(&volume, &map);
+    assert_eq!(known.len() as u64, 1 + 2 * LEAF);
+    fallocate(
+        &volume,
+        workspace,
+        &mut map,
+        Fallocate::CollapseRange,
+        (at, by),
+    )
+    .unwrap();
+    for (page, _) in &mut known[1..] {
+        *page -= by;
+    }
+    assert!(pages(&volume, &map) == known);
+    assert_eq!(findings(&volume), []);
+    fallocate(
+        &volume,
+        workspace,
+        &mut map,
+        Fallocate::Allocate,
+        (second - 70, 1),
+    )
+    .unwrap();
+    assert_eq!(pages(&volume, &map).len(), known.len() + 1);
+    assert_eq!(findings(&volume), []);
 }
 
 #[test]
