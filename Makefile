@@ -29,8 +29,16 @@ tools: ## build the programs of tools/, with manual pages and shell completions;
 	@scripts/tools $(if $(filter arm64,$(ARCH)),--arch arm64)
 
 .PHONY: install
-install: ## install modules, programs, modprobe.d and udev files; DESTDIR=DIR: below that folder
+install: ## install modules, programs, modprobe.d and udev files, none of them in /etc; DESTDIR=DIR: below that folder
 	@scripts/install
+
+.PHONY: uninstall
+uninstall: ## remove what make install has installed; DESTDIR=DIR: below that folder
+	@scripts/install --uninstall
+
+.PHONY: deb
+deb: ## build the Debian packages rpmem-dkms and rpmem-tools into build/deb, and run lintian on them
+	@env -u KDIR scripts/make-deb
 
 .PHONY: check
 check: ## formats, lints, warnings, documentation
@@ -91,6 +99,10 @@ test-kill: modules tools ## rdaxfs after SIGKILL to the machine, ROUNDS=100 time
 .PHONY: test-kexec
 test-kexec: modules tools ## rdaxfs after one kernel has started the next under load, ROUNDS=20 times; SEED=N for another load
 	@tests/kill/kexec $(or $(ROUNDS),20) $(SEED)
+
+.PHONY: test-packages
+test-packages: deb ## the Debian packages in a clean root, for each kernel 7.2 and 7.3 of the archive; T=PATTERN: those releases
+	@env -u KDIR scripts/test-packages "$(T)"
 
 .PHONY: miri
 miri: ## readers beside writers in Miri, SEEDS=N ways; needs a nightly toolchain that has it

@@ -95,6 +95,12 @@ find_arm64_entries() {
 		"$(recipe make-guest-arm64)" "$(recipe guest/init)")
 }
 
+# find_packages_entry : the build root for Debian packages.
+find_packages_entry() {
+	PACKAGES_ROOT=$CACHE/packages-root-$(hash_of "$EUID" "$SUITE" "$KERNEL_SUITE" "${PACKAGE_PACKAGES[*]}" \
+		"$(recipe make-package-root)")
+}
+
 # In a build tree of the cache: the variables that its make was called with.
 MAKE_VARIABLES=.rpmem-make-variables
 # And the layer over the build root that it needs, where it needs one.

@@ -2,8 +2,8 @@
 
 //! What a medium is a part of, and what that knows of it.
 
-use kernel::{prelude::*, ModuleMetadata};
-use kernel_ext::{block::bio::Bio, pmem, resource::PhysRange};
+use kernel::prelude::*;
+use kernel_ext::{block::bio::Bio, compat::ModuleMetadata, pmem, resource::PhysRange};
 use rpmem_regions::span::Sector;
 
 /// What a medium is a part of: plain memory, or a region with a bus behind it.

@@ -37,6 +37,7 @@ use kernel::{
     time::{delay::fsleep, Delta},
 };
 use kernel_ext::{
+    compat::{self, code::EOPNOTSUPP},
     dax,
     hwpoison::{FailedPages, FailureFlags},
     memremap::{self, PageMap},
@@ -145,7 +146,7 @@ impl Poison {
                 }
             }
             let index_storage =
-                VVec::zeroed(index_words, GFP_KERNEL | __GFP_NOWARN).map_err(no_memory)?;
+                compat::zeroed(index_words, GFP_KERNEL | __GFP_NOWARN).map_err(no_memory)?;
             let (map, index) =
                 Badblocks::new(storage, index_storage, sectors).map_err(|_| EINVAL)?;
             Ok(try_pin_init!(Self {

@@ -29,7 +29,8 @@
 /// What the printing macros put in front of a message.
 const __LOG_PREFIX: &[u8] = b"rpmem\0";
 
-/// Whose module implementations of `#[vtable]` traits are.
+/// Whose module implementations of `#[vtable]` traits are; `#[vtable]` of 7.2 does not ask.
+#[allow(dead_code)]
 type LocalModule = kernel_ext::NoModule;
 
 pub mod backing;

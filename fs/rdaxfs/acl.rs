@@ -3,11 +3,14 @@
 //! POSIX access control lists, which are attributes on the medium.
 
 use kernel::{alloc::KVVec, prelude::*};
-use kernel_ext::fs::{
-    inode::Locked,
-    posix_acl::{AclType, PosixAcl},
-    xattr::SetMode,
-    Inode, MntIdmap,
+use kernel_ext::{
+    compat::code::ENODATA,
+    fs::{
+        inode::Locked,
+        posix_acl::{AclType, PosixAcl},
+        xattr::SetMode,
+        Inode, MntIdmap,
+    },
 };
 use rdaxfs_core::{format::XattrSpace, inode::Change, xattr::XattrName};
 

@@ -5,6 +5,7 @@
 use core::ops::Range;
 
 use kernel::prelude::*;
+use kernel_ext::compat::code::EOPNOTSUPP;
 use kernel_ext::fs::{
     file::{falloc, File},
     inode::Locked,

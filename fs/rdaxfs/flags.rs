@@ -3,6 +3,7 @@
 //! Flags of files: what lsattr(1) shows, `xfs_io -c lsattr`, and the project.
 
 use kernel::prelude::*;
+use kernel_ext::compat::code::EOPNOTSUPP;
 use kernel_ext::fs::{
     fileattr::FileKattr,
     inode::{flags, Locked},

@@ -9,6 +9,7 @@
 use core::ops::Range;
 
 use kernel::prelude::*;
+use kernel_ext::compat::code::EOPNOTSUPP;
 use kernel_ext::fs::{
     dax::holder::{Failure, Operations},
     fserror, SuperBlock,

@@ -13,6 +13,7 @@ use kernel::{
     sync::{aref::ARef, new_mutex, Mutex},
 };
 use kernel_ext::{
+    compat::code::ESTALE,
     fs::{
         dir, file,
         inode::{flags, Attributes, Evicted, Found, InitialisedInode, Locked, NewInode},

@@ -7,6 +7,7 @@
 //! nothing.
 
 use kernel::prelude::*;
+use kernel_ext::compat::code::EOPNOTSUPP;
 use kernel_ext::fs::{
     dax,
     fserror::Access,

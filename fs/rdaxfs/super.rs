@@ -14,6 +14,7 @@ use kernel::{
     sync::{aref::ARef, new_mutex, Arc, Mutex},
 };
 use kernel_ext::{
+    compat::code::EOPNOTSUPP,
     fs::{
         dax::{DaxDevice, Mapping},
         file_system::flags,

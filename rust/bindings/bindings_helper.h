@@ -42,6 +42,7 @@
 #include <linux/panic.h>
 #include <linux/part_stat.h>
 #include <linux/platform_device.h>
+#include <linux/preempt.h>
 #include <linux/posix_acl.h>
 #include <linux/posix_acl_xattr.h>
 #include <linux/property.h>
@@ -59,6 +60,7 @@
 #include <linux/sysfs.h>
 #include <linux/uaccess.h>
 #include <linux/splice.h>
+#include <linux/srcu.h>
 #include <linux/uio.h>
 #include <linux/xattr.h>
 #include <linux/wait_bit.h>

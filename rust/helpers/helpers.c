@@ -25,4 +25,7 @@
 #include "sched.c"
 #include "security.c"
 #include "siphash.c"
+#ifdef KERNEL_7_2
+#include "srcu.c"
+#endif
 #include "vm.c"

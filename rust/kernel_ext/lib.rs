@@ -41,6 +41,7 @@ mod operations;
 
 pub mod block;
 pub mod capability;
+pub mod compat;
 pub mod dax;
 #[cfg(any(MODULE, CONFIG_RUST_KERNEL_EXT_FS))]
 pub mod fs;
@@ -76,6 +77,7 @@ pub struct NoModule;
 impl kernel::ModuleMetadata for NoModule {
     const NAME: &'static kernel::str::CStr = c"kernel_ext";
 
+    #[cfg(not(kernel_7_2))]
     const THIS_MODULE: kernel::ThisModule = {
         // SAFETY: `try_module_get()` and `module_put()` do nothing for a null pointer.
         unsafe { kernel::ThisModule::from_ptr(core::ptr::null_mut()) }

@@ -5,6 +5,7 @@
 //! C header: [`include/linux/memremap.h`](srctree/include/linux/memremap.h)
 
 use crate::{
+    compat::code::EOPNOTSUPP,
     hwpoison::{FailedPages, FailureFlags, UnderWay},
     numa::Node,
     pmem::{copy_mc, Window},

@@ -42,7 +42,7 @@ macro_rules! tell {
 pub fn pmem_wmb() {
     // On x86 `pmem_wmb()` is `wmb()`, which is a single instruction there.
     #[cfg(CONFIG_X86_64)]
-    kernel::sync::barrier::mb(kernel::sync::barrier::Write);
+    crate::compat::wmb();
     #[cfg(not(CONFIG_X86_64))]
     // SAFETY: A barrier may be anywhere.
     unsafe {

@@ -13,7 +13,7 @@ use kernel::{
     error::{from_err_ptr, to_result},
     prelude::*,
 };
-use kernel_ext::resource::PhysRange;
+use kernel_ext::{compat::code::EOPNOTSUPP, resource::PhysRange};
 
 /// A namespace that may be driven now: nobody else has it (`nvdimm_namespace_common_probe()`).
 ///

@@ -7,7 +7,7 @@
 use crate::bindings;
 use core::mem::offset_of;
 use kernel::prelude::*;
-use kernel_ext::memremap::Memory;
+use kernel_ext::{compat::code::EOPNOTSUPP, memremap::Memory};
 
 /// Bytes at the start of a namespace that are libnvdimm's: info blocks.
 const RESERVED: u64 = bindings::ND_INFO_BLOCK_RESERVE as u64;

@@ -37,6 +37,8 @@ module! {
     license: "GPL",
 }
 
+kernel_ext::module_metadata!(Rpmem);
+
 /// Plain memory.
 pub(crate) struct Memmap;
 

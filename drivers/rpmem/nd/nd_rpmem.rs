@@ -38,6 +38,8 @@ module! {
     license: "GPL",
 }
 
+kernel_ext::module_metadata!(NdRpmem);
+
 /// What all devices share.
 #[pin_data]
 pub(crate) struct Shared {

@@ -6,7 +6,7 @@
 //! [`include/linux/blk_types.h`](srctree/include/linux/blk_types.h)
 
 use super::io_acct;
-use crate::SECTOR_SIZE;
+use crate::{compat, SECTOR_SIZE};
 use core::{marker::PhantomData, mem::ManuallyDrop, ptr::NonNull};
 use kernel_bindings as bindings;
 
@@ -204,7 +204,7 @@ impl Bio {
         Segments {
             // With no byte left, the pointer is not used.
             next: vectors.wrapping_add(iter.bi_idx as usize),
-            offset: iter.bi_offset,
+            offset: compat::bvec_offset(&iter),
             left: if has_data { iter.bi_size } else { 0 },
             _bio: PhantomData,
         }

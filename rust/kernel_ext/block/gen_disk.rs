@@ -59,6 +59,7 @@
 
 use crate::{
     block::bio::Bio,
+    compat::ModuleMetadata,
     dax,
     numa::Node,
     sysfs::{Attribute, BinAttribute, Dirent, OpenFile, Page},
@@ -85,7 +86,6 @@ use kernel::{
         Arc,
     },
     time::{delay::fsleep, Delta},
-    ModuleMetadata,
 };
 use kernel_bindings as bindings;
 

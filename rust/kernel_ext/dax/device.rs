@@ -48,6 +48,9 @@ impl_flags!(
 /// runs once [`Device::kill`] has returned.
 #[vtable]
 pub trait Operations: Send + Sync + Sized + 'static {
+    /// The module that they are in.
+    type OwnerModule: crate::compat::ModuleMetadata;
+
     /// Returns the memory from page `pgoff` of the device on, for a caller that can use `nr_pages`
     /// pages.
     ///

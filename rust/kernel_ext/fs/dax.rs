@@ -9,7 +9,7 @@ pub mod holder;
 pub mod io;
 pub mod layout;
 
-use crate::{block::block_device::BlockDevice, pmem::Window, PAGE_SIZE};
+use crate::{block::block_device::BlockDevice, compat::code::EOPNOTSUPP, pmem::Window, PAGE_SIZE};
 use core::ptr::{self, NonNull};
 use kernel::{
     error::to_result,

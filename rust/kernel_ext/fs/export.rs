@@ -13,6 +13,7 @@ use super::{
     no_operations,
     super_block::SuperBlock,
 };
+use crate::compat::code::ESTALE;
 use core::{marker::PhantomData, ptr};
 use kernel::{
     ffi::{c_int, c_uint},

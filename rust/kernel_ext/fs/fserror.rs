@@ -8,6 +8,7 @@
 //! C header: [`include/linux/fserror.h`](srctree/include/linux/fserror.h)
 
 use super::{FileSystem, Inode, SuperBlock};
+use crate::compat::code::ESHUTDOWN;
 use core::{ops::Range, ptr};
 use kernel::prelude::*;
 use kernel_bindings as bindings;

@@ -9,7 +9,10 @@
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h) (`struct inode`)
 
 use super::{file_system::FileSystem, namei::Ops, super_block::SuperBlock, Timespec};
-use crate::slab::KmemCache;
+use crate::{
+    compat::{self, code::ESTALE},
+    slab::KmemCache,
+};
 use core::{
     convert::Infallible,
     ffi::{c_int, c_void},
@@ -557,7 +560,7 @@ impl<T: FileSystem> NewInode<T> {
         // SAFETY: By the type invariants it is one, and nobody else looks at the data, which is not moved.
         unsafe {
             let with_data = with_data::<T>(inode);
-            let Ok(()) = data.__init((*with_data).data.as_mut_ptr());
+            let Ok(()) = compat::init_in_place(data, (*with_data).data.as_mut_ptr());
             (*with_data).is_initialized.store(true, Release);
         }
         // INVARIANT: The data is there now.

@@ -339,6 +339,8 @@ impl<O: Operations> Table<O> {
         directory: *mut bindings::inode,
         dentry: *mut bindings::dentry,
         mode: bindings::umode_t,
+        // Whether the name must be new. It always is here.
+        #[cfg(kernel_7_2)] _exclusive: bool,
     ) -> c_int {
         // SAFETY: As the caller promises.
         to_errno(unsafe {

@@ -13,6 +13,7 @@ use super::{
     inode::{Inode, Locked},
     mnt_idmapping::MntIdmap,
 };
+use crate::compat::code::EOPNOTSUPP;
 use core::{
     ptr::{self, NonNull},
     slice,

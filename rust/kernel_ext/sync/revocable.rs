@@ -4,14 +4,11 @@
 //!
 //! C header: [`include/linux/srcu.h`](srctree/include/linux/srcu.h)
 
+use crate::compat::{new_srcu, Srcu, SrcuGuard};
 use core::{cell::UnsafeCell, mem::MaybeUninit, ops::Deref};
 use kernel::{
-    new_srcu,
     prelude::*,
-    sync::{
-        atomic::{AtomicFlag, Full, Relaxed},
-        srcu::{self, Srcu},
-    },
+    sync::atomic::{AtomicFlag, Full, Relaxed},
 };
 
 /// A value that is there until it is revoked.
@@ -60,7 +57,7 @@ impl<T> Revocable<T> {
         // INVARIANT: The value is initialised.
         try_pin_init!(Self {
             is_available: AtomicFlag::new(true),
-            srcu <- new_section(),
+            srcu <- new_srcu(),
             value: UnsafeCell::new(MaybeUninit::new(value)),
         })
     }
@@ -109,17 +106,10 @@ impl<T> PinnedDrop for Revocable<T> {
     }
 }
 
-/// The name and the class of its lock are in this module, for every user's type: lockdep compares names by their
-/// addresses, and a user's would go with the user.
-#[inline(never)]
-fn new_section() -> impl PinInit<Srcu, Error> {
-    new_srcu!("revocable")
-}
-
 /// Access to a value that cannot be revoked meanwhile.
 pub struct Guard<'a, T> {
     value: &'a T,
-    _section: srcu::Guard<'a>,
+    _section: SrcuGuard<'a>,
 }
 
 impl<T> Deref for Guard<'_, T> {

@@ -10,6 +10,7 @@
 
 use super::DaxDevice;
 use crate::{
+    compat::code::EOPNOTSUPP,
     fs::{to_errno, FileSystem, SuperBlock},
     SECTOR_SIZE,
 };

@@ -7,13 +7,14 @@
 
 use super::{Iomap, Operations as IomapOperations, Request, Table as IomapTable};
 use crate::{
+    compat,
     fs::{
         inode::{AddressSpaceOps, Inode},
         no_operations,
     },
     pmem,
 };
-use core::{marker::PhantomData, mem::MaybeUninit};
+use core::{marker::PhantomData, mem::MaybeUninit, ptr::NonNull};
 use kernel::{error::to_result, ffi::c_uint, prelude::*};
 use kernel_bindings as bindings;
 
@@ -188,10 +189,9 @@ impl<O: Operations> Table<O> {
         // SAFETY: As the caller promises.
         unsafe {
             let io = (*context).wb_ctx.cast::<bindings::iomap_ioend>();
-            let bio = &raw mut (*io).io_bio;
-            (*bio).bi_end_io = Some(Self::end_io);
+            let bio = NonNull::new_unchecked(&raw mut (*io).io_bio);
             // The size is committed there, which may sleep.
-            bindings::bio_set_flag(bio, bindings::BIO_COMPLETE_IN_TASK);
+            compat::end_in_task(bio, Self::end_io);
             bindings::iomap_ioend_writeback_submit(context, error)
         }
     }

@@ -73,7 +73,7 @@ fn unbound(system: &System, diagnosis: &mut Diagnosis) {
     }
 }
 
-const KEEP_AWAY: &str = "for the next boot: make install puts /etc/modprobe.d/rpmem.conf in place, which keeps nd_e820 away; then update-initramfs -u";
+const KEEP_AWAY: &str = "for the next boot: rpmem-dkms and make install put /usr/lib/modprobe.d/rpmem.conf in place, which keeps nd_e820 away; then update-initramfs -u";
 
 fn unbind(driver: &str) -> String {
     format!("echo e820_pmem > /sys/bus/platform/drivers/{driver}/unbind")
