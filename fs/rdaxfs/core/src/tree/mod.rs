@@ -24,9 +24,11 @@
 //! A child has the keys from its own up to the next child's. When a node's first child goes, the second
 //! one gets its key; so a node may have keys below the [`low`](crate::format::NodeHeader::low) that
 //! it was made with, never ones below what its parent says. Its first child then says a higher key than it
-//! has, until the node is written anew, with the lowest one there. A key changes otherwise only when all of a leaf's pages move
-//! ([`rekey`]), with new copies of the nodes that have it. Nodes are not merged: one goes when its
-//! last entry does.
+//! has, until the node is written anew, with its lowest key there.
+//!
+//! A key changes otherwise only when all of a leaf's pages move ([`rekey`]), with new copies of the nodes
+//! that have it. What is before that leaf then has fewer keys, and perhaps its own `low` no more. Nodes are
+//! not merged: one goes when its last entry does.
 
 mod blocks;
 mod change;

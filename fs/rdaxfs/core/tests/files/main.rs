@@ -11,6 +11,7 @@ mod errors;
 mod extents;
 mod full;
 mod intents;
+mod leaves;
 mod medium;
 mod model;
 mod placement;

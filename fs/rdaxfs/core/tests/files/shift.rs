@@ -25,7 +25,7 @@ use crate::medium::{flaky_volume, mount, Flaky, NEVER};
 use crate::{contents, extents, findings, free_blocks, NOW};
 
 /// The pages that have blocks, each with its block.
-fn pages<P: rdaxfs_core::platform::Platform>(
+pub(crate) fn pages<P: rdaxfs_core::platform::Platform>(
     volume: &Volume<P>,
     map: &MapState,
 ) -> Vec<(u64, u64)> {

@@ -143,6 +143,53 @@ fn leaves_of_first_inner(fs: &Fs, dir: u64) -> usize {
     word(leaves) as usize
 }
 
+/// Runs of names, in the order in which a directory lists them, go and some of them come back: leaves and inner nodes
+/// are emptied, filled and split at any place.
+#[test]
+fn runs_of_names_go_and_come_back() {
+    const NAMES: u64 = 40_000;
+    let mut fs = Fs::new(24 << 10, 0);
+    let root = fs.root();
+    let ino = fs.create(root, b"file", &file()).unwrap();
+    let dir = fs.mkdir(root, b"dir").unwrap();
+    for number in 0..NAMES {
+        fs.link(dir, &stays(number), ino).unwrap();
+    }
+    let mut numbers = Numbers(20);
+    let mut gone = Vec::new();
+    for turn in 0..40 {
+        let all = leaves(&mut fs, dir);
+        // Whole leaves, and part of the last one; at times from the start, as rm does it.
+        let first = numbers.below(2) * numbers.below(all.len() as u64);
+        let run = all.iter().skip(first as usize);
+        let mut went: Vec<_> = run
+            .take(1 + numbers.below(300) as usize)
+            .flatten()
+            .cloned()
+            .collect();
+        went.truncate(went.len() - numbers.below(20).min(went.len() as u64) as usize);
+        for name in &went {
+            fs.unlink(dir, name).unwrap();
+        }
+        gone.append(&mut went);
+        for _ in 0..numbers.below(9_000).min(gone.len() as u64) {
+            let name = gone.swap_remove(numbers.below(gone.len() as u64) as usize);
+            assert_eq!(fs.link(dir, &name, ino), Ok(()), "turn {turn}");
+            assert_eq!(fs.lookup(dir, &name).unwrap().ino, ino);
+        }
+        let mut listed = BTreeSet::new();
+        for entry in fs.list(dir) {
+            assert!(listed.insert(entry.name), "turn {turn}");
+        }
+        assert_eq!((listed.len() + gone.len()) as u64, NAMES, "turn {turn}");
+        for name in &listed {
+            assert_eq!(fs.lookup(dir, name).unwrap().ino, ino, "turn {turn}");
+        }
+        assert!(!gone.iter().any(|name| listed.contains(name)));
+        fs.check();
+    }
+}
+
 #[test]
 fn discriminators_are_used_again() {
     let mut fs = Fs::new(1024, 1);
