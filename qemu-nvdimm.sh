@@ -59,8 +59,11 @@ options:
                        none
   --pmem SIZE,…      one region for each size (default $DEFAULT_PMEM); a multiple of 2M, for nvdimm of 16M
                      (what ndctl asks for); may be repeated.  The sizes are what the guest can use
-  --pmem-file FILE   nvdimm and virtio-pmem only: this file is behind the first region (the next for the second …) and
-                     outlives the run; made when it does not exist.  An NVDIMM's is 2M larger than the region
+  --pmem-file FILE   this file is behind the first region (the next for the second …) and outlives the run; made
+                     when it does not exist.  An NVDIMM's is 2M larger than the region.  For nvdimm and virtio-pmem;
+                     for memmap when there is one region, of at most 3G of --mem
+  --trace FILE       writes down what the processors do to the first region: crashcheck/README.md.  Emulated, and
+                     one processor runs at a time
   --mem SIZE         what the guest keeps as normal memory (default $DEFAULT_MEM, at least 256M)
   --smp N            processors (default $DEFAULT_SMP)
   --cpu MODEL        QEMU's processor model (default: host under KVM, max when emulated)
@@ -156,7 +159,7 @@ run | shell) mode=$1; shift ;;
 esac
 
 arch=amd64 region='' pmem=() pmem_files=() mem=$DEFAULT_MEM smp=$DEFAULT_SMP timeout=$DEFAULT_TIMEOUT
-shares=("$PROJECT") packages=() programs_root='' network='' console='' build=yes modules=yes tools=no kernel='' kexec=no pass=()
+shares=("$PROJECT") trace='' packages=() programs_root='' network='' console='' build=yes modules=yes tools=no kernel='' kexec=no pass=()
 while (($#)); do
 	option=$1
 	# --option=VALUE is the same as --option VALUE.
@@ -165,7 +168,7 @@ while (($#)); do
 		option=$1
 	fi
 	case $option in
-	--arch | --region | --pmem | --pmem-file | --mem | --smp | --cpu | --accel | --append | --packages | --root | --network | --share | --env | --console | --kernel | --timeout)
+	--arch | --region | --pmem | --pmem-file | --trace | --mem | --smp | --cpu | --accel | --append | --packages | --root | --network | --share | --env | --console | --kernel | --timeout)
 		(($# > 1)) || usage_error "$option: a value must follow"
 		value=$2
 		shift 2
@@ -183,6 +186,10 @@ while (($#)); do
 		((${#sizes[@]})) || usage_error "--pmem '$value': at least one size must be given"
 		pmem+=("${sizes[@]}") ;;
 	--pmem-file) pmem_files+=("$(realpath -m -- "$value")") ;;
+	--trace)
+		trace=$(realpath -m -- "$value")
+		[[ -d $(dirname -- "$trace") && ! -d $trace && $trace != *,* ]] ||
+			usage_error "--trace '$value': it must be a file in a folder that exists, without a comma in its name" ;;
 	--mem) mem=$value ;;
 	--smp) smp=$value ;;
 	--timeout) timeout=$value ;;
@@ -291,7 +298,12 @@ else
 	done
 fi
 if ((${#pmem_files[@]})); then
-	[[ $region =~ ^(nvdimm|virtio-pmem)$ ]] || usage_error "--pmem-file is for --region nvdimm and virtio-pmem, not $region"
+	if [[ $region == memmap ]]; then
+		((${#pmem[@]} == 1 && mem_bytes <= 3 << 30)) ||
+			usage_error "--pmem-file with --region memmap: there must be one region and --mem at most 3G, for the file is all memory above 4 GiB"
+	elif [[ ! $region =~ ^(nvdimm|virtio-pmem)$ ]]; then
+		usage_error "--pmem-file is for --region memmap, nvdimm and virtio-pmem, not $region"
+	fi
 	((${#pmem_files[@]} <= ${#pmem[@]})) ||
 		usage_error "--pmem-file: ${#pmem_files[@]} files for ${#pmem[@]} regions; give a --pmem size for each"
 	for file in "${pmem_files[@]}"; do
@@ -299,6 +311,14 @@ if ((${#pmem_files[@]})); then
 			usage_error "--pmem-file '$file': it must be a file in a folder that exists"
 		pass+=(--pmem-file "$file")
 	done
+fi
+
+if [[ -n $trace ]]; then
+	[[ $arch == amd64 ]] || usage_error "--trace is amd64's: the plugin knows no other processor's instructions"
+	[[ $region != none ]] || usage_error "--trace with --region none: there is no region to trace"
+	plugin=$PROJECT/build/crashcheck/libcrashcheck_plugin.so
+	[[ -f $plugin ]] || usage_error "--trace: '$plugin' is not built; run scripts/crashcheck-programs"
+	pass+=(--trace "$trace" --plugin "$plugin")
 fi
 
 # A failure before the guest has its own status, so that it cannot be mistaken for the command's.
@@ -376,7 +396,7 @@ for share in "${shares[@]}"; do
 done
 [[ $inside == yes ]] || cwd=$PROJECT
 cd -- "$cwd"
-for file in "${pmem_files[@]}" ${console:+"$console"}; do
+for file in "${pmem_files[@]}" ${console:+"$console"} ${trace:+"$trace"}; do
 	enter+=(--bind "$(dirname -- "$file")")
 done
 [[ -z $network ]] || enter+=(--bind "$network")

@@ -17,7 +17,7 @@ FIRMWARE = "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"
 CPU_ARM64 = "max,pauth-impdef=on,sve=off,sme=off"
 PROBE_SECONDS = 10
 # Kinds of regions that are files of this machine, and memory devices of the guest.
-FILE_BACKED = ("nvdimm", "virtio-pmem")
+MEMORY_DEVICES = ("nvdimm", "virtio-pmem")
 PORTS = ("control", "stdout", "stderr", "stdin")
 # How long a guest waits for the other one to be there (again).
 RECONNECT_MS = 200
@@ -82,6 +82,9 @@ def accelerator(options, cache, guest):
     if options.arch == "arm64":
         # Another processor than this machine's.
         return ["-accel", "tcg,thread=multi"], CPU_ARM64
+    if options.trace:
+        # One thread for all processors: what they do has one order.
+        return ["-accel", "tcg,thread=single"], "max"
     if options.accel != "tcg" and (options.accel == "kvm" or kvm_works(cache, guest)):
         return ["-accel", "kvm"], "host"
     return ["-accel", "tcg,thread=multi"], "max"
@@ -118,6 +121,23 @@ def network(option):
             "-device", f"virtio-net-pci,netdev=network,romfile=,mac=52:54:00:00:00:0{number}"]
 
 
+def memory_file(layout, path):
+    """A file behind the one region that memmap= sets aside: a node of its own, for RAM is one piece otherwise."""
+    region, = layout.regions
+    low = layout.total - region.size
+    return ["-object", f"memory-backend-ram,id=ram,size={low}", "-numa", "node,memdev=ram",
+            "-object", f"memory-backend-file,id=region,share=on,mem-path={escaped(path)},size={region.size}",
+            "-numa", "node,memdev=region"]
+
+
+def tracer(options, layout):
+    """The plugin that writes down what is done to the first region."""
+    if not options.trace:
+        return []
+    region = layout.regions[0]
+    return ["-plugin", f"{escaped(options.plugin)},start={region.address:#x},len={region.size},trace={escaped(options.trace)}"]
+
+
 def command(options, layout, cache, guest, initrd, console, sockets, backing):
     """The whole command line.  `sockets` maps each of PORTS, and "monitor", to a file descriptor,
     `backing` names the files behind memory devices."""
@@ -125,7 +145,7 @@ def command(options, layout, cache, guest, initrd, console, sockets, backing):
     # No keyboard controller: the kernel would take its time to find no keyboard.
     machine = f"pc,i8042=off,max-ram-below-4g={layout.low}" if options.arch == "amd64" else "virt,gic-version=3"
     memory = f"{layout.total >> 20}M"
-    if layout.kind in FILE_BACKED:
+    if layout.kind in MEMORY_DEVICES:
         machine += ",nvdimm=on" if layout.kind == "nvdimm" else ""
         memory += f",slots={len(layout.regions)},maxmem={layout.max_total >> 20}M"
     line = base_command(guest, machine, QEMU if options.arch == "amd64" else QEMU_ARM64) + accel + [
@@ -148,8 +168,12 @@ def command(options, layout, cache, guest, initrd, console, sockets, backing):
     for number, path in enumerate(options.share):
         line += ["-fsdev", f"local,id=share{number},path={escaped(path)},security_model=passthrough,multidevs=remap",
                  "-device", f"virtio-9p-pci,fsdev=share{number},mount_tag=share{number}"]
-    for number, (region, path) in enumerate(zip(layout.regions, backing)):
-        line += memory_device(layout.kind, number, region, path)
+    line += tracer(options, layout)
+    if layout.kind == "memmap" and backing:
+        line += memory_file(layout, backing[0])
+    else:
+        for number, (region, path) in enumerate(zip(layout.regions, backing)):
+            line += memory_device(layout.kind, number, region, path)
     # On a busy host an emulated processor may stand still for long; the kernel would take its clocks for
     # broken: the TSC when processors drift, the timer (with a panic) when no tick comes while it waits.
     arguments = ["console=ttyS0", "panic=-1", "mitigations=off", "nokaslr", "tsc=reliable", "no_timer_check", *layout.kernel_arguments, *options.append]

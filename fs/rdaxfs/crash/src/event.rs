@@ -10,7 +10,7 @@ use std::panic::Location;
 use crate::image::Image;
 use crate::persistence::Persistence;
 
-/// The place in the source that called the medium.
+/// The place that called the medium: in the source, or a name for it with line 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Site {
     /// The source file.
@@ -37,6 +37,9 @@ impl Site {
 
 impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line == 0 {
+            return f.write_str(self.file);
+        }
         write!(f, "{}:{}:{}", self.file, self.line, self.column)
     }
 }

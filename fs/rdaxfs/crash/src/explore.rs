@@ -2,7 +2,7 @@
 
 //! All crashes of a log.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::AddAssign;
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::event::{EventKind, Log, Step};
+use crate::event::{EventKind, Log, Site, Step};
 use crate::failure::{self, Failure};
 use crate::image::LINE_WORDS;
 use crate::oracle::{Choice, Policy, Target};
@@ -55,6 +55,9 @@ pub struct Budget {
     pub samples: u64,
     /// Decides the lots.
     pub seed: u64,
+    /// Of lines that the same places have stored to, in the same order, only the first and the last are set apart
+    /// from the others: stores of one kind of update are one case.
+    pub kinds: bool,
 }
 
 impl Default for Budget {
@@ -63,6 +66,7 @@ impl Default for Budget {
             exhaustive: 1024,
             samples: 128,
             seed: 0,
+            kinds: false,
         }
     }
 }
@@ -208,7 +212,13 @@ fn at_point(
         _ => exhaust(budget.exhaustive, &mut judge)?,
     };
     if !exhausted {
-        sample(budget, point, &old, &new, &mut judge)?;
+        let words: BTreeSet<u64> = old.iter().chain(&new).map(|choice| choice.word).collect();
+        let lines = words.iter().map(|word| word / LINE_WORDS as u64).collect();
+        let lines = match budget.kinds {
+            true => one_of_each_kind(log, point, &lines),
+            false => lines,
+        };
+        sample(budget, point, words, lines, &mut judge)?;
     }
     Ok(Tally {
         points: 1,
@@ -247,16 +257,50 @@ fn exhaust(bound: u64, judge: &mut Judge<'_>) -> Result<bool, Box<Failure>> {
     Ok(false)
 }
 
+/// Of lines that the same places have stored to, in the same order, the first and the last.
+fn one_of_each_kind(log: &Log, point: &Point, lines: &BTreeSet<u64>) -> BTreeSet<u64> {
+    let mut stores: BTreeMap<u64, Vec<Site>> =
+        lines.iter().map(|&line| (line, Vec::new())).collect();
+    for event in &log.events[..point.position.min(log.events.len())] {
+        let line = event
+            .kind
+            .change()
+            .map(|(word, _)| word / LINE_WORDS as u64);
+        if let Some(sites) = line.and_then(|line| stores.get_mut(&line)) {
+            // A line that is stored to over and over is of one kind with one that is stored to once.
+            if sites.last() != Some(&event.site) {
+                sites.push(event.site);
+            }
+        }
+    }
+    let mut kinds: BTreeMap<Vec<Site>, (u64, u64)> = BTreeMap::new();
+    for (line, sites) in stores {
+        kinds
+            .entry(sites)
+            .and_modify(|(_, last)| *last = line)
+            .or_insert((line, line));
+    }
+    kinds
+        .into_values()
+        .flat_map(|(first, last)| [first, last])
+        .collect()
+}
+
 /// Tries those in which code that is wrong mostly shows, and some by lot.
 fn sample(
     budget: &Budget,
     point: &Point,
-    old: &[Choice],
-    new: &[Choice],
+    words: BTreeSet<u64>,
+    lines: BTreeSet<u64>,
     judge: &mut Judge<'_>,
 ) -> Result<(), Box<Failure>> {
-    let words: BTreeSet<u64> = old.iter().chain(new).map(|choice| choice.word).collect();
-    let lines: BTreeSet<u64> = words.iter().map(|word| word / LINE_WORDS as u64).collect();
+    let words: Vec<u64> = match budget.kinds {
+        true => words
+            .into_iter()
+            .filter(|word| lines.contains(&(word / LINE_WORDS as u64)))
+            .collect(),
+        false => words.into_iter().collect(),
+    };
     // Each word of a large copy would be too many.
     let stride = words
         .len()

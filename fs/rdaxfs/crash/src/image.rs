@@ -12,7 +12,8 @@ pub const LINE_BYTES: u64 = 64;
 pub const LINE_WORDS: usize = (LINE_BYTES / WORD_BYTES) as usize;
 
 const PAGE_WORDS: usize = 512;
-const PAGE_BYTES: u64 = PAGE_WORDS as u64 * WORD_BYTES;
+/// A page of an image, in bytes.
+pub const PAGE_BYTES: u64 = PAGE_WORDS as u64 * WORD_BYTES;
 
 /// A medium's contents. Copies share the pages that neither has changed since.
 ///
@@ -86,6 +87,14 @@ impl Image {
     pub fn line(&self, line: u64) -> [u64; LINE_WORDS] {
         let (page, at) = place(line * LINE_WORDS as u64);
         std::array::from_fn(|word| self.pages[page][at + word])
+    }
+
+    /// The bytes of a page of 4096.
+    pub fn page(&self, page: u64, into: &mut [u8; PAGE_BYTES as usize]) {
+        let words = self.pages[page as usize].iter();
+        for (bytes, word) in into.chunks_exact_mut(WORD_BYTES as usize).zip(words) {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
     }
 
     /// Copies bytes, from any offset.

@@ -31,7 +31,7 @@ pub mod spec;
 pub use event::{on_cpu, this_cpu, Event, EventKind, Log, Site, Step};
 pub use explore::{explore, Budget, Check, Point, Tally};
 pub use failure::{Failure, LostWord};
-pub use image::{Image, LINE_BYTES, LINE_WORDS, WORD_BYTES};
+pub use image::{Image, LINE_BYTES, LINE_WORDS, PAGE_BYTES, WORD_BYTES};
 pub use line::LineStates;
 pub use lock::{Held, Lock};
 pub use persistence::{Persistence, Undecided};

@@ -89,6 +89,11 @@ impl Oracle {
         &self.choices
     }
 
+    /// The lines of which something is, or was, undecided, in any order.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = u64> + '_ {
+        self.lines.keys().copied()
+    }
+
     /// Whether anything of a line is, or was, undecided.
     pub(crate) fn concerns(&self, line: u64) -> bool {
         self.lines.contains_key(&line)

@@ -213,6 +213,15 @@ impl Recorder {
         self.state().image.clone()
     }
 
+    /// The lines of which something was undecided after the crash, in order.
+    #[must_use]
+    pub fn undecided_lines(&self) -> Vec<u64> {
+        let state = self.state();
+        let mut lines: Vec<u64> = state.oracle.iter().flat_map(Oracle::lines).collect();
+        lines.sort_unstable();
+        lines
+    }
+
     /// How many lines have been read.
     #[must_use]
     pub fn lines_read(&self) -> u64 {

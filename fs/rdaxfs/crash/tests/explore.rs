@@ -15,6 +15,7 @@ const ALL: Budget = Budget {
     exhaustive: u64::MAX,
     samples: 0,
     seed: 0,
+    kinds: false,
 };
 
 fn read(medium: &Recorder, word: u64) -> u64 {
@@ -198,6 +199,7 @@ fn torn(missing: u64) -> Result<rdaxfs_crash::Tally, Box<rdaxfs_crash::Failure>>
         exhaustive: 1000,
         samples: 400,
         seed: 7,
+        kinds: false,
     };
     explore(
         &log(&events),

@@ -11,6 +11,7 @@ pub(crate) const BUDGET: Budget = Budget {
     exhaustive: 512,
     samples: 64,
     seed: 1,
+    kinds: false,
 };
 
 /// Says what a crash of a log shows that it must not.

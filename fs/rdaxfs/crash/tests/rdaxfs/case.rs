@@ -190,6 +190,7 @@ pub(crate) fn budget() -> (Budget, bool) {
             exhaustive,
             samples,
             seed,
+            kinds: false,
         },
         long,
     )

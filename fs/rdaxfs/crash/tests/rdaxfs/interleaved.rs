@@ -213,6 +213,7 @@ fn two_operations_at_once_are_one_after_the_other() {
         exhaustive: if long { 64 } else { 32 },
         samples: if long { 8 } else { 6 },
         seed,
+        kinds: false,
     };
     // One CPU goes on at each of the other's fences and locks, once.
     let bounds = Bounds {
@@ -319,6 +320,7 @@ fn two_operations_that_want_the_same_groups_are_one_after_the_other() {
         exhaustive: 16,
         samples: 4,
         seed: 1,
+        kinds: false,
     };
     let seen = check_all("two at once in two groups", &pairs, bounds, &budget);
     assert!(seen.orders > 0, "nobody had to wait for a group");

@@ -18,6 +18,7 @@ const BUDGET: Budget = Budget {
     exhaustive: 64,
     samples: 8,
     seed: 1,
+    kinds: false,
 };
 
 /// Crashes of operations whose recoveries differ.

@@ -19,6 +19,7 @@ const BUDGET: Budget = Budget {
     exhaustive: 4096,
     samples: 64,
     seed: 1,
+    kinds: false,
 };
 
 fn medium() -> Recorder {

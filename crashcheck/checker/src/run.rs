@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A run: record, explore, report.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{BufReader, Read};
+use std::time::{Duration, Instant};
+
+use anyhow::{ensure, Context, Result};
+use crashcheck_workload::Workload;
+use rdaxfs_crash::{explore, Budget, Image, Log, Point, Recorder, Site};
+
+use crate::case::{cases, Case, Model, Traced};
+use crate::expect::Expectation;
+use crate::judge::{Judge, Raw, Rdaxfs, Vm};
+use crate::record::{record, trees, Folder, Machine};
+use crate::report::{Bite, CaseReport, Report};
+use crate::subject::Subject;
+use crate::symbols::Symbols;
+
+/// Who judges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// The core of rdaxfs, or nobody for a disk: on this machine.
+    Host,
+    /// The kernel in a guest.
+    Vm,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// What is checked.
+    pub subject: Subject,
+    /// What it does.
+    pub workloads: Vec<Workload>,
+    /// Where.
+    pub machine: Machine,
+    /// Files of the run.
+    pub folder: Folder,
+    /// What counts as a fence.
+    pub model: Model,
+    /// Who judges.
+    pub who: Who,
+    /// How much is tried at each point.
+    pub budget: Budget,
+    /// The trace that is there is used.
+    pub again: bool,
+    /// Each flush and fence is taken away in turn.
+    pub bite: bool,
+    /// As if places with one of these in their name neither flushed nor fenced.
+    pub without: Vec<String>,
+}
+
+/// Does it. `progress` is called before each case: how many are done, of how many, and since when.
+///
+/// # Errors
+///
+/// If something fails that is not the subject.
+pub fn run(job: &Job, progress: &dyn Fn(&Progress<'_>)) -> Result<Report> {
+    let folder = &job.folder;
+    fs::create_dir_all(&folder.0).with_context(|| format!("'{}'", folder.0.display()))?;
+    let text: String = job.workloads.iter().map(Workload::to_string).collect();
+    let had = fs::read_to_string(folder.file("workloads")).unwrap_or_default();
+    let (trees, recorded) = if job.again && had == text && folder.file("trees").exists() {
+        (
+            trees(&fs::read_to_string(folder.file("trees"))?)?,
+            Duration::ZERO,
+        )
+    } else {
+        fs::write(folder.file("workloads"), &text)?;
+        let _ = fs::remove_file(folder.file("trees"));
+        let _ = fs::remove_file(folder.file("verdicts"));
+        let recording = record(&job.machine, &job.subject, folder)?;
+        (recording.trees, recording.time)
+    };
+    let symbols =
+        Symbols::parse(&fs::read_to_string(folder.file("kallsyms")).context("'kallsyms'")?);
+    let trace = File::open(folder.file("trace")).context("'trace'")?;
+    let before = Image::zeroed(job.machine.bytes);
+    let traced = cases(
+        BufReader::new(trace),
+        before,
+        &job.workloads,
+        trees,
+        &symbols,
+        job.model,
+    )?;
+    compare(&traced, folder)?;
+
+    let mut judge: Box<dyn Judge> = match (job.who, &job.subject.mount) {
+        (_, None) => Box::<Raw>::default(),
+        (Who::Host, Some(_)) => Box::<Rdaxfs>::default(),
+        (Who::Vm, Some(_)) => Box::new(Vm::new(&job.subject, &job.machine, &folder.0)?),
+    };
+    let started = Instant::now();
+    let mut report = Report::new(job, &traced, recorded);
+    for (done, case) in traced.cases.iter().enumerate() {
+        progress(&Progress {
+            name: &case.workload.name,
+            done,
+            of: traced.cases.len(),
+            states: report.states(),
+            failures: report.failures(),
+            time: started.elapsed(),
+        });
+        let found = one(job, case, &without(job, case), judge.as_mut())?;
+        report.cases.push(found);
+        report.looked = judge.looked();
+        report.judged = started.elapsed();
+        report.write(folder)?;
+    }
+    if job.bite {
+        report.bites = bite(job, &traced, judge.as_mut())?;
+        report.write(folder)?;
+    }
+    Ok(report)
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress<'a> {
+    /// The workload that comes now.
+    pub name: &'a str,
+    /// Workloads that are done.
+    pub done: usize,
+    /// Of so many.
+    pub of: usize,
+    /// States that were tried.
+    pub states: u64,
+    /// Workloads with a state that failed.
+    pub failures: usize,
+    /// Since the first.
+    pub time: Duration,
+}
+
+/// Every byte that the trace stores is in the memory's file in the end, and nothing else is.
+fn compare(traced: &Traced, folder: &Folder) -> Result<()> {
+    let mut bytes = Vec::new();
+    File::open(folder.file("region"))
+        .context("'region'")?
+        .read_to_end(&mut bytes)?;
+    let wanted = traced.image.to_bytes();
+    let differs = bytes.iter().zip(&wanted).position(|(a, b)| a != b);
+    ensure!(
+        bytes.len() == wanted.len() && differs.is_none(),
+        "the trace is not all that was stored: the memory's file differs from it at {:#x}",
+        differs.unwrap_or(0)
+    );
+    Ok(())
+}
+
+/// The log without what is not to flush or fence.
+fn without(job: &Job, case: &Case) -> Log {
+    let mut log = case.log.clone();
+    for site in case.log.ordering_sites() {
+        let name = site.to_string();
+        if job.without.iter().any(|part| name.contains(part)) {
+            log = log.without(site);
+        }
+    }
+    log
+}
+
+/// Takes away what one place flushes or fences, from all workloads one after the other, until one notices.
+fn bite(job: &Job, traced: &Traced, judge: &mut dyn Judge) -> Result<Vec<Bite>> {
+    let sites = |case: &Case| case.log.ordering_sites();
+    let all: BTreeSet<Site> = traced.cases.iter().flat_map(sites).collect();
+    let mut bites = Vec::new();
+    for site in all {
+        let mut bite = Bite {
+            site: site.to_string(),
+            workloads: 0,
+            noticed_by: None,
+            reason: None,
+        };
+        for case in traced
+            .cases
+            .iter()
+            .filter(|case| sites(case).contains(&site))
+        {
+            bite.workloads += 1;
+            let found = one(job, case, &case.log.without(site), judge)?;
+            if let Some(story) = found.failure {
+                bite.noticed_by = Some(found.name);
+                bite.reason = Some(story.reason);
+                break;
+            }
+        }
+        bites.push(bite);
+    }
+    Ok(bites)
+}
+
+fn one(job: &Job, case: &Case, log: &Log, judge: &mut dyn Judge) -> Result<CaseReport> {
+    let started = Instant::now();
+    let trouble = RefCell::new(None);
+    let judge = RefCell::new(judge);
+    let before = judge.borrow().looked();
+    let check = |medium: &Recorder, point: &Point| {
+        let found = match judge.borrow_mut().look(case, medium) {
+            Ok(None) => return Ok(()),
+            Ok(Some(found)) => found,
+            Err(error) => {
+                let said = format!("{error:#}");
+                trouble.borrow_mut().get_or_insert(error);
+                return Err(said);
+            }
+        };
+        Expectation::at(case, point, job.subject.durable).judge(&found?)
+    };
+    let explored = explore(log, &job.budget, &check);
+    if let Some(error) = trouble.into_inner() {
+        return Err(error);
+    }
+    let looked = judge.borrow().looked() - before;
+    Ok(CaseReport::new(case, explored, looked, started.elapsed()))
+}
