@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use common::{fence, flush, log, on, product, states, store, stream, touched, Words};
 use proptest::prelude::*;
-use rdaxfs_crash::{explore, Budget, Event, EventKind, Image, Log, Point, Recorder, Step};
+use rdaxfs_crash::{explore, Budget, Event, EventKind, Image, Log, Point, Recorder, Site, Step};
 
 const ALL: Budget = Budget {
     exhaustive: u64::MAX,
@@ -320,4 +320,48 @@ fn what_is_past_may_still_not_have_arrived() {
         [[first, 0, 0], [first, 2, 0], [first, 2, 3]]
     });
     assert_eq!(seen.into_inner(), all.collect());
+}
+
+#[test]
+fn of_lines_of_one_kind_the_first_and_the_last_are_set_apart() {
+    // A copy of many lines by one place, and a line by another.
+    let copy: Vec<_> = (0..20).map(|line| store(line * 8, 1)).collect();
+    let alone = [store(30 * 8, 2)];
+    let by = |file, events: &[(u32, EventKind)]| {
+        let site = Site {
+            file,
+            line: 0,
+            column: 0,
+        };
+        let events = log(events).events.into_iter();
+        events
+            .map(|event| Event { site, ..event })
+            .collect::<Vec<_>>()
+    };
+    let events = [by("copy", &copy), by("alone", &alone)].concat();
+    let log = Log::new(Image::zeroed(4096), events);
+    let missing = |kinds| {
+        let lines = RefCell::new(BTreeSet::new());
+        let check = |medium: &Recorder, _: &Point| {
+            let words: Vec<u64> = (0..20).map(|line| line * 8).chain([30 * 8]).collect();
+            let old: Vec<u64> = words
+                .into_iter()
+                .filter(|&word| read(medium, word) == 0)
+                .collect();
+            if let [word] = old[..] {
+                lines.borrow_mut().insert(word / 8);
+            }
+            Ok(())
+        };
+        let budget = Budget {
+            exhaustive: 2,
+            samples: 0,
+            seed: 1,
+            kinds,
+        };
+        explore(&log, &budget, &check).expect("the check fails never");
+        lines.into_inner()
+    };
+    assert_eq!(missing(true), BTreeSet::from([0, 19, 30]));
+    assert_eq!(missing(false).len(), 21);
 }
