@@ -6,7 +6,7 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use rdaxfs_crash::{Event, EventKind, Failure, Tally, LINE_WORDS};
+use rdaxfs_crash::{Event, EventKind, Failure, Log, Tally, LINE_WORDS};
 use serde::Serialize;
 
 use crate::case::{Case, Model, Traced};
@@ -169,22 +169,23 @@ impl Report {
 }
 
 impl CaseReport {
-    /// What became of a workload.
+    /// What became of a workload, with the log that was explored.
     #[must_use]
     pub fn new(
         case: &Case,
+        log: &Log,
         explored: std::result::Result<Tally, Box<Failure>>,
         looked: u64,
         time: Duration,
     ) -> Self {
         let (tally, failure) = match explored {
             Ok(tally) => (tally, None),
-            Err(failure) => (Tally::default(), Some(Story::of(case, &failure))),
+            Err(failure) => (Tally::default(), Some(Story::of(case, log, &failure))),
         };
         Self {
             name: case.workload.name.clone(),
             text: case.workload.to_string(),
-            events: case.log.events.len(),
+            events: log.events.len(),
             points: tally.points,
             sampled: tally.sampled,
             states: tally.states,
@@ -199,7 +200,7 @@ impl CaseReport {
 const LONGEST_TRACE: usize = 60;
 
 impl Story {
-    fn of(case: &Case, failure: &Failure) -> Self {
+    fn of(case: &Case, log: &Log, failure: &Failure) -> Self {
         let operations = &case.workload.operations;
         let name = |number: &u32| {
             operations
@@ -233,7 +234,7 @@ impl Story {
             .filter_map(|lost| lost.store.map(|(_, _, at)| at))
             .min()
             .unwrap_or(0);
-        let events = case.log.events.iter().take(point.position).enumerate();
+        let events = log.events.iter().take(point.position).enumerate();
         let trace: Vec<String> = events
             .filter(|(at, event)| *at >= first && concerns(event))
             .map(|(at, event)| {

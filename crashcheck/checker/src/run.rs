@@ -216,5 +216,11 @@ fn one(job: &Job, case: &Case, log: &Log, judge: &mut dyn Judge) -> Result<CaseR
         return Err(error);
     }
     let looked = judge.borrow().looked() - before;
-    Ok(CaseReport::new(case, explored, looked, started.elapsed()))
+    Ok(CaseReport::new(
+        case,
+        log,
+        explored,
+        looked,
+        started.elapsed(),
+    ))
 }
