@@ -39,8 +39,13 @@
 //! state for itself:
 //!
 //! ```
-//! # use rdaxfs_core::{file::Changed, inode::{Change, MapState}, platform::Platform, volume::Volume, workspace::Workspace, Result};
-//! fn empty<P: Platform>(volume: &Volume<P>, workspace: &mut Workspace, map: &mut MapState) -> Result<Changed> {
+//! # use rdaxfs_core::{file::Changed, inode::{Change, MapState}, platform::Platform};
+//! # use rdaxfs_core::{volume::Volume, workspace::Workspace, Result};
+//! fn empty<P: Platform>(
+//!     volume: &Volume<P>,
+//!     workspace: &mut Workspace,
+//!     map: &mut MapState,
+//! ) -> Result<Changed> {
 //!     volume.files().truncate(workspace, map, 0, &Change::none())
 //! }
 //! ```
@@ -48,8 +53,13 @@
 //! A lock that is held shared will not do:
 //!
 //! ```compile_fail,E0308
-//! # use rdaxfs_core::{file::Changed, inode::{Change, MapState}, platform::Platform, volume::Volume, workspace::Workspace, Result};
-//! fn empty<P: Platform>(volume: &Volume<P>, workspace: &mut Workspace, map: &MapState) -> Result<Changed> {
+//! # use rdaxfs_core::{file::Changed, inode::{Change, MapState}, platform::Platform};
+//! # use rdaxfs_core::{volume::Volume, workspace::Workspace, Result};
+//! fn empty<P: Platform>(
+//!     volume: &Volume<P>,
+//!     workspace: &mut Workspace,
+//!     map: &MapState,
+//! ) -> Result<Changed> {
 //!     volume.files().truncate(workspace, map, 0, &Change::none())
 //! }
 //! ```
