@@ -21,8 +21,8 @@ pub fn cond_resched() {
     unsafe { bindings::cond_resched() };
 }
 
-/// Keeps the calling task on its CPU until [`migrate_enable`]; may be nested. It may sleep meanwhile, and goes on on
-/// the same CPU. To be ended by the same task.
+/// Keeps the calling task on its CPU until [`migrate_enable`]; may be nested. It may sleep meanwhile, and
+/// continues on the same CPU. To be ended by the same task.
 #[inline]
 pub fn migrate_disable() {
     // SAFETY: May be called by any task, and counts.
