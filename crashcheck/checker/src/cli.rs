@@ -72,6 +72,9 @@ pub struct Arguments {
     /// As if places in whose functions this is found neither flushed nor fenced; may be repeated
     #[arg(long)]
     without: Vec<String>,
+    /// A state whose failure has this in its words is counted as known, and the search goes on; may be repeated
+    #[arg(long)]
+    known: Vec<String>,
     /// Prints the workloads in place of running them
     #[arg(long)]
     list: bool,
@@ -169,6 +172,7 @@ impl Arguments {
             again: self.resume,
             bite: self.bite,
             without: self.without.clone(),
+            known: self.known.clone(),
         })))
     }
 

@@ -74,13 +74,14 @@ fn tell(report: &Report) {
         println!("without {}: noticed by {noticed}", bite.site);
     }
     println!(
-        "{} on {}: {} workloads, {} states tried, {} images recovered ({:.0} an hour), {} failures",
+        "{} on {}: {} workloads, {} states tried, {} images recovered ({:.0} an hour), {} failures, {} states with a known one",
         report.subject.name,
         report.subject.driver,
         report.cases.len(),
         report.states(),
         report.looked,
         report.images_an_hour(),
-        report.failures()
+        report.failures(),
+        report.known()
     );
 }

@@ -78,6 +78,8 @@ pub struct CaseReport {
     pub states: u64,
     /// Of these, those that had to be recovered.
     pub looked: u64,
+    /// Of these, those with a failure that is known.
+    pub known: u64,
     /// In seconds.
     #[serde(serialize_with = "seconds")]
     pub time: Duration,
@@ -148,6 +150,12 @@ impl Report {
             .count()
     }
 
+    /// States with a failure that is known.
+    #[must_use]
+    pub fn known(&self) -> u64 {
+        self.cases.iter().map(|case| case.known).sum()
+    }
+
     /// Images that are recovered in an hour.
     #[must_use]
     pub fn images_an_hour(&self) -> f64 {
@@ -190,6 +198,7 @@ impl CaseReport {
             sampled: tally.sampled,
             states: tally.states,
             looked,
+            known: 0,
             time,
             failure,
         }

@@ -59,6 +59,13 @@ fn write_page(page: &mut String, report: &Report) -> std::fmt::Result {
         report.judge,
         report.seed
     )?;
+    if report.known() > 0 {
+        write!(
+            page,
+            "<p class=bad>{} states have a failure that is known (--known).</p>",
+            report.known()
+        )?;
+    }
     if report.lost_flushes > 0 {
         write!(page, "<p class=bad>{} flushes have an address that could not be found out: failures may be wrong.</p>", report.lost_flushes)?;
     }
