@@ -158,7 +158,7 @@ run | shell) mode=$1; shift ;;
 *) usage_error "unknown command '$1': it is run or shell, or none for the demonstration" ;;
 esac
 
-arch=amd64 region='' pmem=() pmem_files=() mem=$DEFAULT_MEM smp=$DEFAULT_SMP timeout=$DEFAULT_TIMEOUT
+arch=amd64 accel=auto region='' pmem=() pmem_files=() mem=$DEFAULT_MEM smp=$DEFAULT_SMP timeout=$DEFAULT_TIMEOUT
 shares=("$PROJECT") trace='' packages=() programs_root='' network='' console='' build=yes modules=yes tools=no kernel='' kexec=no pass=()
 while (($#)); do
 	option=$1
@@ -199,6 +199,7 @@ while (($#)); do
 		pass+=(--cpu "$value") ;;
 	--accel)
 		[[ $value =~ ^(auto|kvm|tcg)$ ]] || usage_error "--accel '$value': it must be auto, kvm or tcg"
+		accel=$value
 		pass+=(--accel "$value") ;;
 	--append)
 		[[ $value != *$'\n'* ]] || usage_error "--append: kernel arguments are one line"
@@ -274,6 +275,7 @@ demo)
 esac
 
 [[ $arch == amd64 ]] || ((!${#packages[@]})) || usage_error "--packages are amd64's: they do not go with --arch $arch"
+[[ $arch == amd64 || $accel != kvm ]] || usage_error "--accel kvm: this machine's KVM does not run $arch; leave it out"
 [[ $arch == amd64 || $kexec$kernel == no ]] || usage_error "--kexec and --kernel do not go with --arch $arch"
 [[ $kexec == no || -z $kernel ]] || usage_error "--kexec starts the stock kernel again; it does not go with --kernel"
 mem_bytes=$(bytes --mem "$mem")
