@@ -24,6 +24,18 @@ def lines_are_written_back_to_the_point_of_persistence(t):
     check.equal(t.disk.attribute("dax/write_cache"), "1", "dax/write_cache")
 
 
+@case(guests=("arm64-v8.0",))
+def an_old_processor_has_no_point_of_persistence(t):
+    """Without dc cvap lines are cleaned to the point of coherency; nothing else is different."""
+    check.true("dcpop" not in shell.read_text("/proc/cpuinfo"), "the processor has dc cvap")
+    check.true("Point of Persistence" not in boot_log(), "the kernel has found dc cvap")
+    data = os.urandom(1 << 20)
+    with Volume(t.disk.node, "dax") as volume:
+        (volume.directory / "file").write_bytes(data)
+        volume.again()
+        check.equal((volume.directory / "file").read_bytes(), data, "what the file has")
+
+
 @case(guests=("arm64",))
 def the_memory_is_none_of_the_kernels(t):
     """mem= has left it out; regions= and force=1 take it; without force the driver refuses."""
