@@ -264,7 +264,7 @@ mod tests {
                 return true;
             }
             // Every table is the one at 0, whose entries are present; those of the second level are large.
-            if address >> 40 == 0xffff_88 && into.len() == 8 {
+            if address >> 40 == 0x00ff_ff88 && into.len() == 8 {
                 into.copy_from_slice(&0xe3_u64.to_le_bytes());
                 return true;
             }
