@@ -6,7 +6,6 @@
 //! kernels of that series; a kernel that carries this crate in its tree needs none of the other branches.
 
 use bindings::bvec_iter;
-use core::ptr::NonNull;
 #[cfg(kernel_7_2)]
 use kernel::alloc::flags::__GFP_ZERO;
 use kernel::{
@@ -115,6 +114,7 @@ pub(crate) fn bvec_offset(iter: &bvec_iter) -> u32 {
 ///
 /// `slot` must be valid for writes and must not be initialised; where there is no error, the value is not moved
 /// before it is dropped.
+#[cfg(any(MODULE, CONFIG_RUST_KERNEL_EXT_FS))]
 #[inline]
 pub(crate) unsafe fn init_in_place<T, E>(init: impl PinInit<T, E>, slot: *mut T) -> Result<(), E> {
     #[cfg(not(kernel_7_2))]
@@ -134,7 +134,8 @@ pub(crate) unsafe fn init_in_place<T, E>(init: impl PinInit<T, E>, slot: *mut T)
 /// # Safety
 ///
 /// The bio must be valid, and not submitted yet. `end` must be right for it, as `bi_end_io` is.
-pub(crate) unsafe fn end_in_task(bio: NonNull<bindings::bio>, end: End) {
+#[cfg(any(MODULE, CONFIG_RUST_KERNEL_EXT_FS))]
+pub(crate) unsafe fn end_in_task(bio: core::ptr::NonNull<bindings::bio>, end: End) {
     #[cfg(not(kernel_7_2))]
     // SAFETY: As the caller promises.
     unsafe {
@@ -149,6 +150,7 @@ pub(crate) unsafe fn end_in_task(bio: NonNull<bindings::bio>, end: End) {
 }
 
 /// What the block layer calls when a bio has ended.
+#[cfg(any(MODULE, CONFIG_RUST_KERNEL_EXT_FS))]
 pub(crate) type End = unsafe extern "C" fn(*mut bindings::bio);
 
 #[cfg(kernel_7_2)]
