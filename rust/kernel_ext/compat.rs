@@ -38,6 +38,7 @@ pub(crate) use v7_2::srcu::{Guard as SrcuGuard, Srcu};
 ///
 /// From 7.3 on `module!` does it.
 #[macro_export]
+#[expect(clippy::crate_in_macro_def, reason = "THIS_MODULE is the user's")]
 macro_rules! module_metadata {
     ($module:ty) => {
         #[cfg(kernel_7_2)]
