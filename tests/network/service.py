@@ -13,6 +13,6 @@ def serve(tasks):
         try:
             answer = tasks[name](*words)
             print("done", "" if answer is None else answer, flush=True)
-        except Exception as error:  # whatever it is, the host has to hear of it
+        except Exception as error:  # every error is reported to the host
             traceback.print_exc()
             print("failed", " ".join(f"{name}: {error}".split()), flush=True)

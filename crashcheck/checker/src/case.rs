@@ -368,17 +368,18 @@ mod tests {
         before.into_iter().chain(records).chain(after).collect()
     }
 
+    /// What the first case's stores change.
+    fn words(traced: &Traced) -> Vec<(u64, u64)> {
+        let events = traced.cases[0].log.events.iter();
+        events.filter_map(|event| event.kind.change()).collect()
+    }
+
     #[test]
     fn stores_of_all_sizes_are_stores_of_words() {
         let value = 0x1111_2222_3333_4444_5555_6666_7777_8888;
         let records = vec![store(0, 16, value), store(20, 8, 0xaaaa_bbbb_cccc_dddd)];
         let traced = traced(&within(records), Model::X86).expect("it is whole");
-        let words: Vec<_> = traced.cases[0]
-            .log
-            .events
-            .iter()
-            .filter_map(|event| event.kind.change())
-            .collect();
+        let words = words(&traced);
         assert_eq!(
             words,
             [
@@ -395,12 +396,7 @@ mod tests {
     fn a_string_instruction_stores_words() {
         let bytes = (0..16).map(|at| store(at, 1, 7)).collect();
         let traced = traced(&within(bytes), Model::X86).expect("it is whole");
-        let words: Vec<_> = traced.cases[0]
-            .log
-            .events
-            .iter()
-            .filter_map(|event| event.kind.change())
-            .collect();
+        let words = words(&traced);
         let sevens = 0x0707_0707_0707_0707;
         assert_eq!(words, [(0, sevens), (1, sevens)]);
     }

@@ -66,6 +66,6 @@ pub trait Machine {
     /// A register's value.
     fn register(&self, register: Register) -> Option<u64>;
 
-    /// Copies memory as the CPU's page tables map it now, whoever may access it.
+    /// Copies memory that the CPU's page tables map now; their permissions are ignored.
     fn read(&self, address: u64, into: &mut [u8]) -> bool;
 }

@@ -53,6 +53,11 @@ pub fn apply(root: &Path, operation: &Operation, map: Map<'_>) -> Result<()> {
         }
     };
     let open = |path: &str| OpenOptions::new().read(true).write(true).open(at(path));
+    let open_direct = |path: &str| {
+        let mut options = OpenOptions::new();
+        let direct = OFlags::DIRECT.bits() as i32;
+        options.write(true).custom_flags(direct).open(at(path))
+    };
     let allocate = |path: &str, flags, offset, len| -> Result<()> {
         Ok(fallocate(open(path)?, flags, offset, len)?)
     };
@@ -72,11 +77,7 @@ pub fn apply(root: &Path, operation: &Operation, map: Map<'_>) -> Result<()> {
             seed,
         } if raw => {
             // Past the page cache: what the disk does is what is looked at.
-            let mut options = OpenOptions::new();
-            let file = options
-                .write(true)
-                .custom_flags(OFlags::DIRECT.bits() as i32)
-                .open(at(path))?;
+            let file = open_direct(path)?;
             aligned(&pattern(*seed, *offset, *len), |bytes| {
                 Ok(file.write_all_at(bytes, *offset)?)
             })?;
@@ -100,11 +101,7 @@ pub fn apply(root: &Path, operation: &Operation, map: Map<'_>) -> Result<()> {
             len,
             seed,
         } => {
-            let mut options = OpenOptions::new();
-            let file = options
-                .write(true)
-                .custom_flags(OFlags::DIRECT.bits() as i32)
-                .open(at(path))?;
+            let file = open_direct(path)?;
             aligned(&pattern(*seed, *offset, *len), |bytes| {
                 let buffers = [std::io::IoSlice::new(bytes)];
                 let done = pwritev2(&file, &buffers, *offset, ReadWriteFlags::DSYNC)?;

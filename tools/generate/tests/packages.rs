@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the Debian package builds modules with: `packaging/dkms/`, by its own scripts, without a kernel.
+//! What the Debian package builds modules with: `packaging/dkms/`, by its own scripts, without a kernel; and what
+//! `make uninstall` removes, and what it leaves.
 
 use std::{
     fs,
@@ -231,4 +232,67 @@ fn wrong_usage_is_refused() {
         let output = rpmem_dkms(&folder, arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
     }
+}
+
+fn uninstall(dest: &Path) -> Output {
+    let mut command = Command::new(project().join("scripts/install"));
+    command.arg("--uninstall").env("DESTDIR", dest);
+    command.output().unwrap()
+}
+
+/// All files below a folder.
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn what_is_ours_goes_and_what_is_not_stays() {
+    // With a blank, on purpose.
+    let dest = Folder::new("to uninstall");
+    let conf = fs::read_to_string(project().join("drivers/rpmem/modprobe.d/rpmem.conf")).unwrap();
+    for ours in [
+        "lib/modules/7.3.4+deb13-amd64/updates/rpmem.ko",
+        "lib/modules/7.2.12+deb13-amd64/updates/kernel_ext.ko",
+        "usr/lib/modprobe.d/rpmem.conf",
+        "usr/lib/udev/rules.d/60-rpmem.rules",
+        "usr/lib/udev/rules.d/61-rdaxfs.rules",
+        "usr/sbin/mkfs.rdaxfs",
+        "usr/share/man/man8/fsck.rdaxfs.8",
+        "usr/share/zsh/vendor-completions/_rpmemctl",
+    ] {
+        dest.write(ours, "ours");
+    }
+    // An older version's, as it was installed; and one that an administrator has changed.
+    dest.write("etc/modprobe.d/rpmem.conf", &conf);
+    let kept = [
+        "etc/udev/rules.d/60-rpmem.rules",
+        "lib/modules/7.3.4+deb13-amd64/updates/other.ko",
+        "usr/lib/modprobe.d/other.conf",
+        "usr/sbin/mkfs.other",
+    ];
+    for other in kept {
+        dest.write(other, "not ours");
+    }
+
+    let output = uninstall(&dest.0);
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("etc/udev/rules.d/60-rpmem.rules' comes before"),
+        "{said}"
+    );
+    let mut left = Vec::new();
+    files(&dest.0, &mut left);
+    left.sort();
+    assert_eq!(left, kept.map(|name| dest.0.join(name)));
+
+    // There is nothing left to remove, which is no error.
+    assert!(uninstall(&dest.0).status.success());
 }

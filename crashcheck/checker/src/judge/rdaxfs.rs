@@ -7,15 +7,14 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use crashcheck_tree::{Bytes, Entry, Kind, Tree};
-use rdaxfs_check::{finish_all, survey, Image};
+use rdaxfs_check::finish_all;
 use rdaxfs_core::format::{Time, BLOCK_SIZE, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG};
 use rdaxfs_core::inode::XattrState;
 use rdaxfs_core::mount::Access;
-use rdaxfs_core::superblock::probe;
 use rdaxfs_core::xattr::XattrName;
 use rdaxfs_core::Error;
 use rdaxfs_crash::Recorder;
-use rdaxfs_crash_medium::Pmem;
+use rdaxfs_crash_medium::{fsck, Pmem};
 use rdaxfs_host::Mounted;
 
 use super::{Found, Judge};
@@ -74,21 +73,6 @@ fn recover(medium: &Recorder) -> std::result::Result<Option<Tree>, String> {
     mounted.unmount().map_err(failed("the unmount fails"))?;
     fsck(medium)?;
     Ok(Some(tree))
-}
-
-fn fsck(medium: &Recorder) -> std::result::Result<(), String> {
-    let pmem = Pmem(medium);
-    let superblock = probe(&pmem).map_err(failed("fsck: the superblock"))?;
-    let survey = survey(&Image::new(&pmem, superblock), |_| {});
-    if survey.findings.is_empty() {
-        return Ok(());
-    }
-    let problems: Vec<String> = survey
-        .findings
-        .iter()
-        .map(|finding| finding.problem.to_string())
-        .collect();
-    Err(format!("fsck: {}", problems.join("; ")))
 }
 
 type Volume<'m> = Mounted<Pmem<'m>>;

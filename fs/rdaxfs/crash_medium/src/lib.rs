@@ -5,7 +5,9 @@
 
 #![forbid(unsafe_code)]
 
+use rdaxfs_check::{survey, Image};
 use rdaxfs_core::platform::{Digest, Medium, Stores};
+use rdaxfs_core::superblock::probe;
 use rdaxfs_core::Result;
 use rdaxfs_crash::Recorder;
 
@@ -66,4 +68,24 @@ impl Digest for Pmem<'_> {
     fn siphash(&self, key: &[u64; 2], bytes: &[u8]) -> u64 {
         rdaxfs_host::siphash(key, bytes)
     }
+}
+
+/// Whether fsck finds nothing to repair; if it does, what.
+///
+/// # Errors
+///
+/// What it finds, in its words.
+pub fn fsck(medium: &Recorder) -> core::result::Result<(), String> {
+    let pmem = Pmem(medium);
+    let superblock = probe(&pmem).map_err(|error| format!("fsck: the superblock: {error}"))?;
+    let survey = survey(&Image::new(&pmem, superblock), |_| {});
+    if survey.findings.is_empty() {
+        return Ok(());
+    }
+    let problems: Vec<String> = survey
+        .findings
+        .iter()
+        .map(|finding| finding.problem.to_string())
+        .collect();
+    Err(format!("fsck: {}", problems.join("; ")))
 }

@@ -68,7 +68,7 @@ pub(crate) fn fallocate(
 }
 
 /// A file that has every other page, so that each is an extent.
-fn scattered(
+pub(crate) fn scattered(
     volume: &DramVolume,
     workspace: &mut Workspace,
     name: &str,

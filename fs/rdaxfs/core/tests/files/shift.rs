@@ -19,8 +19,8 @@ use rdaxfs_core::workspace::Workspace;
 use rdaxfs_core::{Error, Result};
 use rdaxfs_host::Host;
 
-use crate::common::{root, volume};
-use crate::extents::fallocate;
+use crate::common::volume;
+use crate::extents::{fallocate, file, scattered};
 use crate::medium::{flaky_volume, mount, Flaky, NEVER};
 use crate::{contents, extents, findings, free_blocks, NOW};
 
@@ -41,15 +41,7 @@ fn pages_of_many_leaves_move() {
     const COUNT: u64 = 70_000;
     let (volume, mut workspace) = volume(512);
     let workspace = &mut *workspace;
-    let (mut root, _) = root(&volume);
-    let new = NewInode {
-        mode: S_IFREG,
-        ..NewInode::default()
-    };
-    let made = volume
-        .names()
-        .create(workspace, &mut root, b"file", &new, NOW, &mut unannounced);
-    let mut map = made.unwrap().map;
+    let mut map = file(&volume, workspace, "file");
     let free = free_blocks(&volume);
     let mut page = 0;
     for turn in 0..COUNT {
@@ -104,20 +96,8 @@ const LEAF: u64 = MAX_EXTENTS as u64;
 fn move_below_the_key_before(mib: u64, count: u64) {
     let (volume, mut workspace) = volume(mib);
     let workspace = &mut *workspace;
-    let (mut root, _) = root(&volume);
-    let new = NewInode {
-        mode: S_IFREG,
-        ..NewInode::default()
-    };
-    let made = volume
-        .names()
-        .create(workspace, &mut root, b"file", &new, NOW, &mut unannounced);
-    let mut map = made.unwrap().map;
+    let mut map = scattered(&volume, workspace, "file", 0..2 * count + 2 * LEAF);
     let page = |number: u64| 2 * number;
-    for number in 0..2 * count + 2 * LEAF {
-        let range = (page(number), 1);
-        fallocate(&volume, workspace, &mut map, Fallocate::Allocate, range).unwrap();
-    }
     let second = page(count);
     let third = page(2 * count);
     for (mode, from, end) in [
@@ -162,15 +142,7 @@ fn move_below_the_key_before(mib: u64, count: u64) {
 fn what_cannot_move_is_refused() {
     let (volume, mut workspace) = volume(8);
     let workspace = &mut *workspace;
-    let (mut root, _) = root(&volume);
-    let new = NewInode {
-        mode: S_IFREG,
-        ..NewInode::default()
-    };
-    let made = volume
-        .names()
-        .create(workspace, &mut root, b"file", &new, NOW, &mut unannounced);
-    let mut map = made.unwrap().map;
+    let mut map = file(&volume, workspace, "file");
     let bytes = [3; 10_000];
     volume
         .files()

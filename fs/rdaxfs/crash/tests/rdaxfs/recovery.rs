@@ -9,10 +9,11 @@ use std::hash::{Hash, Hasher};
 
 use rdaxfs_crash::spec::{operations, prepared, Op, Snapshot};
 use rdaxfs_crash::{explore, Budget, Log, Point, Recorder, Tally};
+use rdaxfs_crash_medium::fsck;
 
 use crate::case::{budget, Case, Setting, BLOCKS};
 use crate::mounted::Mounted;
-use crate::subject::{do_both, fsck, made, recover, tidy, time, tree};
+use crate::subject::{do_both, made, recover, tidy, time, tree};
 
 const BUDGET: Budget = Budget {
     exhaustive: 64,

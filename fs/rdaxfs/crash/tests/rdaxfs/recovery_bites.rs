@@ -8,13 +8,14 @@ use rdaxfs_core::platform::Medium;
 use rdaxfs_core::superblock::probe;
 use rdaxfs_crash::spec::{prepared, Op, Snapshot};
 use rdaxfs_crash::{explore, Log, Point, Recorder, Step, Tally};
+use rdaxfs_crash_medium::fsck;
 
 use crate::bite::{each_is_needed, Trial, BUDGET};
 use crate::case::{Case, Setting, BLOCKS};
 use crate::mounted::Mounted;
 use crate::platform::Pmem;
 use crate::recovery::{check_recovery, furnished, none_or_whole, recoveries};
-use crate::subject::{fsck, made, make_on, recover, time};
+use crate::subject::{made, make_on, recover, time};
 
 /// A log of which every crash passes the check.
 fn trial<'t>(log: Log, check: impl Fn(&Recorder, &Point) -> Result<(), String> + 't) -> Trial<'t> {

@@ -4,13 +4,12 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use rdaxfs_check::{self as check, survey};
 use rdaxfs_core::format::Time;
 use rdaxfs_core::make::{make, Options};
-use rdaxfs_core::superblock::probe;
 use rdaxfs_core::Error;
 use rdaxfs_crash::spec::{Difference, Errno, Op, Snapshot, Tree};
 use rdaxfs_crash::{Image, Recorder};
+use rdaxfs_crash_medium::fsck;
 
 use crate::mounted::Mounted;
 use crate::platform::Pmem;
@@ -132,20 +131,4 @@ pub(crate) fn tidy(medium: &Recorder) -> Result<Snapshot, String> {
 
 fn failed(what: &'static str) -> impl Fn(Error) -> String {
     move |error| format!("{what}: {error}")
-}
-
-/// Fails if fsck finds anything to repair.
-pub(crate) fn fsck(medium: &Recorder) -> Result<(), String> {
-    let pmem = Pmem(medium);
-    let superblock = probe(&pmem).map_err(failed("fsck: the superblock"))?;
-    let survey = survey(&check::Image::new(&pmem, superblock), |_| {});
-    if survey.findings.is_empty() {
-        return Ok(());
-    }
-    let problems: Vec<String> = survey
-        .findings
-        .iter()
-        .map(|finding| finding.problem.to_string())
-        .collect();
-    Err(format!("fsck: {}", problems.join("; ")))
 }
