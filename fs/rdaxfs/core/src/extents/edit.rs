@@ -13,6 +13,7 @@ use crate::inode::{inode_word, xattr_root};
 use crate::journal::Transaction;
 use crate::platform::Platform;
 use crate::tree::{self, Nodes, Tree};
+use crate::volume::Volume;
 use crate::{Error, Result};
 
 /// The most extents that an edit puts in: what is left of one on both sides, and what is between.
@@ -153,6 +154,20 @@ pub(crate) fn cut<P: Platform>(
         len: 2,
     };
     apply(tx, nodes, (tree, cursor), &edit)
+}
+
+/// Whether what the cursor is at goes on in the next extent of its home, so that they can be one.
+#[inline(never)]
+pub(crate) fn goes_on<P: Platform>(
+    volume: &Volume<P>,
+    tree: &Tree,
+    cursor: &Cursor,
+) -> Result<bool> {
+    let Some(extent) = cursor.here().filter(|_| cursor.rest() > 1) else {
+        return Ok(false);
+    };
+    let next = extent_at(volume, tree, cursor, cursor.at + 1)?;
+    Ok(follows(&extent, &next))
 }
 
 /// Where extents move to: so many pages towards the end or the start.

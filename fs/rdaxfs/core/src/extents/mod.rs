@@ -18,7 +18,7 @@ mod edit;
 mod find;
 mod leaf;
 
-pub(crate) use edit::{cut, edit, shift, Shift};
+pub(crate) use edit::{cut, edit, goes_on, shift, Shift};
 pub(crate) use find::{extent_at, find, last_before, last_end};
 
 use zerocopy_derive::FromZeros;

@@ -13,7 +13,7 @@ use super::free::{free_step, Effort};
 use super::perform::{clear_intent, list_intent};
 use super::view::View;
 use super::{count_blocks, extents_of, Changed, Files, Head};
-use crate::extents::{cut, find, last_before, last_end, shift, Cursor, Shift};
+use crate::extents::{cut, edit, find, goes_on, last_before, last_end, shift, Cursor, Shift};
 use crate::format::{block_offset, Intent, IntentWords, BLOCK_SIZE, MAX_FILE_SIZE, MAX_PAGES};
 use crate::inode::{store_intent, Change, MapState};
 use crate::platform::Platform;
@@ -52,7 +52,38 @@ impl<P: Platform> Files<'_, P> {
         };
         let intent = collapse_words(pages.end, by);
         self.begin_shift(workspace, map, intent, head)?;
-        self.go_on(workspace, map, View::of(intent)?)
+        let changed = self.go_on(workspace, map, View::of(intent)?)?;
+        match self.join_at(workspace, map, pages.start) {
+            // They are as good apart.
+            Err(Error::Busy | Error::NoSpace) | Ok(()) => Ok(changed),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes one extent of two that have come together at a page.
+    #[inline(never)]
+    fn join_at(self, workspace: &mut Workspace, map: &mut MapState, page: u64) -> Result {
+        let Some(before) = page.checked_sub(1) else {
+            return Ok(());
+        };
+        let tree = extents_of(map);
+        let cursor = &mut workspace.scratch.cursor;
+        find(self.volume, &tree, before, cursor)?;
+        let Some(extent) = cursor.at_page(before).filter(|extent| extent.end() == page) else {
+            return Ok(());
+        };
+        if !goes_on(self.volume, &tree, cursor)? {
+            return Ok(());
+        }
+        self.volume
+            .transact(workspace, &mut map.stamp, |tx, scratch| {
+                let Scratch { nodes, cursor, .. } = scratch;
+                nodes.blocks.start(tree.ino, false);
+                // Put in anew, it takes the next one in.
+                edit(tx, nodes, (&tree, cursor), 1, &[extent])?;
+                let counts = nodes.blocks.settle(tx)?;
+                count_blocks(tx, tree.ino, counts)
+            })
     }
 
     /// Puts a hole in front of a page, which moves.

@@ -138,6 +138,32 @@ fn move_below_the_key_before(mib: u64, count: u64) {
     assert_eq!(findings(&volume), []);
 }
 
+/// What an insertion has cut, a collapse of what it put there makes whole, in the inode and in a leaf.
+#[test]
+fn what_comes_together_is_one_extent_again() {
+    for count in [2, 100] {
+        let (volume, mut workspace) = volume(8);
+        let workspace = &mut *workspace;
+        let mut map = file(&volume, workspace, "file");
+        let mut change = |mode, range| {
+            fallocate(&volume, workspace, &mut map, mode, range).unwrap();
+            assert_eq!(findings(&volume), []);
+            extents(&volume, &map)
+        };
+        let whole = change(Fallocate::Allocate, (0, 200));
+        assert_eq!(whole.len(), 1);
+        for at in 1..count {
+            let cut = change(Fallocate::InsertRange, (2 * at - 1, 1));
+            assert_eq!(cut.len() as u64, at + 1);
+        }
+        for at in 1..count {
+            let joined = change(Fallocate::CollapseRange, (at, 1));
+            assert_eq!(joined.len() as u64, count - at);
+        }
+        assert_eq!(extents(&volume, &map), whole);
+    }
+}
+
 #[test]
 fn what_cannot_move_is_refused() {
     let (volume, mut workspace) = volume(8);
