@@ -335,7 +335,9 @@ impl<O: Operations> Table<O> {
         compat_ioctl: Some(bindings::compat_ptr_ioctl),
         fsync: Some(Self::fsync),
         fallocate: optional!(O::HAS_FALLOCATE, fallocate),
-        // So that a mapping can have huge pages wherever the process lets the kernel choose.
+        // So that a mapping can have huge pages wherever the process lets the kernel choose. Kernels with PREEMPT_RT
+        // have none.
+        #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
         get_unmapped_area: Some(bindings::thp_get_unmapped_area),
         // For DAX and O_DIRECT the VFS itself copies instead.
         splice_read: Some(bindings::filemap_splice_read),

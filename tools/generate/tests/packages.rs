@@ -217,6 +217,32 @@ fn what_is_missing_is_named() {
         .contains("apt-get install linux-headers-7.3.98-nowhere"));
 }
 
+/// One that lacks something does not keep the others from being tried; a kernel of another series needs no headers.
+#[test]
+fn each_of_several_kernels_is_tried() {
+    let folder = Folder::new("several");
+    let output = rpmem_dkms(
+        &folder,
+        &[
+            "metadata",
+            "7.3.97-nowhere",
+            "6.12.1-nowhere",
+            "7.2.96-nowhere",
+        ],
+    );
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for text in [
+        "apt-get install linux-headers-7.3.97-nowhere",
+        "cannot build for 6.12.1-nowhere:\n  - a kernel of series 7.2 or 7.3",
+        "apt-get install linux-headers-7.2.96-nowhere",
+    ] {
+        assert!(said.contains(text), "no '{text}' in: {said}");
+    }
+    assert!(!said.contains("linux-headers-6.12.1"), "{said}");
+    assert!(!folder.0.join("state").exists());
+}
+
 #[test]
 fn wrong_usage_is_refused() {
     let folder = Folder::new("usage");
@@ -226,7 +252,9 @@ fn wrong_usage_is_refused() {
         &["metadata", "--source"],
         &["metadata", "--source", "/no/such/file"],
         &["metadata", "../../etc"],
+        &["metadata", "7.3.4-amd64", "a b"],
         &["clean", "../etc"],
+        &["check", ""],
         &["check", "--fast"],
     ] {
         let output = rpmem_dkms(&folder, arguments);
