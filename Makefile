@@ -100,8 +100,12 @@ crashcheck: modules tools ## every state that a crash may leave, of a traced mac
 	@build/crashcheck/crashcheck $(ARGS)
 
 .PHONY: test-kill
-test-kill: modules tools ## rdaxfs after SIGKILL to the machine, ROUNDS=100 times; SEED=N for another load
-	@tests/kill/rounds $(or $(ROUNDS),100) $(SEED)
+test-kill: modules tools ## rdaxfs after SIGKILL to the machine, ROUNDS=100 times; SEED=N for another load; DRIVER=nd_rpmem: namespaces, as disks and with ext4, too
+	@tests/kill/rounds --driver $(or $(DRIVER),rpmem) $(or $(ROUNDS),100) $(SEED)
+
+.PHONY: test-unbind
+test-unbind: modules tools ## namespaces taken away under I/O, mappings, dm and file systems, ROUNDS=20 times each
+	@RPMEM_ROUNDS=$(or $(ROUNDS),20) scripts/test --vm nd_removal/
 
 .PHONY: test-kexec
 test-kexec: modules tools ## rdaxfs after one kernel has started the next under load, ROUNDS=20 times; SEED=N for another load

@@ -66,24 +66,25 @@ def main():
     rounds, seed = int(sys.argv[1]), sys.argv[2]
     driver.load(*driver.usual_arguments())
     notes = Notes()
+    here = users.Users(users.ON_A_REGION, seed)
     before = notes.read(0).split()
     if len(before) == 2 and before[0] == f"seed={seed}":
         number = int(before[1])
-        acknowledged = [int(notes.read(1 + user)) for user in range(len(users.USERS))]
-        models = users.find(seed, acknowledged)
-        done = sum(model.done for model in models)
+        acknowledged = [int(notes.read(1 + user)) for user in range(len(here))]
+        here.find(acknowledged)
+        done = sum(model.done for model in here.models)
         say(f"round {number}: {done} operations in all, and {sum(acknowledged)} were acknowledged")
     else:
         number, done = 0, 0
-        models = users.make(seed)
+        here.make()
     if number == rounds:
         say(f"{rounds} rounds: all {done} operations that were acknowledged were there")
         return
-    for user, model in enumerate(models):
+    for user, model in enumerate(here.models):
         notes.write(1 + user, str(model.done))
     notes.write(0, f"seed={seed} {number + 1}")
     load_next()
-    users.work(models, lambda user, count: notes.write(1 + user, str(count)))
+    here.work(lambda user, count: notes.write(1 + user, str(count)))
     time.sleep(random.Random(f"{seed} {number}").uniform(0.05, 6))
     if os.waitpid(-1, os.WNOHANG)[0]:
         say("bad a user has ended")
