@@ -92,12 +92,17 @@ test-kunit: ## the KUnit suites, by the kernel's kunit.py
 test-crash: ## every crash of rdaxfs within wider bounds, with the counts of states; SEED=N for other lots
 	@RPMEM_CRASH=long RPMEM_CRASH_SEED=$(or $(SEED),1) scripts/cargo test --locked -p rdaxfs_crash --test rdaxfs -- --nocapture
 	@$(MAKE) crashcheck ARGS='--workloads pairs --seed $(or $(SEED),1) --out build/crashcheck/pairs'
-	@crashcheck/plants/run
+	@$(MAKE) crashcheck-plants
 
 .PHONY: crashcheck
 crashcheck: modules tools ## every state that a crash may leave, of a traced machine; ARGS='--subject ext4 …', see crashcheck/README.md
 	@scripts/crashcheck-programs
 	@build/crashcheck/crashcheck $(ARGS)
+
+.PHONY: crashcheck-plants
+crashcheck-plants: modules tools ## bugs planted in a copy of the sources, which crashcheck must find; PLANTS='NAME …': not all
+	@scripts/crashcheck-programs
+	@crashcheck/plants/run $(PLANTS)
 
 .PHONY: test-kill
 test-kill: modules tools ## rdaxfs after SIGKILL to the machine, ROUNDS=100 times; SEED=N for another load; DRIVER=nd_rpmem: namespaces, as disks and with ext4, too

@@ -31,6 +31,9 @@ pub struct Case {
     pub log: Log,
     /// The tree before the operations, and behind each.
     pub trees: Vec<Tree>,
+    /// Where the last two are done at once: the tree behind the second without the first, and behind the first after
+    /// it.
+    pub other_order: Option<[Tree; 2]>,
     /// Lines that were stored to.
     pub touched: BTreeSet<u64>,
 }
@@ -107,7 +110,7 @@ pub fn cases(
         replay.traced.records += 1;
         match record? {
             Record::Marker { text, .. } if text == "end" => ended = true,
-            Record::Marker { text, .. } => replay.marker(&text, workloads, &mut trees)?,
+            Record::Marker { text, cpu } => replay.marker(cpu, &text, workloads, &mut trees)?,
             record => replay.record(record)?,
         }
     }
@@ -125,6 +128,7 @@ pub fn cases(
 impl Replay<'_> {
     fn marker(
         &mut self,
+        cpu: u32,
         text: &str,
         workloads: &[Workload],
         trees: &mut impl Iterator<Item = Tree>,
@@ -138,7 +142,7 @@ impl Replay<'_> {
         };
         let mut step = |step| {
             let kind = EventKind::Step(step);
-            self.push(Event { cpu: 0, site, kind });
+            self.push(Event { cpu, site, kind });
         };
         match word {
             "workload" => {
@@ -157,18 +161,20 @@ impl Replay<'_> {
             }
             "begin" => step(Step::Begin(number.parse()?)),
             "done" => step(Step::End(number.parse()?)),
-            "unmount" => {}
+            "unmount" | "together" | "apart" => {}
             "stop" => {
                 let recording = self.recording.take();
                 let (workload, log) = recording.context("marker 'stop' without a workload")?;
-                let count = workload.operations.len() + 1;
-                let trees: Vec<Tree> = trees.take(count).collect();
+                let more = if workload.at_once { 2 } else { 0 };
+                let count = workload.operations.len() + 1 + more;
+                let mut trees: Vec<Tree> = trees.take(count).collect();
                 ensure!(
                     trees.len() == count,
                     "workload '{}': there are {} trees, not {count}",
                     workload.name,
                     trees.len()
                 );
+                let other_order = <[Tree; 2]>::try_from(trees.split_off(count - more)).ok();
                 let words = log.events.iter().filter_map(|event| event.kind.change());
                 let lines = words.map(|(word, _)| word * WORD_BYTES / LINE_BYTES);
                 let mut touched: BTreeSet<u64> = lines.collect();
@@ -177,6 +183,7 @@ impl Replay<'_> {
                     workload,
                     log,
                     trees,
+                    other_order,
                     touched,
                 });
             }
@@ -427,6 +434,47 @@ mod tests {
                 .count()
         };
         assert_eq!((fences(Model::X86), fences(Model::Strict)), (1, 0));
+    }
+
+    #[test]
+    fn a_fence_is_for_what_its_own_processor_has_flushed() {
+        let on = |cpu, kind| match kind {
+            0 => Record::Store {
+                cpu,
+                site: 0,
+                streamed: true,
+                offset: 64 * u64::from(cpu),
+                len: 8,
+                value: 1,
+            },
+            1 => Record::Flush {
+                cpu,
+                site: 0,
+                kind: FlushKind::Clwb,
+                offset: 128,
+            },
+            _ => Record::Fence {
+                cpu,
+                site: 0,
+                kind: FenceKind::Sfence,
+            },
+        };
+        // Both stream, one of them flushes a line that has been stored to, the other one fences.
+        let undecided = |fences: &[u32]| {
+            let mut records = vec![on(0, 0), on(1, 0), store(128, 8, 1), on(0, 1)];
+            records.extend(fences.iter().map(|&cpu| on(cpu, 2)));
+            let traced = traced(&within(records), Model::X86).expect("it is whole");
+            let log = &traced.cases[0].log;
+            let mut persistence = log.base.clone();
+            log.events.iter().for_each(|event| persistence.apply(event));
+            let mut lines: Vec<u64> = persistence.undecided().lines.keys().copied().collect();
+            lines.sort_unstable();
+            lines
+        };
+        assert_eq!(undecided(&[]), [0, 1, 2]);
+        assert_eq!(undecided(&[1]), [0, 2]);
+        assert_eq!(undecided(&[0]), [1]);
+        assert_eq!(undecided(&[1, 0]), Vec::<u64>::new());
     }
 
     #[test]

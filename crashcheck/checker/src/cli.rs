@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{bail, ensure, Context, Result};
 use clap::{Parser, ValueEnum};
-use crashcheck_workload::{pairs, parse, raw, singles, Workload};
+use crashcheck_workload::{at_once, databases, pairs, parse, raw, singles, Workload};
 use rdaxfs_crash::Budget;
 
 use crate::case::Model;
@@ -33,8 +33,13 @@ pub struct Arguments {
     /// What it is mounted with, for another type
     #[arg(long, default_value = "dax=always", requires = "mkfs")]
     options: String,
-    /// What it does: every operation alone, every pair, or the workloads of a file
-    #[arg(long, default_value = "singles", value_name = "singles|pairs|FILE")]
+    /// What it does: every operation alone, every pair, every pair at once on two processors, commits of databases, or
+    /// the workloads of a file
+    #[arg(
+        long,
+        default_value = "singles",
+        value_name = "singles|pairs|at-once|databases|FILE"
+    )]
     workloads: String,
     /// Only workloads in whose name this is found; may be repeated
     #[arg(long)]
@@ -51,15 +56,15 @@ pub struct Arguments {
     /// Where there are more, so many are tried by lot
     #[arg(long)]
     samples: Option<u64>,
-    /// Decides the lots
+    /// Decides the lots, and where processors take turns
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// The persistent memory in MiB
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(16..=4096))]
     size: u64,
-    /// Processors of the guests
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=8))]
-    smp: u32,
+    /// Processors of the guests: 1, or 2 where a workload does two operations at once
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=8))]
+    smp: Option<u32>,
     /// The files of the run: trace, verdicts, report.json, report.html
     #[arg(long, default_value = "build/crashcheck/run")]
     out: PathBuf,
@@ -133,6 +138,12 @@ impl Arguments {
             "'{}': it must be called in the project's folder",
             project.display()
         );
+        let at_once = workloads.iter().any(|workload| workload.at_once);
+        ensure!(
+            !at_once || self.smp != Some(1),
+            "--smp 1: a workload with two operations at once wants two processors"
+        );
+        let databases = workloads.iter().any(Workload::has_databases);
         let rdaxfs = subject.name == "rdaxfs";
         let who = match (self.judge, rdaxfs, &subject.mount) {
             (Some(JudgeName::Vm), ..) => Who::Vm,
@@ -140,6 +151,10 @@ impl Arguments {
                 "--judge host: this machine recovers rdaxfs only; leave it out for '{}'",
                 subject.name
             ),
+            (Some(JudgeName::Host), ..) if databases => {
+                bail!("--judge host: only a guest has the databases; leave it out")
+            }
+            (None, ..) if databases => Who::Vm,
             (Some(JudgeName::Host), ..) | (None, true, _) | (None, _, None) => Who::Host,
             (None, ..) => Who::Vm,
         };
@@ -152,7 +167,13 @@ impl Arguments {
             machine: Machine {
                 project: project.clone(),
                 bytes: self.size << 20,
-                processors: self.smp,
+                processors: self.smp.unwrap_or(if at_once { 2 } else { 1 }),
+                turns: self.seed,
+                packages: if databases {
+                    vec!["python3-lmdb"]
+                } else {
+                    vec![]
+                },
                 seconds: 0,
             },
             folder: Folder(project.join(&self.out)),
@@ -181,10 +202,16 @@ impl Arguments {
             "singles" | "pairs" if subject.mount.is_none() => raw(),
             "singles" => singles(),
             "pairs" => pairs(),
+            "at-once" => at_once(),
+            "databases" => databases(),
             path => {
                 let named = || format!("--workloads '{path}'");
-                let text = std::fs::read_to_string(path)
-                    .with_context(|| format!("{}: it must be singles, pairs or a file", named()))?;
+                let text = std::fs::read_to_string(path).with_context(|| {
+                    format!(
+                        "{}: it must be singles, pairs, at-once, databases or a file",
+                        named()
+                    )
+                })?;
                 parse(&text).with_context(named)?
             }
         };

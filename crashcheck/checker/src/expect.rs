@@ -15,22 +15,39 @@ use crate::case::Case;
 pub struct Expectation<'a> {
     case: &'a Case,
     durable: bool,
-    /// Operations that have returned.
+    /// Operations that have returned, one after the other.
     done: usize,
     /// The newest tree that may show.
     newest: usize,
+    /// Operations that have returned, and those that run.
+    returned: Vec<u32>,
+    running: Vec<u32>,
 }
 
 impl<'a> Expectation<'a> {
     /// At this point. `durable`: every call is durable when it returns.
     #[must_use]
     pub fn at(case: &'a Case, point: &Point, durable: bool) -> Self {
-        let done = point.done.len();
+        let in_turn = case.workload.in_turn().len();
+        let all = |numbers: &[u32]| {
+            numbers
+                .iter()
+                .filter(|&&at| (at as usize) < in_turn)
+                .count()
+        };
+        let done = all(&point.done);
+        let at_once = point.done.len() + point.running.len() > done + all(&point.running);
+        let newest = match at_once {
+            true => in_turn + 2,
+            false => done + all(&point.running),
+        };
         Self {
             case,
             durable,
             done,
-            newest: done + point.running.len().min(1),
+            newest,
+            returned: point.done.clone(),
+            running: point.running.clone(),
         }
     }
 
@@ -51,76 +68,127 @@ impl<'a> Expectation<'a> {
         &self.case.trees[number.min(self.case.trees.len() - 1)]
     }
 
+    /// Trees with their numbers: the numbers of what two operations at once leave are those of either order.
+    fn times(&self, oldest: usize) -> Vec<(usize, &'a Tree)> {
+        let mut times: Vec<_> = (oldest..=self.newest)
+            .map(|at| (at, self.tree(at)))
+            .collect();
+        let in_turn = self.case.workload.in_turn().len();
+        if let Some(other) = &self.case.other_order {
+            let other = (in_turn + 1..).zip(other);
+            times.extend(other.filter(|(at, _)| (oldest..=self.newest).contains(at)));
+        }
+        times.sort_by_key(|(at, _)| *at);
+        times
+    }
+
+    /// All that may show as a whole, where every call is durable when it returns.
+    fn whole(&self) -> Vec<&'a Tree> {
+        let in_turn = self.case.workload.in_turn().len();
+        let (first, second) = (in_turn as u32, in_turn as u32 + 1);
+        let Some(other) = &self.case.other_order else {
+            return (self.done..=self.newest).map(|at| self.tree(at)).collect();
+        };
+        if self.newest <= in_turn {
+            return (self.done..=self.newest).map(|at| self.tree(at)).collect();
+        }
+        let may = |number: u32, is_done: bool| match is_done {
+            true => self.returned.contains(&number) || self.running.contains(&number),
+            false => !self.returned.contains(&number),
+        };
+        let mut trees = Vec::new();
+        for (one, two, found) in [
+            (false, false, vec![self.tree(in_turn)]),
+            (true, false, vec![self.tree(in_turn + 1)]),
+            (false, true, vec![&other[0]]),
+            (true, true, vec![self.tree(in_turn + 2), &other[1]]),
+        ] {
+            if may(first, one) && may(second, two) {
+                trees.extend(found);
+            }
+        }
+        trees
+    }
+
     /// The tree before the running operation or behind it, as a whole; of what writes data, each byte old or
-    /// new.
+    /// new. Where two run at once, with each of them done or not.
     fn judge_durable(&self, found: &Tree) -> Result<(), String> {
-        let (before, after) = (self.tree(self.done), self.tree(self.newest));
-        if found == before || found == after {
+        let may = self.whole();
+        if may.contains(&found) {
             return Ok(());
         }
-        let running = self.case.workload.operations.get(self.done);
-        if self.newest > self.done {
-            if let Some((path, _)) = running.and_then(Operation::data) {
-                if partly(before, after, found, path) {
-                    return Ok(());
-                }
-            }
+        let operations = &self.case.workload.operations;
+        let running: Vec<&Operation> = (self.running.iter())
+            .filter_map(|&number| operations.get(number as usize))
+            .collect();
+        let written = running.iter().filter_map(|operation| operation.data());
+        let written: BTreeSet<&str> = written.map(|(path, _)| path).collect();
+        if partly(&may, found, &written) {
+            return Ok(());
         }
-        let what = match running {
-            Some(operation) if self.newest > self.done => {
-                format!("is neither the tree before '{operation}' nor after it")
-            }
-            _ => format!(
+        let what = match running[..] {
+            [] => format!(
                 "is not the tree after {} operations that have returned",
-                self.done
+                self.returned.len()
             ),
+            [operation] => format!("is neither the tree before '{operation}' nor after it"),
+            _ => {
+                let names: Vec<String> = running.iter().map(ToString::to_string).collect();
+                format!(
+                    "is no tree before or after each of '{}'",
+                    names.join("' and '")
+                )
+            }
         };
-        let (to_before, to_after) = (differences(before, found), differences(after, found));
-        let fewer = if to_before.len() < to_after.len() {
-            to_before
-        } else {
-            to_after
-        };
-        Err(format!("{what}: {}", fewer.join("; ")))
+        let fewest = may.iter().map(|tree| differences(tree, found));
+        let fewest = fewest.min_by_key(Vec::len).unwrap_or_default();
+        Err(format!("{what}: {}", fewest.join("; ")))
+    }
+
+    /// The operations that have returned, each with the number of the first tree that has all of it: where two are
+    /// done at once, it is not known what the one has seen of the other.
+    fn returned(&self) -> Vec<(usize, &'a Operation)> {
+        let in_turn = self.case.workload.in_turn().len();
+        let mut returned: Vec<_> = (self.returned.iter())
+            .filter_map(|&number| {
+                let operation = self.case.workload.operations.get(number as usize)?;
+                Some(((number as usize + 1).min(in_turn), operation))
+            })
+            .collect();
+        if !self.case.workload.at_once {
+            returned = (1..)
+                .zip(&self.case.workload.operations[..self.done])
+                .collect();
+        }
+        returned
     }
 
     /// How old what a path shows may be, given what has been made durable.
     fn oldest(&self, path: &str) -> usize {
-        let reaches = self.case.workload.operations[..self.done]
-            .iter()
-            .map(Operation::reach);
-        let covers = |reach: &Reach| match reach {
-            Reach::All => true,
-            Reach::Path(synced) => synced == path,
-            Reach::Nothing | Reach::Data(..) => false,
+        let covers = |(at, operation): &(usize, &Operation)| match operation.reach() {
+            Reach::All => Some(*at),
+            Reach::Path(synced) => (synced == path).then_some(*at),
+            Reach::Nothing | Reach::Data(..) => None,
         };
-        let reaches: Vec<Reach> = reaches.collect();
-        reaches.iter().rposition(covers).map_or(0, |at| at + 1)
+        self.returned().iter().filter_map(covers).max().unwrap_or(0)
     }
 
     /// How old a byte may be.
     fn oldest_byte(&self, path: &str, byte: u64, oldest: usize) -> usize {
-        let mut operations = self.case.workload.operations[..self.done]
-            .iter()
-            .enumerate();
-        let covers = |(_, operation): &(usize, &Operation)| matches!(operation.reach(), Reach::Data(synced, range) if synced == path && range.contains(&byte));
-        operations
-            .rfind(covers)
-            .map_or(0, |(at, _)| at + 1)
-            .max(oldest)
+        let covers = |(_, operation): &&(usize, &Operation)| matches!(operation.reach(), Reach::Data(synced, range) if synced == path && range.contains(&byte));
+        let returned = self.returned();
+        let times = returned.iter().filter(covers).map(|(at, _)| *at);
+        times.max().unwrap_or(0).max(oldest)
     }
 
     /// Names as they were at one time since the last sync; files as they were at some time since they were
     /// synced, byte by byte.
     fn judge_synced(&self, found: &Tree) -> Result<(), String> {
-        let synced = |operation: &&Operation| **operation == Operation::Sync;
-        let operations = &self.case.workload.operations[..self.done];
-        let oldest = operations
+        let synced = self.returned();
+        let synced = synced
             .iter()
-            .collect::<Vec<_>>()
-            .iter()
-            .rposition(synced)
-            .map_or(0, |at| at + 1);
+            .filter(|(_, operation)| **operation == Operation::Sync);
+        let oldest = synced.map(|(at, _)| *at).max().unwrap_or(0);
         let names = |tree: &Tree| -> BTreeSet<(String, String, &'static str)> {
             let name = |(path, entry): (&String, &Entry)| {
                 (path.clone(), entry.same_as.clone(), entry.kind.name())
@@ -128,15 +196,17 @@ impl<'a> Expectation<'a> {
             tree.entries.iter().map(name).collect()
         };
         let found_names = names(found);
-        if !(oldest..=self.newest).any(|at| names(self.tree(at)) == found_names) {
+        let times = self.times(oldest);
+        if !times.iter().any(|(_, tree)| names(tree) == found_names) {
             let lines = differences(self.tree(self.newest), found);
             return Err(format!(
                 "the names are those of no time since the last sync; from the newest: {}",
                 lines.join("; ")
             ));
         }
-        let paths: BTreeSet<&String> = (oldest..=self.newest)
-            .flat_map(|at| self.tree(at).entries.keys())
+        let paths: BTreeSet<&String> = times
+            .iter()
+            .flat_map(|(_, tree)| tree.entries.keys())
             .collect();
         for path in paths {
             self.judge_path(path, found.entries.get(path))?;
@@ -146,9 +216,10 @@ impl<'a> Expectation<'a> {
 
     fn judge_path(&self, path: &str, found: Option<&Entry>) -> Result<(), String> {
         let oldest = self.oldest(path);
-        let times = || (oldest..=self.newest).map(|at| self.tree(at).entries.get(path));
+        let times = self.times(oldest);
         let Some(found) = found else {
-            return if times().any(|entry| entry.is_none()) {
+            let missing = |(_, tree): &(usize, &Tree)| !tree.entries.contains_key(path);
+            return if times.iter().any(missing) {
                 Ok(())
             } else {
                 Err(format!(
@@ -156,8 +227,9 @@ impl<'a> Expectation<'a> {
                 ))
             };
         };
-        let entries: Vec<(usize, &Entry)> = (oldest..=self.newest)
-            .filter_map(|at| Some((at, self.tree(at).entries.get(path)?)))
+        let entries: Vec<(usize, &Entry)> = times
+            .iter()
+            .filter_map(|(at, tree)| Some((*at, tree.entries.get(path)?)))
             .collect();
         if entries.is_empty() {
             return Err(format!(
@@ -231,37 +303,43 @@ impl<'a> Expectation<'a> {
     }
 }
 
-/// Whether all is as before but for one file's data, each byte of which is old or new.
-fn partly(before: &Tree, after: &Tree, found: &Tree, path: &str) -> bool {
-    let (Some(old), Some(new), Some(mixed)) =
-        (before.file(path), after.file(path), found.file(path))
-    else {
-        return false;
-    };
-    let (old, new, mixed) = (&old.0, &new.0, &mixed.0);
-    let lengths = old.len().min(new.len())..=old.len().max(new.len());
-    let byte = |bytes: &[u8], at: usize| bytes.get(at).copied().unwrap_or(0);
-    let either = |(at, &value): (usize, &u8)| {
+/// Whether all is as in one of the trees, but for the data of these files, each byte of which is that of any tree.
+fn partly(may: &[&Tree], found: &Tree, paths: &BTreeSet<&str>) -> bool {
+    let mut replaced = Vec::new();
+    for path in paths {
+        let Some(mixed) = found.file(path) else {
+            return false;
+        };
+        let files: Vec<_> = may.iter().filter_map(|tree| tree.file(path)).collect();
+        let lengths = files.iter().map(|bytes| bytes.0.len());
+        let (Some(least), Some(most)) = (lengths.clone().min(), lengths.max()) else {
+            return false;
+        };
         // Where the file has grown, it has the new data.
-        value == byte(new, at) || (at < old.len() && value == old[at])
-    };
-    if !lengths.contains(&mixed.len()) || !mixed.iter().enumerate().all(either) {
-        return false;
+        let one_of =
+            |(at, value): (usize, &u8)| files.iter().any(|bytes| bytes.0.get(at) == Some(value));
+        if !(least..=most).contains(&mixed.0.len()) || !mixed.0.iter().enumerate().all(one_of) {
+            return false;
+        }
+        replaced.push(found.entries[*path].same_as.clone());
     }
-    let mut rest = found.clone();
-    let same_as = found.entries[path].same_as.clone();
-    for (name, entry) in &mut rest.entries {
-        if entry.same_as == same_as {
-            if entry.kind != found.entries[path].kind {
-                return false;
-            }
-            match before.entries.get(name) {
-                Some(other) => entry.kind = other.kind.clone(),
-                None => return false,
+    let one_file = |entry: &Entry| match found.entries.get(&entry.same_as) {
+        Some(first) => !replaced.contains(&entry.same_as) || entry.kind == first.kind,
+        None => false,
+    };
+    let same = |tree: &&Tree| {
+        let mut rest = found.clone();
+        for (name, entry) in &mut rest.entries {
+            if replaced.contains(&entry.same_as) {
+                match tree.entries.get(name) {
+                    Some(other) => entry.kind = other.kind.clone(),
+                    None => return false,
+                }
             }
         }
-    }
-    rest == *before
+        rest == **tree
+    };
+    found.entries.values().all(one_file) && may.iter().any(same)
 }
 
 /// What separates two trees, a line each.
@@ -346,6 +424,7 @@ mod tests {
             workload: parse(&text).expect("it is one").remove(0),
             log: Log::new(Image::zeroed(4096), Vec::new()),
             trees,
+            other_order: None,
             touched: BTreeSet::new(),
         }
     }
@@ -431,6 +510,64 @@ mod tests {
         let more = tree(&[("a", b"3322"), ("c", b"")]);
         assert!(!judge(&case, 4, false, false, &more));
         assert!(!judge(&case, 4, false, false, &tree(&[("b", b"")])));
+    }
+
+    #[test]
+    fn of_two_at_once_each_is_done_or_not() {
+        let trees = vec![
+            tree(&[]),
+            tree(&[("x", b"")]),
+            tree(&[("x", b""), ("a", b"")]),
+            tree(&[("x", b""), ("a", b""), ("b", b"")]),
+        ];
+        let mut case = case("create x\ncreate a | create b", trees.clone());
+        let only_second = tree(&[("x", b""), ("b", b"")]);
+        case.other_order = Some([only_second.clone(), trees[3].clone()]);
+        let found = |done: &[u32], running: &[u32], durable| -> Vec<usize> {
+            let point = Point {
+                position: 0,
+                done: done.to_vec(),
+                running: running.to_vec(),
+            };
+            let expectation = Expectation::at(&case, &point, durable);
+            let all = trees.iter().chain([&only_second]).enumerate();
+            all.filter(|(_, tree)| expectation.judge(tree).is_ok())
+                .map(|(at, _)| at)
+                .collect()
+        };
+        assert_eq!(found(&[0], &[], true), [1]);
+        assert_eq!(found(&[0], &[1], true), [1, 2]);
+        assert_eq!(found(&[0], &[2], true), [1, 4]);
+        assert_eq!(found(&[0], &[1, 2], true), [1, 2, 3, 4]);
+        assert_eq!(found(&[0, 2], &[1], true), [3, 4]);
+        assert_eq!(found(&[0, 1], &[2], true), [2, 3]);
+        assert_eq!(found(&[0, 1, 2], &[], true), [3]);
+        assert_eq!(found(&[0], &[2], false), [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn bytes_of_two_writes_at_once_are_those_of_either() {
+        let trees = vec![
+            tree(&[("a", b"0000")]),
+            tree(&[("a", b"1100")]),
+            tree(&[("a", b"1220")]),
+        ];
+        let mut case = case("write a 0 2 1 | write a 1 2 2", trees);
+        case.other_order = Some([tree(&[("a", b"0220")]), tree(&[("a", b"1120")])]);
+        let found = |done: &[u32], running: &[u32], bytes: &[u8]| {
+            let point = Point {
+                position: 0,
+                done: done.to_vec(),
+                running: running.to_vec(),
+            };
+            Expectation::at(&case, &point, true)
+                .judge(&tree(&[("a", bytes)]))
+                .is_ok()
+        };
+        assert!(found(&[], &[0, 1], b"1020") && found(&[], &[0, 1], b"0100"));
+        assert!(!found(&[], &[0, 1], b"3000") && !found(&[], &[0, 1], b"000"));
+        assert!(found(&[0], &[1], b"1200") && !found(&[0], &[1], b"0220"));
+        assert!(found(&[0, 1], &[], b"1120") && !found(&[0, 1], &[], b"1100"));
     }
 
     #[test]

@@ -21,6 +21,10 @@ pub struct Machine {
     pub bytes: u64,
     /// Its processors.
     pub processors: u32,
+    /// Decides where they take turns.
+    pub turns: u64,
+    /// Debian's packages that it wants beside those of every guest.
+    pub packages: Vec<&'static str>,
     /// After so many seconds it is switched off; 0: never.
     pub seconds: u64,
 }
@@ -57,6 +61,9 @@ pub fn guest(
         &text(region)?,
     ]);
     command.args(["--console", &text(console)?]);
+    if !machine.packages.is_empty() {
+        command.args(["--packages", &machine.packages.join(",")]);
+    }
     let folder = console.parent().context("a console in a folder")?;
     command.args(["--share", &text(folder)?]);
     Ok(command_with(command, machine, subject, arguments))
@@ -120,6 +127,8 @@ pub fn record(machine: &Machine, subject: &Subject, folder: &Folder) -> Result<R
         path("workloads"),
         "--symbols".into(),
         path("kallsyms"),
+        "--turns".into(),
+        machine.turns.to_string(),
     ];
     let mut command = guest(
         machine,

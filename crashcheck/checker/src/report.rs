@@ -218,9 +218,10 @@ impl Story {
                 .unwrap_or_default()
         };
         let point = &failure.point;
-        let during = match point.running.first() {
-            Some(running) => format!("while '{}' runs", name(running)),
-            None => match point.done.last() {
+        let during = match &point.running[..] {
+            [running] => format!("while '{}' runs", name(running)),
+            [one, other, ..] => format!("while '{}' and '{}' run", name(one), name(other)),
+            [] => match point.done.last() {
                 Some(done) => format!("after '{}' has returned", name(done)),
                 None => "before the first operation".into(),
             },

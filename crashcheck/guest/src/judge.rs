@@ -7,17 +7,20 @@ use std::io::{self, BufRead, Write};
 use anyhow::{Context, Result};
 use crashcheck_tree::Tree;
 
+use crate::databases::Databases;
 use crate::subject::Subject;
 
 /// For each line of standard input: mounts what is on the device now, and prints `ok TREE` or `bad REASON`.
 pub(crate) fn judge(subject: &Subject) -> Result<()> {
+    let databases = subject.databases();
     say("ready")?;
     for line in io::stdin().lock().lines() {
         line?;
-        match look(subject) {
+        match look(subject, &databases) {
             Ok(tree) => say(&format!("ok {}", tree.to_line()))?,
             Err(error) => {
-                // A mount that is left would be in the way of the next image.
+                // What is left open, or mounted, would be in the way of the next image.
+                let _ = databases.close();
                 let _ = subject.unmount();
                 say(&format!("bad {}", format!("{error:#}").replace('\n', "; ")))?;
             }
@@ -26,9 +29,11 @@ pub(crate) fn judge(subject: &Subject) -> Result<()> {
     Ok(())
 }
 
-fn look(subject: &Subject) -> Result<Tree> {
+fn look(subject: &Subject, databases: &Databases) -> Result<Tree> {
     subject.mount()?;
-    let tree = subject.tree().context("what is there cannot be read")?;
+    let tree = subject.tree(databases);
+    let tree = tree.context("what is there cannot be read")?;
+    databases.close()?;
     subject.try_out()?;
     subject.unmount()?;
     subject.check().context("after recovery")?;

@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod databases;
 mod judge;
 mod record;
 mod subject;
@@ -37,6 +38,9 @@ enum Command {
         /// Where the kernel's symbols are copied to
         #[arg(long)]
         symbols: PathBuf,
+        /// Decides where processors take turns
+        #[arg(long, default_value_t = 1)]
+        turns: u64,
     },
     /// Judges what is on the device, each time that a line comes in
     Judge,
@@ -45,9 +49,11 @@ enum Command {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match &arguments.command {
-        Command::Record { workloads, symbols } => {
-            record::record(&arguments.subject, workloads, symbols)
-        }
+        Command::Record {
+            workloads,
+            symbols,
+            turns,
+        } => record::record(&arguments.subject, workloads, symbols, *turns),
         Command::Judge => judge::judge(&arguments.subject),
     };
     match done {

@@ -10,6 +10,8 @@ use clap::Args;
 use crashcheck_tree::{read_device, walk, Tree};
 use rustix::mount::{mount, unmount, MountFlags, UnmountFlags};
 
+use crate::databases::Databases;
+
 /// How much of a disk without a file system is looked at.
 const DEVICE_BYTES: usize = 1 << 16;
 const MOUNT_POINT: &str = "/tmp/crashcheck";
@@ -32,6 +34,9 @@ pub(crate) struct Subject {
     /// The command that checks it, in words; the device is added
     #[arg(long)]
     fsck: Option<String>,
+    /// The program that has databases open
+    #[arg(long, default_value = "crashcheck/guest/database.py")]
+    databases: PathBuf,
 }
 
 impl Subject {
@@ -101,11 +106,18 @@ impl Subject {
         unmount(MOUNT_POINT, UnmountFlags::empty()).context("umount")
     }
 
-    pub(crate) fn tree(&self) -> Result<Tree> {
-        match self.kind {
-            None => read_device(&self.device, DEVICE_BYTES),
-            Some(_) => walk(self.root()),
-        }
+    /// Databases on it, none of them open.
+    pub(crate) fn databases(&self) -> Databases {
+        Databases::new(&self.databases)
+    }
+
+    pub(crate) fn tree(&self, databases: &Databases) -> Result<Tree> {
+        let Some(_) = self.kind else {
+            return read_device(&self.device, DEVICE_BYTES);
+        };
+        let mut tree = walk(self.root())?;
+        databases.replace(self.root(), &mut tree)?;
+        Ok(tree)
     }
 
     /// A file is made and has gone again: what was mounted can be used.

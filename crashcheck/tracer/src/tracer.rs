@@ -24,6 +24,15 @@ const CALLERS: usize = 12;
 const KERNEL_CODE: std::ops::Range<u64> = 0xffff_ffff_8000_0000..0xffff_ffff_ff00_0000;
 const LINE: u64 = 64;
 
+/// What a program says when two processors begin to work at once, with a number behind it that decides where they
+/// take turns, and when they have ended.
+const TOGETHER: &str = "together ";
+const APART: &str = "apart";
+/// So often they take turns: each time costs a tenth of a second.
+const MOST_TURNS: u32 = 24;
+/// At about one of so many flushes and fences.
+const TURN_IN: u64 = 3;
+
 /// A store.
 #[derive(Clone, Copy, Debug)]
 pub struct Access {
@@ -50,6 +59,10 @@ pub struct Tracer<W: Write> {
     unfenced: HashSet<u32>,
     /// The last site, which the next event mostly has too: its stack need not be searched again.
     last: Option<(u32, u64, u64, u32)>,
+    /// While two processors work at once: how many turns are left, and the state of the lots.
+    turns: Option<(u32, u64)>,
+    /// The processor that has just flushed or fenced is to let the next one on.
+    yields: bool,
 }
 
 impl<W: Write> Tracer<W> {
@@ -64,6 +77,8 @@ impl<W: Write> Tracer<W> {
             writer: Writer::new(to, range)?,
             unfenced: HashSet::new(),
             last: None,
+            turns: None,
+            yields: false,
         })
     }
 
@@ -128,6 +143,7 @@ impl<W: Write> Tracer<W> {
         };
         let site = self.site(machine, cpu, instruction)?;
         self.unfenced.insert(cpu);
+        self.draw();
         self.writer.record(&Record::Flush {
             cpu,
             site,
@@ -154,6 +170,7 @@ impl<W: Write> Tracer<W> {
         // A locked instruction may be taken for no fence by who reads the trace.
         if kind != FenceKind::Locked {
             self.unfenced.remove(&cpu);
+            self.draw();
         }
         let site = self.site(machine, cpu, instruction)?;
         self.writer.record(&Record::Fence { cpu, site, kind })
@@ -175,7 +192,33 @@ impl<W: Write> Tracer<W> {
             text = b"marker that cannot be read".to_vec();
         }
         let text = String::from_utf8_lossy(&text).into_owned();
+        if let Some(seed) = text.strip_prefix(TOGETHER) {
+            self.turns = Some((MOST_TURNS, seed.parse().unwrap_or(0)));
+        } else if text == APART {
+            self.turns = None;
+        }
         self.writer.record(&Record::Marker { cpu, text })
+    }
+
+    /// Whether the processor that has called is to let another one on now: one thread runs both, and would not
+    /// before a tenth of a second is over, which is longer than most operations. Asking ends it.
+    pub fn yields(&mut self) -> bool {
+        std::mem::take(&mut self.yields)
+    }
+
+    /// Draws a lot on whether this is where processors take turns.
+    fn draw(&mut self) {
+        if let Some((left @ 1.., state)) = &mut self.turns {
+            // One step of splitmix64.
+            *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut drawn = *state;
+            drawn = (drawn ^ drawn >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            drawn = (drawn ^ drawn >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+            if (drawn ^ drawn >> 31) % TURN_IN == 0 {
+                *left -= 1;
+                self.yields = true;
+            }
+        }
     }
 
     /// Writes what has been collected.
@@ -382,6 +425,44 @@ mod tests {
                 text: "begin 1".into()
             }]
         );
+    }
+
+    #[test]
+    fn processors_take_turns_only_while_two_work_at_once() {
+        let mut tracer = Tracer::new(RANGE, Vec::new()).expect("memory takes all");
+        let mut turns = |said: &'static str| {
+            let registers = HashMap::from([
+                (Register::General(0), MARKER_LEAF),
+                (Register::General(6), 0x4000),
+                (Register::General(2), said.len() as u64),
+            ]);
+            let machine = Small {
+                registers,
+                text: said.as_bytes(),
+            };
+            tracer.cpuid(&machine, 0).expect("memory takes all");
+            let store = Access {
+                instruction: 0x5000,
+                cpu: 0,
+                physical: RANGE.start,
+                len: 8,
+                value: 7,
+                streamed: true,
+            };
+            let mut turns = 0;
+            for _ in 0..1000 {
+                tracer.store(&machine, &store).expect("memory takes all");
+                assert!(!tracer.yields());
+                tracer
+                    .fence(&machine, 0, 0x5008, FenceKind::Sfence)
+                    .expect("memory takes all");
+                turns += u32::from(tracer.yields());
+            }
+            turns
+        };
+        assert_eq!(turns("begin 1"), 0);
+        assert_eq!(turns("together 7"), MOST_TURNS);
+        assert_eq!(turns("apart"), 0);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use anyhow::{ensure, Context, Result};
+use anyhow::{bail, ensure, Context, Result};
 use rustix::fs::{
     fallocate, removexattr, renameat_with, setxattr, FallocateFlags, OFlags, RenameFlags,
     XattrFlags, CWD,
@@ -16,8 +16,9 @@ use rustix::io::{pwritev2, ReadWriteFlags};
 
 use crate::Operation;
 
-/// How mapped stores are done: the crate that may has it.
-type Map<'a> = &'a dyn Fn(&File, u64, &[u8]) -> Result<()>;
+/// How mapped stores are done: the crate that may has it. `true`: the program flushes them itself, as `MAP_SYNC`
+/// allows, `false`: msync(2) does.
+type Map<'a> = &'a dyn Fn(&File, u64, &[u8], bool) -> Result<()>;
 
 /// The bytes of a write: no eight of them are the same, and none is 0.
 #[must_use]
@@ -118,7 +119,13 @@ pub fn apply(root: &Path, operation: &Operation, map: Map<'_>) -> Result<()> {
             offset,
             len,
             seed,
-        } => map(&open(path)?, *offset, &pattern(*seed, *offset, *len))?,
+        } => map(&open(path)?, *offset, &pattern(*seed, *offset, *len), true)?,
+        Operation::Msync {
+            path,
+            offset,
+            len,
+            seed,
+        } => map(&open(path)?, *offset, &pattern(*seed, *offset, *len), false)?,
         Operation::Truncate { path, size } => open(path)?.set_len(*size)?,
         Operation::Fallocate { path, offset, len } => {
             allocate(path, FallocateFlags::empty(), *offset, *len)?
@@ -163,6 +170,7 @@ pub fn apply(root: &Path, operation: &Operation, map: Map<'_>) -> Result<()> {
             )?;
         }
         Operation::Removexattr { path, name } => removexattr(at(path), format!("user.{name}"))?,
+        Operation::Commit { path, .. } => bail!("'{path}': the guest's program has the databases"),
         Operation::Fsync { path } => File::open(at(path)).context("open")?.sync_all()?,
         Operation::Sync if raw => open("device")?.sync_all()?,
         Operation::Sync => rustix::fs::syncfs(File::open(root)?)?,
@@ -185,7 +193,7 @@ mod tests {
                 workload.name
             );
             let folder = tempfile::tempdir().expect("a folder");
-            let map = |file: &File, offset, bytes: &[u8]| Ok(file.write_all_at(bytes, offset)?);
+            let map = |file: &File, offset, bytes: &[u8], _| Ok(file.write_all_at(bytes, offset)?);
             for operation in workload.before.iter().chain(&workload.operations) {
                 // What not every host's file system has.
                 let skip = matches!(

@@ -58,13 +58,43 @@ fn workload(name: &str, operations: &[&str]) -> Option<Workload> {
     parse(&text).ok()?.into_iter().next()
 }
 
+/// Operations that do what one above does too, alone only: with a length in bytes that are no words, without the
+/// program's flush, and where a mapping has stored behind the file's end, which nobody may see when it grows.
+const ALONE: &[(&str, &[&str], &str)] = &[
+    ("append-odd", &[], "append d/h 101 9"),
+    ("overwrite-odd", &[], "write f 1001 202 9"),
+    ("msync", &[], "msync f 512 128 9"),
+    (
+        "write-hole-behind",
+        &["map g 100 100 7"],
+        "write g 9000 100 9",
+    ),
+    ("lengthen-behind", &["map g 100 100 7"], "truncate g 10000"),
+    (
+        "fallocate-behind",
+        &["map g 100 100 7"],
+        "fallocate g 0 12288",
+    ),
+    ("extend-behind", &["map g 100 100 7"], "write g 150 50 9"),
+    (
+        "overlapping-records",
+        &["append g 11 3"],
+        "chmod g 600\nchmod g 640\nlink g g2\nchmod g 644",
+    ),
+];
+
 /// Each operation alone.
 #[must_use]
 pub fn singles() -> Vec<Workload> {
     let singles = KINDS.iter();
-    singles
-        .filter_map(|(name, line)| workload(name, &[line]))
-        .collect()
+    let singles = singles.filter_map(|(name, line)| workload(name, &[line]));
+    let alone = ALONE.iter().filter_map(|(name, before, line)| {
+        let mut alone = workload(name, &[line])?;
+        let more = parse(&format!("workload m\n{}\ncrash\nsync", before.join("\n"))).ok()?;
+        alone.before.extend(more.into_iter().next()?.before);
+        Some(alone)
+    });
+    singles.chain(alone).collect()
 }
 
 /// The paths that an operation needs, and those that it takes away or makes.
@@ -80,6 +110,7 @@ fn paths(operation: &Operation) -> (Vec<&str>, Vec<&str>) {
         | O::Append { path, .. }
         | O::Dsync { path, .. }
         | O::Map { path, .. }
+        | O::Msync { path, .. }
         | O::Truncate { path, .. }
         | O::Fallocate { path, .. }
         | O::Punch { path, .. }
@@ -87,6 +118,7 @@ fn paths(operation: &Operation) -> (Vec<&str>, Vec<&str>) {
         | O::Chmod { path, .. }
         | O::Setxattr { path, .. }
         | O::Removexattr { path, .. }
+        | O::Commit { path, .. }
         | O::Fsync { path } => (vec![path], vec![]),
         O::Sync => (vec![], vec![]),
     }
@@ -107,17 +139,22 @@ fn goes_with(first: &Operation, second: &Operation) -> bool {
     needed.iter().all(apart) && made.iter().all(apart) && pages
 }
 
+/// Each kind with its name, its line and what that is.
+fn kinds() -> Vec<(&'static str, &'static str, Operation)> {
+    let kinds = KINDS.iter();
+    kinds
+        .filter_map(|(name, line)| Some((*name, *line, workload(name, &[line])?.operations.pop()?)))
+        .collect()
+}
+
 /// Each pair of operations of which the second can be done after the first, the first fsync'ed or not by what
 /// follows.
 #[must_use]
 pub fn pairs() -> Vec<Workload> {
-    let parsed: Vec<(&str, &str, Operation)> = KINDS
-        .iter()
-        .filter_map(|(name, line)| Some((*name, *line, workload(name, &[line])?.operations.pop()?)))
-        .collect();
+    let kinds = kinds();
     let mut pairs = Vec::new();
-    for (first, first_line, a) in &parsed {
-        for (second, second_line, b) in &parsed {
+    for (first, first_line, a) in &kinds {
+        for (second, second_line, b) in &kinds {
             if goes_with(a, b) {
                 pairs.extend(workload(
                     &format!("{first}+{second}"),
@@ -127,6 +164,50 @@ pub fn pairs() -> Vec<Workload> {
         }
     }
     pairs
+}
+
+/// Whether the first appends to a file that the second uses: what it writes depends on the size that it finds.
+fn depends_on(first: &Operation, second: &Operation) -> bool {
+    matches!(first, Operation::Append { path, .. } if paths(second).0.contains(&path.as_str()))
+}
+
+/// Each pair of operations at once that can be done in both orders.
+#[must_use]
+pub fn at_once() -> Vec<Workload> {
+    let kinds = kinds();
+    let mut pairs = Vec::new();
+    for (number, (first, first_line, a)) in kinds.iter().enumerate() {
+        for (second, second_line, b) in &kinds[number..] {
+            let apart = !depends_on(a, b) && !depends_on(b, a);
+            if apart && goes_with(a, b) && goes_with(b, a) {
+                pairs.extend(workload(
+                    &format!("{first}|{second}"),
+                    &[&format!("{first_line} | {second_line}")],
+                ));
+            }
+        }
+    }
+    pairs
+}
+
+/// A database of each kind commits two transactions.
+#[must_use]
+pub fn databases() -> Vec<Workload> {
+    let one = |(name, path): &(&str, &str)| {
+        parse(&format!(
+            "workload {name}\ncommit {path} 1\nsync\ncrash\ncommit {path} 2\ncommit {path} 3\n"
+        ))
+    };
+    let kinds = [
+        ("sqlite", "a.sqlite"),
+        ("sqlite-wal", "a.wal.sqlite"),
+        ("lmdb", "a.lmdb"),
+    ];
+    kinds
+        .iter()
+        .filter_map(|kind| one(kind).ok())
+        .flatten()
+        .collect()
 }
 
 /// What a disk without a file system does.

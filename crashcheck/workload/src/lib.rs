@@ -16,6 +16,8 @@
 //! fsync b
 //! ```
 //!
+//! The last line may have two operations with a `|` between them: they are done at once, on two processors.
+//!
 //! A line is an operation, and its words are separated by blanks; `#` begins a comment. [`Operation`] has them
 //! all.
 
@@ -27,6 +29,6 @@ mod operation;
 mod parse;
 
 pub use apply::{apply, pattern};
-pub use generate::{pairs, raw, singles};
-pub use operation::{Operation, Reach};
+pub use generate::{at_once, databases, pairs, raw, singles};
+pub use operation::{database_of, Operation, Reach};
 pub use parse::{parse, Workload};

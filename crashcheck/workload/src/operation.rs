@@ -35,6 +35,13 @@ pub enum Operation {
         len: u64,
         seed: u8,
     },
+    /// `msync PATH OFFSET LENGTH SEED`: stores through a mapping, which the program does not flush, and msync(2).
+    Msync {
+        path: String,
+        offset: u64,
+        len: u64,
+        seed: u8,
+    },
     /// `truncate PATH SIZE`
     Truncate { path: String, size: u64 },
     /// `fallocate PATH OFFSET LENGTH`
@@ -66,6 +73,8 @@ pub enum Operation {
     },
     /// `removexattr PATH NAME`
     Removexattr { path: String, name: String },
+    /// `commit PATH NUMBER`: one more record in a database, in a transaction: see [`database_of`].
+    Commit { path: String, number: u64 },
     /// `fsync PATH`
     Fsync { path: String },
     /// `sync`
@@ -85,6 +94,21 @@ pub enum Reach {
     All,
 }
 
+/// The database that a file belongs to, itself or beside it, by its name: `a.sqlite` has a rollback journal,
+/// `a.wal.sqlite` a write-ahead log, `a.lmdb` is LMDB's with `MDB_NOSYNC`.
+#[must_use]
+pub fn database_of(path: &str) -> Option<&str> {
+    let (folder, name) = match path.rfind('/') {
+        Some(at) => path.split_at(at + 1),
+        None => ("", path),
+    };
+    [".sqlite", ".lmdb"].iter().find_map(|ending| {
+        let end = name.find(ending)? + ending.len();
+        let rest = &name[end..];
+        (rest.is_empty() || rest.starts_with('-')).then(|| &path[..folder.len() + end])
+    })
+}
+
 impl Operation {
     /// What is durable when it has returned, on any file system.
     #[must_use]
@@ -92,10 +116,15 @@ impl Operation {
         match self {
             Self::Sync => Reach::All,
             Self::Fsync { path } => Reach::Path(path.clone()),
+            // Without a sync, LMDB promises what the file system does.
+            Self::Commit { path, .. } if path.ends_with(".sqlite") => Reach::Path(path.clone()),
             Self::Dsync {
                 path, offset, len, ..
             }
             | Self::Map {
+                path, offset, len, ..
+            }
+            | Self::Msync {
                 path, offset, len, ..
             } => Reach::Data(path.clone(), *offset..offset + len),
             _ => Reach::Nothing,
@@ -113,6 +142,9 @@ impl Operation {
                 path, offset, len, ..
             }
             | Self::Map {
+                path, offset, len, ..
+            }
+            | Self::Msync {
                 path, offset, len, ..
             }
             | Self::Fallocate { path, offset, len }
@@ -148,6 +180,12 @@ impl fmt::Display for Operation {
                 len,
                 seed,
             } => write!(f, "map {path} {offset} {len} {seed}"),
+            Self::Msync {
+                path,
+                offset,
+                len,
+                seed,
+            } => write!(f, "msync {path} {offset} {len} {seed}"),
             Self::Truncate { path, size } => write!(f, "truncate {path} {size}"),
             Self::Fallocate { path, offset, len } => write!(f, "fallocate {path} {offset} {len}"),
             Self::Punch { path, offset, len } => write!(f, "punch {path} {offset} {len}"),
@@ -166,8 +204,28 @@ impl fmt::Display for Operation {
                 seed,
             } => write!(f, "setxattr {path} {name} {len} {seed}"),
             Self::Removexattr { path, name } => write!(f, "removexattr {path} {name}"),
+            Self::Commit { path, number } => write!(f, "commit {path} {number}"),
             Self::Fsync { path } => write!(f, "fsync {path}"),
             Self::Sync => f.write_str("sync"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_beside_a_database_are_its() {
+        for (path, database) in [
+            ("d/a.wal.sqlite-shm", Some("d/a.wal.sqlite")),
+            ("a.sqlite", Some("a.sqlite")),
+            ("a.lmdb-lock", Some("a.lmdb")),
+            ("a.sqlites", None),
+            ("a.sqlite/x", None),
+            ("f", None),
+        ] {
+            assert_eq!(database_of(path), database, "{path}");
         }
     }
 }

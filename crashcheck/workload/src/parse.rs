@@ -7,7 +7,7 @@ use std::fmt;
 
 use anyhow::{bail, ensure, Context, Result};
 
-use crate::Operation;
+use crate::{database_of, Operation};
 
 /// What is done, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -18,6 +18,24 @@ pub struct Workload {
     pub before: Vec<Operation>,
     /// What a crash may interrupt.
     pub operations: Vec<Operation>,
+    /// The last two operations are done at once, each by a thread on a processor of its own.
+    pub at_once: bool,
+}
+
+impl Workload {
+    /// Operations that are done one after the other.
+    #[must_use]
+    pub fn in_turn(&self) -> &[Operation] {
+        let at_once = if self.at_once { 2 } else { 0 };
+        &self.operations[..self.operations.len().saturating_sub(at_once)]
+    }
+
+    /// Whether a database commits.
+    #[must_use]
+    pub fn has_databases(&self) -> bool {
+        let mut all = self.before.iter().chain(&self.operations);
+        all.any(|operation| matches!(operation, Operation::Commit { .. }))
+    }
 }
 
 impl fmt::Display for Workload {
@@ -27,10 +45,13 @@ impl fmt::Display for Workload {
             writeln!(f, "{operation}")?;
         }
         writeln!(f, "crash")?;
-        for operation in &self.operations {
+        for operation in self.in_turn() {
             writeln!(f, "{operation}")?;
         }
-        Ok(())
+        match &self.operations[self.in_turn().len()..] {
+            [first, second] => writeln!(f, "{first} | {second}"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -59,6 +80,7 @@ pub fn parse(text: &str) -> Result<Vec<Workload>> {
                     name: name.into(),
                     before: Vec::new(),
                     operations: Vec::new(),
+                    at_once: false,
                 });
             }
             ["crash"] => {
@@ -69,14 +91,22 @@ pub fn parse(text: &str) -> Result<Vec<Workload>> {
                 crash = true;
             }
             _ => {
-                let operation = operation(&words).with_context(context)?;
+                let parsed: Result<Vec<Operation>> =
+                    words.split(|word| *word == "|").map(operation).collect();
+                let operations = parsed.with_context(context)?;
                 let Some(workload) = workloads.last_mut() else {
                     bail!("line {number}: the first line must be 'workload NAME'");
                 };
+                let at_once = operations.len() > 1;
+                ensure!(
+                    !workload.at_once && (!at_once || (crash && operations.len() == 2)),
+                    "line {number}: two operations at once, with | between them, must be a workload's last line"
+                );
+                workload.at_once = at_once;
                 if crash {
-                    workload.operations.push(operation);
+                    workload.operations.extend(operations);
                 } else {
-                    workload.before.push(operation);
+                    workload.before.extend(operations);
                 }
             }
         }
@@ -131,6 +161,7 @@ fn operation(words: &[&str]) -> Result<Operation> {
         ["append", a, l, s] => Operation::Append { path: path(a)?, len: few(l)?, seed: seed(s)? },
         ["dsync", a, o, l, s] => Operation::Dsync { path: path(a)?, offset: number(o)?, len: few(l)?, seed: seed(s)? },
         ["map", a, o, l, s] => Operation::Map { path: path(a)?, offset: number(o)?, len: few(l)?, seed: seed(s)? },
+        ["msync", a, o, l, s] => Operation::Msync { path: path(a)?, offset: number(o)?, len: few(l)?, seed: seed(s)? },
         ["truncate", a, n] => Operation::Truncate { path: path(a)?, size: number(n)? },
         ["fallocate", a, o, l] => Operation::Fallocate { path: path(a)?, offset: number(o)?, len: few(l)? },
         ["punch", a, o, l] => Operation::Punch { path: path(a)?, offset: number(o)?, len: few(l)? },
@@ -144,24 +175,37 @@ fn operation(words: &[&str]) -> Result<Operation> {
         ["chmod", a, m] => Operation::Chmod { path: path(a)?, mode: octal(m)? },
         ["setxattr", a, n, l, s] => Operation::Setxattr { path: path(a)?, name: n.into(), len: few(l)?, seed: seed(s)? },
         ["removexattr", a, n] => Operation::Removexattr { path: path(a)?, name: n.into() },
+        ["commit", a, n] => {
+            ensure!(
+                database_of(a) == Some(a),
+                "'{a}': a database's name must end in .sqlite, .wal.sqlite or .lmdb"
+            );
+            Operation::Commit { path: path(a)?, number: few(n)? }
+        }
         ["fsync", a] => Operation::Fsync { path: path(a)? },
         ["sync"] => Operation::Sync,
         [word, ..] => bail!(
-            "'{word}' with {} words behind it: it must be workload, crash, create, mkdir, write, append, dsync, map, truncate, fallocate, punch, zero, link, symlink, rename, exchange, unlink, rmdir, chmod, setxattr, removexattr, fsync or sync, with what Documentation/dev-tools/crashcheck.rst says",
+            "'{word}' with {} words behind it: it must be workload, crash, create, mkdir, write, append, dsync, map, msync, truncate, fallocate, punch, zero, link, symlink, rename, exchange, unlink, rmdir, chmod, setxattr, removexattr, commit, fsync or sync, with what Documentation/dev-tools/crashcheck.rst says",
             words.len() - 1
         ),
-        [] => bail!("an empty line"),
+        [] => bail!("an empty operation"),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{pairs, raw, singles};
+    use crate::{at_once, databases, pairs, raw, singles};
 
     #[test]
     fn what_is_written_out_is_read_again() {
-        for workload in singles().into_iter().chain(pairs()).chain(raw()) {
+        for workload in singles()
+            .into_iter()
+            .chain(pairs())
+            .chain(at_once())
+            .chain(databases())
+            .chain(raw())
+        {
             let again = parse(&workload.to_string()).expect("it is the language");
             assert_eq!(again, [workload]);
         }
@@ -182,6 +226,10 @@ mod tests {
             ("workload a\ncrash\nwrite x 0 1 256", "0 to 255"),
             ("workload a\ncrash\nwrite x 0", "'write' with 2 words"),
             ("workload a\ncrash\nfly x", "'fly'"),
+            ("workload a\ncreate x | create y\ncrash\nsync", "last line"),
+            ("workload a\ncrash\ncreate x | create y\nsync", "last line"),
+            ("workload a\ncrash\nsync | sync | sync", "last line"),
+            ("workload a\ncrash\nsync |", "an empty"),
         ] {
             let error = parse(text).expect_err(text);
             assert!(format!("{error:#}").contains(words), "{error:#}");

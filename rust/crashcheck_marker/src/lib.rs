@@ -8,7 +8,7 @@
 use std::fs::File;
 use std::io;
 
-use rustix::mm::{mmap, munmap, MapFlags, ProtFlags};
+use rustix::mm::{mmap, msync, munmap, MapFlags, MsyncFlags, ProtFlags};
 
 /// A cache line in bytes.
 const LINE: usize = 64;
@@ -41,23 +41,27 @@ pub fn marker(text: &str) {
     }
 }
 
-/// Stores bytes into a file through a mapping with `MAP_SYNC`, writes the lines back and waits, as a program
-/// for persistent memory does without a call to the kernel.
+/// Stores bytes into a file through a mapping. With `flush` it is one with `MAP_SYNC`, of which the program writes the
+/// lines back and waits, as one for persistent memory does without a call to the kernel; else msync(2) follows. The
+/// bytes may be behind the file's end in its last page.
 ///
 /// # Errors
 ///
-/// If the file cannot be mapped so: it has no DAX, or its file system no `MAP_SYNC`.
-pub fn store_mapped(file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+/// If the file cannot be mapped so: it has no DAX, or its file system no `MAP_SYNC`; if it ends pages before.
+pub fn store_mapped(file: &File, offset: u64, bytes: &[u8], flush: bool) -> io::Result<()> {
     let first = offset / PAGE * PAGE;
     let skip = (offset - first) as usize;
     let len = skip + bytes.len();
-    if file.metadata()?.len() < offset + bytes.len() as u64 {
+    if file.metadata()?.len().next_multiple_of(PAGE) < offset + bytes.len() as u64 {
         return Err(io::Error::new(
             io::ErrorKind::UnexpectedEof,
             "the file ends before the stores do",
         ));
     }
-    let flags = MapFlags::SHARED_VALIDATE | MapFlags::SYNC;
+    let flags = match flush {
+        true => MapFlags::SHARED_VALIDATE | MapFlags::SYNC,
+        false => MapFlags::SHARED,
+    };
     // SAFETY: a new mapping, at an address that the kernel chooses.
     let mapping = unsafe {
         mmap(
@@ -72,12 +76,17 @@ pub fn store_mapped(file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
     let start = mapping.cast::<u8>();
     // SAFETY: the mapping has `skip` bytes and then room for all of them, and nobody else knows it.
     unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), start.add(skip), bytes.len()) };
-    for line in (skip / LINE * LINE..len).step_by(LINE) {
-        // SAFETY: clwb changes nothing that a program can see; the line is in the mapping.
-        unsafe { std::arch::asm!("clwb [{}]", in(reg) start.add(line), options(nostack)) };
+    if flush {
+        for line in (skip / LINE * LINE..len).step_by(LINE) {
+            // SAFETY: clwb changes nothing that a program can see; the line is in the mapping.
+            unsafe { std::arch::asm!("clwb [{}]", in(reg) start.add(line), options(nostack)) };
+        }
+        // SAFETY: every x86-64 processor has it.
+        unsafe { std::arch::x86_64::_mm_sfence() };
+    } else {
+        // SAFETY: the mapping is ours, and has so many bytes.
+        unsafe { msync(mapping, len, MsyncFlags::SYNC)? };
     }
-    // SAFETY: every x86-64 processor has it.
-    unsafe { std::arch::x86_64::_mm_sfence() };
     // SAFETY: the mapping is ours, and no pointer into it is used any more.
     unsafe { munmap(mapping, len)? };
     Ok(())

@@ -6,6 +6,7 @@ use std::ffi::{c_char, c_int, c_uint, c_void, CStr};
 use std::fs::File;
 use std::io::{self, BufWriter};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use crashcheck_trace::Range;
 use crashcheck_tracer::{decode, Access, Instruction as Decoded, Options, Tracer};
@@ -22,6 +23,8 @@ use crate::machine::{say, CurrentCpu, Registers};
 
 /// The longest instruction of x86, in bytes.
 const LONGEST: usize = 15;
+/// QEMU's one thread gives the next processor its turn after 100 ms, when a block ends.
+const TURN: Duration = Duration::from_millis(110);
 
 struct State {
     tracer: Tracer<BufWriter<File>>,
@@ -128,6 +131,11 @@ fn trace(what: impl FnOnce(&mut Tracer<BufWriter<File>>, &CurrentCpu<'_>) -> io:
             "the trace cannot be written, it ends here: {error}"
         ));
         *failed = true;
+    }
+    let yields = tracer.yields();
+    drop(guard);
+    if yields {
+        std::thread::sleep(TURN);
     }
 }
 
