@@ -128,7 +128,7 @@ mod tests {
                 Register::General(number) => 0x1000 * (u64::from(number) + 1),
                 Register::FsBase => 0x10_0000,
                 Register::GsBase => 0x20_0000,
-                Register::Cr3 | Register::Cr4 => return None,
+                Register::KernelGsBase | Register::Cr3 | Register::Cr4 => return None,
             })
         }
 

@@ -29,6 +29,8 @@ pub enum Register {
     FsBase,
     /// What `gs:` adds.
     GsBase,
+    /// What `swapgs` makes that.
+    KernelGsBase,
     /// Where the page tables are.
     Cr3,
     /// Whether they have five levels.
@@ -37,7 +39,7 @@ pub enum Register {
 
 impl Register {
     /// All of them, with the names that the emulator has for them.
-    pub const NAMES: [(Self, &'static str); 20] = [
+    pub const NAMES: [(Self, &'static str); 21] = [
         (Self::General(0), "rax"),
         (Self::General(1), "rcx"),
         (Self::General(2), "rdx"),
@@ -56,6 +58,7 @@ impl Register {
         (Self::General(15), "r15"),
         (Self::FsBase, "fs_base"),
         (Self::GsBase, "gs_base"),
+        (Self::KernelGsBase, "k_gs_base"),
         (Self::Cr3, "cr3"),
         (Self::Cr4, "cr4"),
     ];

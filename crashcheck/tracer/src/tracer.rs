@@ -23,6 +23,8 @@ const CALLERS: usize = 12;
 /// Where the kernel's and the modules' code is, with `nokaslr`.
 const KERNEL_CODE: std::ops::Range<u64> = 0xffff_ffff_8000_0000..0xffff_ffff_ff00_0000;
 const LINE: u64 = 64;
+/// The kernel's addresses begin here.
+const KERNEL: u64 = 0xffff_8000_0000_0000;
 
 /// What a program says when two processors begin to work at once, with a number behind it that decides where they
 /// take turns, and when they have ended.
@@ -59,6 +61,8 @@ pub struct Tracer<W: Write> {
     unfenced: HashSet<u32>,
     /// The last site, which the next event mostly has too: its stack need not be searched again.
     last: Option<(u32, u64, u64, u32)>,
+    /// Where each CPU has what is its own.
+    cpus: Vec<u64>,
     /// While two processors work at once: how many turns are left, and the state of the lots.
     turns: Option<(u32, u64)>,
     /// The processor that has just flushed or fenced is to let the next one on.
@@ -77,6 +81,7 @@ impl<W: Write> Tracer<W> {
             writer: Writer::new(to, range)?,
             unfenced: HashSet::new(),
             last: None,
+            cpus: Vec::new(),
             turns: None,
             yields: false,
         })
@@ -86,6 +91,26 @@ impl<W: Write> Tracer<W> {
     #[must_use]
     pub fn range(&self) -> Range {
         self.range
+    }
+
+    /// The number of the CPU that runs: by where Linux has what belongs to it, which is `gs`'s base in the kernel and what
+    /// `swapgs` makes it in programs. What QEMU calls with is not it: where one thread runs all CPUs, QEMU 10 puts the number of
+    /// the CPU for which it translates into code that all of them run.
+    pub fn cpu(&mut self, machine: &dyn Machine) -> u32 {
+        let bases = [Register::GsBase, Register::KernelGsBase];
+        let bases = bases.map(|register| machine.register(register).unwrap_or(0));
+        let base = bases.into_iter().find(|&base| base >= KERNEL).unwrap_or(0);
+        let found = self.cpus.iter().position(|&other| other == base);
+        found.unwrap_or_else(|| {
+            self.cpus.push(base);
+            self.cpus.len() - 1
+        }) as u32
+    }
+
+    /// Whether a fence of any CPU may have something to wait for.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        !self.unfenced.is_empty()
     }
 
     /// A CPU has stored something.
@@ -164,7 +189,7 @@ impl<W: Write> Tracer<W> {
         instruction: u64,
         kind: FenceKind,
     ) -> io::Result<()> {
-        if self.unfenced.is_empty() || !self.unfenced.contains(&cpu) {
+        if !self.unfenced.contains(&cpu) {
             return Ok(());
         }
         // A locked instruction may be taken for no fence by who reads the trace.
@@ -425,6 +450,25 @@ mod tests {
                 text: "begin 1".into()
             }]
         );
+    }
+
+    #[test]
+    fn a_cpu_is_known_by_what_the_kernel_has_for_it() {
+        let mut tracer = Tracer::new(RANGE, Vec::new()).expect("memory takes all");
+        let mut cpu = |base, other| {
+            tracer.cpu(&Small {
+                registers: HashMap::from([
+                    (Register::GsBase, base),
+                    (Register::KernelGsBase, other),
+                ]),
+                text: b"",
+            })
+        };
+        let (one, two) = (0xffff_8880_3fc0_0000, 0xffff_8880_3fd0_0000);
+        assert_eq!(cpu(one, 0), 0);
+        assert_eq!(cpu(two, 0x7000), 1);
+        assert_eq!(cpu(0x7000, one), 0);
+        assert_eq!(cpu(0, two), 1);
     }
 
     #[test]

@@ -223,15 +223,15 @@ extern "C" fn on_block(_id: PluginId, block: *mut Block) {
     }
 }
 
-extern "C" fn on_store(cpu: c_uint, info: MemoryInfo, address: u64, data: *mut c_void) {
-    stored(cpu, info, address, data, false);
+extern "C" fn on_store(_cpu: c_uint, info: MemoryInfo, address: u64, data: *mut c_void) {
+    stored(info, address, data, false);
 }
 
-extern "C" fn on_stream(cpu: c_uint, info: MemoryInfo, address: u64, data: *mut c_void) {
-    stored(cpu, info, address, data, true);
+extern "C" fn on_stream(_cpu: c_uint, info: MemoryInfo, address: u64, data: *mut c_void) {
+    stored(info, address, data, true);
 }
 
-fn stored(cpu: c_uint, info: MemoryInfo, address: u64, data: *mut c_void, streamed: bool) {
+fn stored(info: MemoryInfo, address: u64, data: *mut c_void, streamed: bool) {
     // SAFETY: this is the callback of a store to that address; what is returned stays during it.
     let physical = unsafe {
         let physical = qemu_plugin_get_hwaddr(info, address);
@@ -247,40 +247,55 @@ fn stored(cpu: c_uint, info: MemoryInfo, address: u64, data: *mut c_void, stream
     }
     // SAFETY: as above.
     let value = unsafe { qemu_plugin_mem_get_value(info) };
-    let access = Access {
-        instruction: data as usize as u64,
-        cpu,
-        physical,
-        len: 1 << value.kind.min(4),
-        value: u128::from(value.high) << 64 | u128::from(value.low),
-        streamed,
-    };
-    trace(|tracer, machine| tracer.store(machine, &access));
+    trace(|tracer, machine| {
+        let access = Access {
+            instruction: data as usize as u64,
+            cpu: tracer.cpu(machine),
+            physical,
+            len: 1 << value.kind.min(4),
+            value: u128::from(value.high) << 64 | u128::from(value.low),
+            streamed,
+        };
+        tracer.store(machine, &access)
+    });
 }
 
-extern "C" fn on_flush(cpu: c_uint, data: *mut c_void) {
+extern "C" fn on_flush(_cpu: c_uint, data: *mut c_void) {
     // SAFETY: `on_block` has allocated it for this callback, for good.
     let &(instruction, kind, memory) =
         unsafe { &*data.cast::<(u64, crashcheck_trace::FlushKind, crashcheck_tracer::Memory)>() };
-    trace(|tracer, machine| tracer.flush(machine, cpu, instruction, kind, &memory));
+    trace(|tracer, machine| {
+        let cpu = tracer.cpu(machine);
+        tracer.flush(machine, cpu, instruction, kind, &memory)
+    });
 }
 
-extern "C" fn on_sfence(cpu: c_uint, data: *mut c_void) {
-    fenced(cpu, data, crashcheck_trace::FenceKind::Sfence);
+extern "C" fn on_sfence(_cpu: c_uint, data: *mut c_void) {
+    fenced(data, crashcheck_trace::FenceKind::Sfence);
 }
 
-extern "C" fn on_mfence(cpu: c_uint, data: *mut c_void) {
-    fenced(cpu, data, crashcheck_trace::FenceKind::Mfence);
+extern "C" fn on_mfence(_cpu: c_uint, data: *mut c_void) {
+    fenced(data, crashcheck_trace::FenceKind::Mfence);
 }
 
-extern "C" fn on_locked(cpu: c_uint, data: *mut c_void) {
-    fenced(cpu, data, crashcheck_trace::FenceKind::Locked);
+extern "C" fn on_locked(_cpu: c_uint, data: *mut c_void) {
+    fenced(data, crashcheck_trace::FenceKind::Locked);
 }
 
-fn fenced(cpu: c_uint, data: *mut c_void, kind: crashcheck_trace::FenceKind) {
-    trace(|tracer, machine| tracer.fence(machine, cpu, data as usize as u64, kind));
+fn fenced(data: *mut c_void, kind: crashcheck_trace::FenceKind) {
+    trace(|tracer, machine| {
+        // There are many, and most CPUs have nothing to wait for.
+        if !tracer.is_waiting() {
+            return Ok(());
+        }
+        let cpu = tracer.cpu(machine);
+        tracer.fence(machine, cpu, data as usize as u64, kind)
+    });
 }
 
-extern "C" fn on_cpuid(cpu: c_uint, _data: *mut c_void) {
-    trace(|tracer, machine| tracer.cpuid(machine, cpu));
+extern "C" fn on_cpuid(_cpu: c_uint, _data: *mut c_void) {
+    trace(|tracer, machine| {
+        let cpu = tracer.cpu(machine);
+        tracer.cpuid(machine, cpu)
+    });
 }
