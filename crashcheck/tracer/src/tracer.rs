@@ -107,7 +107,7 @@ impl<W: Write> Tracer<W> {
         }) as u32
     }
 
-    /// Whether a fence of any CPU may have something to wait for.
+    /// Whether a locked instruction of any CPU may have something to wait for.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
         !self.unfenced.is_empty()
@@ -177,7 +177,8 @@ impl<W: Write> Tracer<W> {
         })
     }
 
-    /// A CPU waits. If it has nothing to wait for, no line of the trace says so.
+    /// A CPU waits. If a locked instruction has nothing to wait for, no line of the trace says so: there are many. Other fences
+    /// are in it always: who takes one away from the trace is to find those that make up for it.
     ///
     /// # Errors
     ///
@@ -189,13 +190,15 @@ impl<W: Write> Tracer<W> {
         instruction: u64,
         kind: FenceKind,
     ) -> io::Result<()> {
-        if !self.unfenced.contains(&cpu) {
-            return Ok(());
-        }
-        // A locked instruction may be taken for no fence by who reads the trace.
-        if kind != FenceKind::Locked {
-            self.unfenced.remove(&cpu);
-            self.draw();
+        match kind {
+            // It may be taken for no fence by who reads the trace.
+            FenceKind::Locked if self.unfenced.contains(&cpu) => {}
+            FenceKind::Locked => return Ok(()),
+            FenceKind::Sfence | FenceKind::Mfence => {
+                if self.unfenced.remove(&cpu) {
+                    self.draw();
+                }
+            }
         }
         let site = self.site(machine, cpu, instruction)?;
         self.writer.record(&Record::Fence { cpu, site, kind })
@@ -371,7 +374,7 @@ mod tests {
                 .expect("memory takes all");
         }
         tracer
-            .fence(&machine, 1, 0x5008, FenceKind::Sfence)
+            .fence(&machine, 1, 0x5008, FenceKind::Locked)
             .expect("memory takes all");
         tracer
             .store(&machine, &store(0x10_0040, false))
@@ -383,10 +386,10 @@ mod tests {
             .flush(&machine, 1, 0x500c, kind, &memory)
             .expect("memory takes all");
         for (cpu, kind) in [
-            (0, FenceKind::Sfence),
+            (0, FenceKind::Locked),
             (1, FenceKind::Locked),
             (1, FenceKind::Sfence),
-            (1, FenceKind::Sfence),
+            (1, FenceKind::Locked),
         ] {
             tracer
                 .fence(&machine, cpu, 0x5010, kind)
