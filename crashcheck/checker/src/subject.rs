@@ -76,7 +76,7 @@ impl Subject {
             "xfs" => file_system(
                 "dax=always",
                 "mkfs.xfs -q -f -m reflink=0 -d agcount=1 --unsupported",
-                "xfs_repair -n",
+                "xfs_repair -n -o force_geometry",
             ),
             "raw" => {}
             _ => bail!(
