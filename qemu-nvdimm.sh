@@ -29,7 +29,7 @@ scripts/provision --help) and the modules are built (make -s modules), so that "
 What the guest sees: the project's folder and every --share, writable, at the same paths; all other
 files are its own and are forgotten.  CMD starts in the current folder when that is in a share, else in
 the project.  CMD has /proc, /sys, debugfs, configfs, /tmp, the stock kernel's modules, e2fsprogs,
-xfsprogs, util-linux, ndctl, daxctl, mdadm, dmsetup, fio, strace, python3, bash, and in PATH the project's
+xfsprogs, util-linux, ndctl, daxctl, cxl, mdadm, dmsetup, fio, strace, python3, bash, and in PATH the project's
 programs (rpmemctl, mkfs.rdaxfs …) if make tools has built them.  The project's
 drivers/*/modprobe.d/*.conf are in /etc/modprobe.d, {drivers,fs}/*/udev/*.rules in /etc/udev/rules.d.  Without
 --udev there is no udev, and device mapper makes its nodes itself (DM_DISABLE_UDEV).  Files of a share cannot be mapped shared and
@@ -48,6 +48,9 @@ options:
                                  virtio_pmem nd_rpmem" gives them disks
                        ramdax    as memmap, for the kernel's ramdax, which makes NVDIMMs with labels
                                  of the ranges
+                       cxl       QEMU's CXL memory devices, persistent, with labels; "modprobe -a cxl_acpi
+                                 cxl_pci cxl_mem cxl_pmem nd_rpmem", "cxl create-region -t pmem …" and
+                                 ndctl give them disks.  Slow: QEMU emulates each access
                        none      no region
                      On arm64 there is no memmap=. The kinds are
                        mem       memory behind what mem= leaves the kernel, which knows nothing of it: "modprobe
@@ -58,10 +61,14 @@ options:
                        nvdimm    as above, with UEFI firmware
                        none
   --pmem SIZE,…      one region for each size (default $DEFAULT_PMEM); a multiple of 2M, for nvdimm of 16M
-                     (what ndctl asks for); may be repeated.  The sizes are what the guest can use
+                     (what ndctl asks for), for cxl of 256M; may be repeated.  The sizes are what the guest can use
   --pmem-file FILE   this file is behind the first region (the next for the second …) and outlives the run; made
-                     when it does not exist.  An NVDIMM's is 2M larger than the region.  For nvdimm and virtio-pmem;
+                     when it does not exist.  An NVDIMM's is 2M larger than the region, and beside CXL's is
+                     FILE.labels.  For nvdimm, virtio-pmem and cxl;
                      for memmap when there is one region, of at most 3G of --mem
+  --unarmed N        the NVDIMM number N, from 0 on, says that it would lose what is written: it is read-only; may be
+                     repeated
+  --numa             two NUMA nodes with half of the memory each, and NVDIMMs on the one and the other in turn
   --trace FILE       writes down what the processors do to the first region: crashcheck/README.md.  Emulated, and
                      one processor runs at a time
   --mem SIZE         what the guest keeps as normal memory (default $DEFAULT_MEM, at least 256M)
@@ -159,7 +166,7 @@ run | shell) mode=$1; shift ;;
 esac
 
 arch=amd64 accel=auto region='' pmem=() pmem_files=() mem=$DEFAULT_MEM smp=$DEFAULT_SMP timeout=$DEFAULT_TIMEOUT
-shares=("$PROJECT") trace='' packages=() programs_root='' network='' console='' build=yes modules=yes tools=no kernel='' kexec=no pass=()
+shares=("$PROJECT") unarmed=() numa=no trace='' packages=() programs_root='' network='' console='' build=yes modules=yes tools=no kernel='' kexec=no pass=()
 while (($#)); do
 	option=$1
 	# --option=VALUE is the same as --option VALUE.
@@ -168,7 +175,7 @@ while (($#)); do
 		option=$1
 	fi
 	case $option in
-	--arch | --region | --pmem | --pmem-file | --trace | --mem | --smp | --cpu | --accel | --append | --packages | --root | --network | --share | --env | --console | --kernel | --timeout)
+	--arch | --region | --pmem | --pmem-file | --unarmed | --trace | --mem | --smp | --cpu | --accel | --append | --packages | --root | --network | --share | --env | --console | --kernel | --timeout)
 		(($# > 1)) || usage_error "$option: a value must follow"
 		value=$2
 		shift 2
@@ -186,6 +193,10 @@ while (($#)); do
 		((${#sizes[@]})) || usage_error "--pmem '$value': at least one size must be given"
 		pmem+=("${sizes[@]}") ;;
 	--pmem-file) pmem_files+=("$(realpath -m -- "$value")") ;;
+	--unarmed)
+		whole --unarmed "$value" 0 15 >/dev/null
+		unarmed+=("$((10#$value))") ;;
+	--numa) numa=yes ;;
 	--trace)
 		trace=$(realpath -m -- "$value")
 		[[ -d $(dirname -- "$trace") && ! -d $trace && $trace != *,* ]] ||
@@ -254,7 +265,7 @@ while (($#)); do
 	esac
 done
 
-if [[ $arch == amd64 ]]; then kinds=(memmap reserved nvdimm virtio-pmem ramdax none); else kinds=(mem pmem-region nvdimm none); fi
+if [[ $arch == amd64 ]]; then kinds=(memmap reserved nvdimm virtio-pmem ramdax cxl none); else kinds=(mem pmem-region nvdimm none); fi
 region=${region:-${kinds[0]}}
 [[ " ${kinds[*]} " == *" $region "* ]] ||
 	usage_error "--region '$region': with --arch $arch it must be one of ${kinds[*]}"
@@ -289,6 +300,7 @@ else
 	((${#pmem[@]})) || pmem=("$DEFAULT_PMEM")
 	unit=$((2 << 20)) rule=2M
 	[[ $region != @(nvdimm|virtio-pmem|ramdax) ]] || unit=$((16 << 20)) rule=16M
+	[[ $region != cxl ]] || unit=$((256 << 20)) rule=256M
 	((${#pmem[@]} <= 16)) || usage_error "--pmem: ${#pmem[@]} regions are more than 16"
 	((mem_bytes - ${#pmem[@]} * (128 << 20) >= 128 << 20)) ||
 		usage_error "--mem '$mem' is too little for ${#pmem[@]} regions: 128M of it lie between each two, and 256M must be left"
@@ -303,8 +315,8 @@ if ((${#pmem_files[@]})); then
 	if [[ $region == memmap ]]; then
 		((${#pmem[@]} == 1 && mem_bytes <= 3 << 30)) ||
 			usage_error "--pmem-file with --region memmap: there must be one region and --mem at most 3G, for the file is all memory above 4 GiB"
-	elif [[ ! $region =~ ^(nvdimm|virtio-pmem)$ ]]; then
-		usage_error "--pmem-file is for --region memmap, nvdimm and virtio-pmem, not $region"
+	elif [[ ! $region =~ ^(nvdimm|virtio-pmem|cxl)$ ]]; then
+		usage_error "--pmem-file is for --region memmap, nvdimm, virtio-pmem and cxl, not $region"
 	fi
 	((${#pmem_files[@]} <= ${#pmem[@]})) ||
 		usage_error "--pmem-file: ${#pmem_files[@]} files for ${#pmem[@]} regions; give a --pmem size for each"
@@ -313,6 +325,16 @@ if ((${#pmem_files[@]})); then
 			usage_error "--pmem-file '$file': it must be a file in a folder that exists"
 		pass+=(--pmem-file "$file")
 	done
+fi
+
+for number in "${unarmed[@]}"; do
+	[[ $region == nvdimm ]] || usage_error "--unarmed is for --region nvdimm, not $region"
+	((number < ${#pmem[@]})) || usage_error "--unarmed '$number': there are ${#pmem[@]} NVDIMMs, counted from 0 on"
+	pass+=(--unarmed "$number")
+done
+if [[ $numa == yes ]]; then
+	[[ $region == nvdimm && $arch == amd64 ]] || usage_error "--numa is for --region nvdimm on amd64"
+	pass+=(--numa)
 fi
 
 if [[ -n $trace ]]; then

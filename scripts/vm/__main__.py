@@ -58,6 +58,8 @@ def parse():
     parser.add_argument("--mem", type=int, required=True)
     parser.add_argument("--pmem", type=int, action="append", default=[])
     parser.add_argument("--pmem-file", action="append", default=[])
+    parser.add_argument("--unarmed", type=int, action="append", default=[])
+    parser.add_argument("--numa", action="store_true")
     parser.add_argument("--trace")
     parser.add_argument("--plugin")
     parser.add_argument("--smp", type=int, default=1)
@@ -168,7 +170,7 @@ class Guest:
         for port in (*machine.PORTS, "monitor"):
             ours[port], theirs[port] = socket.socketpair()
         backing = list(options.pmem_file)
-        for number in range(len(backing), len(plan.regions) if plan.kind in machine.MEMORY_DEVICES else 0):
+        for number in range(len(backing), len(plan.regions) if plan.kind in machine.FILES else 0):
             # On a tmpfs of this run alone (see in-root): quick, and gone with it.
             backing.append(f"/var/tmp/memory{number}")
         initrd = f"{folder}/initrd.cpio"

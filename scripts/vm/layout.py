@@ -26,6 +26,8 @@ LABEL_SIZE = 128 << 10
 LABEL_ROOM = 2 * MIB
 # Kinds of regions that are RAM behind what mem= leaves the kernel: unknown to it, or a node of the device tree.
 BEHIND = ("mem", "pmem-region")
+# RAM below 4 GiB on the q35 machine, which CXL needs: from 2816 MiB on are PCI Express's registers.
+Q35_LOW_MAX = 2 * GIB
 # Where the virt machine's RAM begins.
 VIRT_RAM = GIB
 
@@ -102,6 +104,11 @@ def plan(kind, memory, sizes, arch="amd64"):
         high = max(0, memory - low - inside)
         total = low + (end - HIGH) + high
         return Layout(kind, regions, low, total, total)
+
+    if kind == "cxl":
+        # Firmware says where the window is, and the guest's driver where in it.
+        low = min(memory, Q35_LOW_MAX)
+        return Layout(kind, [Region(size, 0) for size in sizes], low, memory, memory)
 
     label_room = LABEL_ROOM if kind == "nvdimm" else 0
     low = min(memory, LOW_MAX)

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 
-from layout import LABEL_ROOM, LABEL_SIZE, size_text
+from layout import LABEL_ROOM, LABEL_SIZE, align_up, size_text
 
 QEMU, QEMU_ARM64 = "qemu-system-x86_64", "qemu-system-aarch64"
 # UEFI, of the package qemu-efi-aarch64: without it there is no ACPI on arm64.
@@ -16,8 +16,11 @@ FIRMWARE = "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"
 # All that an emulated processor can do, but for what makes it slow: pointer authentication by QEMU's own cipher.
 CPU_ARM64 = "max,pauth-impdef=on,sve=off,sme=off"
 PROBE_SECONDS = 10
+# What a window of CXL consists of; and the labels' place in a device.
+CXL_WINDOW_UNIT, CXL_LABEL_SIZE = 256 << 20, 256 << 10
 # Kinds of regions that are files of this machine, and memory devices of the guest.
 MEMORY_DEVICES = ("nvdimm", "virtio-pmem")
+FILES = (*MEMORY_DEVICES, "cxl")
 PORTS = ("control", "stdout", "stderr", "stdin")
 # How long a guest waits for the other one to be there (again).
 RECONNECT_MS = 200
@@ -99,15 +102,37 @@ def programs_drive(options):
             "-device", "virtio-blk-pci,drive=programs"]
 
 
-def memory_device(kind, number, region, path):
+def memory_device(options, kind, number, region, path):
     """A file that is memory of the guest."""
     size = region.size + (LABEL_ROOM if kind == "nvdimm" else 0)
     device = {
         "nvdimm": f"nvdimm,memdev=memory{number},label-size={LABEL_SIZE},addr={region.address:#x}",
         "virtio-pmem": f"virtio-pmem-pci,memdev=memory{number},memaddr={region.address:#x}",
     }[kind]
+    if number in options.unarmed:
+        device += ",unarmed=on"
+    if options.numa:
+        device += f",node={number % 2}"
     return ["-object", f"memory-backend-file,id=memory{number},share=on,mem-path={escaped(path)},size={size},align=2M",
             "-device", device]
+
+
+def cxl_window(layout):
+    """What the machine has for CXL: a window of physical addresses for all devices behind the one bridge."""
+    return f",cxl=on,cxl-fmw.0.targets.0=cxl,cxl-fmw.0.size={align_up(sum(region.size for region in layout.regions), CXL_WINDOW_UNIT)}"
+
+
+def cxl_bridge():
+    # Behind the numbers that the machine's own bridges take.
+    return ["-device", "pxb-cxl,bus_nr=128,bus=pcie.0,id=cxl"]
+
+
+def cxl_device(number, region, path):
+    """Persistent memory behind a port of the bridge, with an area for labels."""
+    return ["-object", f"memory-backend-file,id=memory{number},share=on,mem-path={escaped(path)},size={region.size}",
+            "-object", f"memory-backend-file,id=labels{number},share=on,mem-path={escaped(path)}.labels,size={CXL_LABEL_SIZE}",
+            "-device", f"cxl-rp,port={number},bus=cxl,id=port{number},chassis=0,slot={number}",
+            "-device", f"cxl-type3,bus=port{number},persistent-memdev=memory{number},lsa=labels{number},id=cxl{number},sn={number + 1}"]
 
 
 def network(option):
@@ -119,6 +144,15 @@ def network(option):
     side = "server=on" if number == "1" else f"reconnect-ms={RECONNECT_MS}"
     return ["-netdev", f"stream,id=network,addr.type=unix,addr.path={escaped(folder)}/cable,{side}",
             "-device", f"virtio-net-pci,netdev=network,romfile=,mac=52:54:00:00:00:0{number}"]
+
+
+def two_nodes(layout):
+    """Half of the memory on each; one has all processors."""
+    half = layout.total // 2 >> 21 << 21
+    line = []
+    for number, size in enumerate((half, layout.total - half)):
+        line += ["-object", f"memory-backend-ram,id=node{number},size={size}", "-numa", f"node,nodeid={number},memdev=node{number}"]
+    return line
 
 
 def memory_file(layout, path):
@@ -144,6 +178,11 @@ def command(options, layout, cache, guest, initrd, console, sockets, backing):
     accel, cpu = accelerator(options, cache, guest)
     # No keyboard controller: the kernel would take its time to find no keyboard.
     machine = f"pc,i8042=off,max-ram-below-4g={layout.low}" if options.arch == "amd64" else "virt,gic-version=3"
+    if layout.kind == "cxl":
+        machine = machine.replace("pc,", "q35,", 1) + cxl_window(layout)
+        # In what it takes for a virtual machine the kernel makes no region: it has no way there to write the caches of
+        # the host's processors back.
+        cpu += ",hypervisor=off"
     memory = f"{layout.total >> 20}M"
     if layout.kind in MEMORY_DEVICES:
         machine += ",nvdimm=on" if layout.kind == "nvdimm" else ""
@@ -169,11 +208,16 @@ def command(options, layout, cache, guest, initrd, console, sockets, backing):
         line += ["-fsdev", f"local,id=share{number},path={escaped(path)},security_model=passthrough,multidevs=remap",
                  "-device", f"virtio-9p-pci,fsdev=share{number},mount_tag=share{number}"]
     line += tracer(options, layout)
+    if layout.kind == "cxl":
+        line += cxl_bridge()
+    if options.numa:
+        line += two_nodes(layout)
     if layout.kind == "memmap" and backing:
         line += memory_file(layout, backing[0])
     else:
         for number, (region, path) in enumerate(zip(layout.regions, backing)):
-            line += memory_device(layout.kind, number, region, path)
+            device = cxl_device(number, region, path) if layout.kind == "cxl" else memory_device(options, layout.kind, number, region, path)
+            line += device
     # On a busy host an emulated processor may stand still for long; the kernel would take its clocks for
     # broken: the TSC when processors drift, the timer (with a panic) when no tick comes while it waits.
     arguments = ["console=ttyS0", "panic=-1", "mitigations=off", "nokaslr", "tsc=reliable", "no_timer_check", *layout.kernel_arguments, *options.append]

@@ -11,6 +11,8 @@ written as in C.
   mapped CPU ADDR                                 "ok yes" if that virtual address is mapped now, as the
                                                   processor sees it, else "ok no"
   bytes CPU ADDR LENGTH                           "ok HEX" for the bytes from that virtual address on
+  poison NUMBER START LENGTH                      poisons bytes of the CXL device of that number, as it counts them;
+                                                  whole lines of 64
 """
 
 import json
@@ -46,6 +48,10 @@ class Monitor:
                     return "ok yes" if self._is_mapped(int(cpu, 0), int(address, 0)) else "ok no"
                 case ["bytes", cpu, address, length]:
                     return f"ok {self._bytes(int(cpu, 0), int(address, 0), int(length, 0))}"
+                case ["poison", number, start, length]:
+                    self._execute("cxl-inject-poison", {"path": f"/machine/peripheral/cxl{int(number, 0)}",
+                                                        "start": int(start, 0), "length": int(length, 0)})
+                    return "ok"
             return f"failed unknown request {' '.join(words)!r}"
         except (RequestFailed, ValueError, OSError) as error:
             return f"failed {' '.join(str(error).split())}"
