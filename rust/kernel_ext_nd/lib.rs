@@ -10,7 +10,7 @@
 //! | [`driver`] | `include/linux/nd.h` |
 //! | [`namespace`] | `include/linux/nd.h` |
 //! | [`pfn`] | `drivers/nvdimm/pfn.h` |
-//! | [`region`] | `include/linux/libnvdimm.h`, `drivers/nvdimm/nd.h` |
+//! | [`region`] | `include/linux/libnvdimm.h`, `drivers/nvdimm/nd.h`, `drivers/cxl/cxlmem.h` |
 
 #![no_std]
 
@@ -44,6 +44,8 @@ mod bindings {
 }
 
 mod bad;
+#[cfg(has_cxl)]
+mod cxl;
 pub mod driver;
 pub mod namespace;
 pub mod pfn;

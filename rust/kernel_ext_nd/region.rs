@@ -5,9 +5,13 @@
 //! C headers: [`include/linux/libnvdimm.h`](srctree/include/linux/libnvdimm.h),
 //! [`drivers/nvdimm/nd.h`](srctree/drivers/nvdimm/nd.h)
 
+#[cfg(has_cxl)]
+use crate::cxl;
 use crate::{bad::List, bindings};
 use core::ptr::{null_mut, NonNull};
 use kernel::{error::to_result, ffi::c_long, prelude::*, sync::Arc};
+#[cfg(has_cxl)]
+use kernel_ext::compat::code::EOPNOTSUPP;
 use kernel_ext::{
     block::bio::{Bio, BlkStatus},
     resource::PhysRange,
@@ -15,8 +19,8 @@ use kernel_ext::{
     SECTOR_SIZE,
 };
 
-/// The fewest sectors that are asked for at a time: their bad ones fit a list, however they lie.
-const WINDOW: u64 = bindings::MAX_BADBLOCKS as u64;
+/// So many sectors can always be asked for at a time: their bad ones fit a list, however they lie.
+pub const LEAST_WINDOW: u64 = bindings::MAX_BADBLOCKS as u64;
 
 /// A `struct nd_region`.
 ///
@@ -129,7 +133,8 @@ impl Region {
     }
 
     /// Has the bus take poison away from a range of physical memory (`nvdimm_clear_poison()`); returns how
-    /// many bytes, from the start, are without now. Their content is lost. May sleep.
+    /// many bytes, from the start, are without now. Their content is lost. A CXL device is told by itself, for
+    /// its bus has no such command. May sleep.
     ///
     /// # Errors
     ///
@@ -137,6 +142,13 @@ impl Region {
     /// units that it can clear. `EINVAL` for 4 GiB and more.
     pub fn clear_poison(&self, range: PhysRange) -> Result<u64> {
         let len = u32::try_from(range.size()).map_err(|_| EINVAL)?;
+        #[cfg(has_cxl)]
+        if self
+            .with_cxl(|device| device.clear_poison(range))?
+            .is_some()
+        {
+            return Ok(range.size());
+        }
         // SAFETY: The region is valid and bound, and its device below a bus.
         let cleared = self.with(|region| unsafe {
             bindings::nvdimm_clear_poison(bindings::nd_region_dev(region), range.start(), len)
@@ -150,36 +162,86 @@ impl Region {
     /// Calls `found` with every run of bad sectors of `range` that the bus knows of: the first one, counted
     /// from the start of the range, and how many. May sleep.
     ///
-    /// The C side fills a list of at most 512 entries at a time: so it is asked for a part of the range
-    /// that is halved until the answer fits.
+    /// The C side fills a list of at most 512 entries. If that is full, so that some may be missing, and the
+    /// range is longer than [`LEAST_WINDOW`], this returns `false` without a call: a shorter range is to be
+    /// asked for.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub fn for_each_bad(&self, range: PhysRange, found: &mut dyn FnMut(u64, u64)) -> Result {
-        let total = range.size() / SECTOR_SIZE as u64;
-        let (mut start, mut window) = (0, total);
-        while start < total {
-            let sectors = window.min(total - start);
-            let list = self.bad_in(range.start() + start * SECTOR_SIZE as u64, sectors)?;
-            if list.is_full() && sectors > WINDOW {
-                window = (sectors / 2).max(WINDOW);
-                continue;
-            }
-            let mut next = 0;
-            while let Some((first, len)) = list.first_in(next, sectors - next) {
-                // A run may have been said to reach further.
-                let len = len.min(sectors - first);
-                found(start + first, len);
-                next = first + len;
-                if next >= sectors {
-                    break;
-                }
-            }
-            start += sectors;
-            window = window.saturating_mul(2);
+    pub fn for_each_bus_error(
+        &self,
+        range: PhysRange,
+        found: &mut dyn FnMut(u64, u64),
+    ) -> Result<bool> {
+        let sectors = range.size() / SECTOR_SIZE as u64;
+        let list = self.bad_in(range.start(), sectors)?;
+        if list.is_full() && sectors > LEAST_WINDOW {
+            return Ok(false);
         }
+        let mut next = 0;
+        while let Some((first, len)) = list.first_in(next, sectors - next) {
+            // A run may have been said to reach further.
+            let len = len.min(sectors - first);
+            found(first, len);
+            next = first + len;
+            if next >= sectors {
+                break;
+            }
+        }
+        Ok(true)
+    }
+
+    /// The same of what the device knows and its bus does not: the poison of CXL memory.
+    ///
+    /// # Errors
+    ///
+    /// What the device says; `ENOMEM`.
+    pub fn for_each_device_error(
+        &self,
+        range: PhysRange,
+        found: &mut dyn FnMut(u64, u64),
+    ) -> Result {
+        #[cfg(has_cxl)]
+        for run in self
+            .with_cxl(|device| device.poison(range))?
+            .unwrap_or_default()
+        {
+            let sector = |address: u64| (address - range.start()) / SECTOR_SIZE as u64;
+            let first = sector(run.start());
+            found(first, sector(run.start() + run.size() - 1) + 1 - first);
+        }
+        #[cfg(not(has_cxl))]
+        let _ = (range, found);
         Ok(())
+    }
+
+    /// Whether poison is not looked for, since CXL devices are interleaved.
+    pub fn is_of_interleaved_cxl(&self) -> Result<bool> {
+        #[cfg(has_cxl)]
+        // SAFETY: The region is valid and bound.
+        return self.with(|region| {
+            matches!(
+                unsafe { cxl::Backing::of(region) },
+                Some(cxl::Backing::Interleaved)
+            )
+        });
+        #[cfg(not(has_cxl))]
+        Ok(false)
+    }
+
+    /// Calls `with` with the CXL device that the region is, if it is one that can list its poison.
+    #[cfg(has_cxl)]
+    fn with_cxl<R>(&self, with: impl FnOnce(cxl::Device) -> Result<R>) -> Result<Option<R>> {
+        // SAFETY: The region is valid and bound.
+        let outcome = self.with(|region| match unsafe { cxl::Backing::of(region) } {
+            Some(cxl::Backing::Single(device)) => Some(with(device)),
+            _ => None,
+        })?;
+        match outcome {
+            Some(Err(error)) if error == EOPNOTSUPP => Ok(None),
+            outcome => outcome.transpose(),
+        }
     }
 
     /// Returns what the bus says of `sectors` sectors from an address on.

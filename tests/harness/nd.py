@@ -39,9 +39,20 @@ def find():
             shell.run("modprobe", "virtio_pmem")
         case "pmem-region":
             shell.run("modprobe", "of_pmem")
+        case "cxl":
+            find_cxl()
         case "ramdax":
             shell.write_text("/sys/bus/platform/devices/e820_pmem/driver_override", "ramdax")
             shell.run("modprobe", "ramdax")
+
+
+def find_cxl():
+    """A region of each device's own, which is as firmware leaves it: not there."""
+    shell.run("modprobe", "-a", "cxl_acpi", "cxl_pci", "cxl_mem", "cxl_pmem")
+    for number in range(len(driver.given_regions())):
+        until(f"cxl/mem{number}", lambda: os.path.exists(f"/sys/bus/cxl/devices/pmem{number}/driver"))
+        if not os.path.exists(f"{DEVICES}/region{number}"):
+            shell.run("cxl", "create-region", "-t", "pmem", "-d", "decoder0.0", "-m", f"mem{number}")
 
 
 def load(*arguments):

@@ -183,6 +183,12 @@ fn show(
     let backing = Namespace::new(on.clone(), data);
     let medium = Arc::new(Medium::new(pages, poison, backing, read_only), GFP_KERNEL)?;
     medium.record_reported()?;
+    if on.is_of_interleaved_cxl()? {
+        dev_notice!(
+            dev,
+            "{name}: bad blocks that CXL devices list are not shown: the region is interleaved\n"
+        );
+    }
 
     let is_sync = on.is_sync()?;
     let mut limits = limits::of(capacity, namespace.sector_size(), read_only);

@@ -3,10 +3,10 @@
 //! What a namespace adds to memory: its region flushes, and its bus takes poison away.
 
 use kernel::{prelude::*, sync::Arc};
-use kernel_ext::{block::bio::Bio, resource::PhysRange};
-use kernel_ext_nd::region::Region;
+use kernel_ext::{block::bio::Bio, resource::PhysRange, SECTOR_SIZE};
+use kernel_ext_nd::region::{Region, LEAST_WINDOW};
 use rpmem_core::backing::Backing;
-use rpmem_regions::span::Sector;
+use rpmem_regions::{span::Sector, windows::in_windows};
 
 /// A namespace of a region.
 pub(crate) struct Namespace {
@@ -20,10 +20,22 @@ impl Namespace {
         Self { region, data }
     }
 
-    /// Whether the bus knows of an error in a range.
+    /// Calls `found` with every run of bad sectors of a range that its bus or device knows of.
+    fn for_each_bad_in(&self, range: PhysRange, found: &mut dyn FnMut(u64, u64)) -> Result {
+        let bytes = |sectors: u64| sectors * SECTOR_SIZE as u64;
+        let sectors = range.size() / SECTOR_SIZE as u64;
+        in_windows(sectors, LEAST_WINDOW, |first, len| {
+            let window = PhysRange::new(range.start() + bytes(first), bytes(len)).ok_or(EINVAL)?;
+            self.region
+                .for_each_bus_error(window, &mut |start, len| found(first + start, len))
+        })?;
+        self.region.for_each_device_error(range, found)
+    }
+
+    /// Whether the bus or the device knows of an error in a range.
     fn is_bad(&self, range: PhysRange) -> Result<bool> {
         let mut any = false;
-        self.region.for_each_bad(range, &mut |_, _| any = true)?;
+        self.for_each_bad_in(range, &mut |_, _| any = true)?;
         Ok(any)
     }
 }
@@ -54,7 +66,7 @@ impl Backing for Namespace {
     }
 
     fn for_each_bad(&self, found: &mut dyn FnMut(Sector, u64)) -> Result {
-        self.region.for_each_bad(self.data, &mut |first, sectors| {
+        self.for_each_bad_in(self.data, &mut |first, sectors| {
             found(Sector(first), sectors)
         })
     }

@@ -8,7 +8,8 @@
 //! - [`Region::check_alignment`] and [`Region::trim_end`] judge where a region starts and ends;
 //! - [`presence`] tells memory from addresses that nothing is behind;
 //! - [`infoblock`] recognises memory that another driver has formatted;
-//! - [`span`] turns sectors and pages into bytes of a region, never past its end.
+//! - [`span`] turns sectors and pages into bytes of a region, never past its end;
+//! - [`windows`] asks for all of a region one who answers with a short list.
 //!
 //! No function allocates, sleeps, locks or panics; each may be called from any context. Errors
 //! borrow the text that they are about, and display as the offending text, the rule that it breaks
@@ -51,6 +52,7 @@ mod number;
 pub mod presence;
 mod region;
 pub mod span;
+pub mod windows;
 
 pub use align::Misaligned;
 pub use error::{ParseError, Rule};
