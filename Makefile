@@ -108,6 +108,10 @@ crashcheck-plants: modules tools ## bugs planted in a copy of the sources, which
 test-kill: modules tools ## rdaxfs after SIGKILL to the machine, ROUNDS=100 times; SEED=N for another load; DRIVER=nd_rpmem: namespaces, as disks and with ext4, too
 	@tests/kill/rounds --driver $(or $(DRIVER),rpmem) $(or $(ROUNDS),100) $(SEED)
 
+.PHONY: test-pmdk
+test-pmdk: ## what programs that use PMDK find on a namespace; fetches pmdk-tools
+	@scripts/test --vm ^pmdk/
+
 .PHONY: test-unbind
 test-unbind: modules tools ## namespaces taken away under I/O, mappings, dm and file systems, ROUNDS=20 times each
 	@RPMEM_ROUNDS=$(or $(ROUNDS),20) scripts/test --vm nd_removal/
