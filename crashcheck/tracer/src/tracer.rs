@@ -107,10 +107,14 @@ impl<W: Write> Tracer<W> {
         }) as u32
     }
 
-    /// Whether a locked instruction of any CPU may have something to wait for.
+    /// Whether a fence is one for the trace: a locked instruction if any CPU has something to wait for, the others as soon as
+    /// something has been stored, which is long after the kernel has given each CPU its place.
     #[must_use]
-    pub fn is_waiting(&self) -> bool {
-        !self.unfenced.is_empty()
+    pub fn wants(&self, kind: FenceKind) -> bool {
+        match kind {
+            FenceKind::Locked => !self.unfenced.is_empty(),
+            FenceKind::Sfence | FenceKind::Mfence => !self.cpus.is_empty(),
+        }
     }
 
     /// A CPU has stored something.
@@ -472,6 +476,26 @@ mod tests {
         assert_eq!(cpu(two, 0x7000), 1);
         assert_eq!(cpu(0x7000, one), 0);
         assert_eq!(cpu(0, two), 1);
+    }
+
+    #[test]
+    fn fences_before_the_first_store_are_not_wanted() {
+        let mut tracer = Tracer::new(RANGE, Vec::new()).expect("memory takes all");
+        assert!(!tracer.wants(FenceKind::Sfence) && !tracer.wants(FenceKind::Locked));
+        let machine = Small {
+            registers: HashMap::new(),
+            text: b"",
+        };
+        let store = Access {
+            instruction: 0x5000,
+            cpu: tracer.cpu(&machine),
+            physical: RANGE.start,
+            len: 8,
+            value: 7,
+            streamed: false,
+        };
+        tracer.store(&machine, &store).expect("memory takes all");
+        assert!(tracer.wants(FenceKind::Sfence) && !tracer.wants(FenceKind::Locked));
     }
 
     #[test]

@@ -285,7 +285,7 @@ extern "C" fn on_locked(_cpu: c_uint, data: *mut c_void) {
 fn fenced(data: *mut c_void, kind: crashcheck_trace::FenceKind) {
     trace(|tracer, machine| {
         // There are many, and most CPUs have nothing to wait for.
-        if kind == crashcheck_trace::FenceKind::Locked && !tracer.is_waiting() {
+        if !tracer.wants(kind) {
             return Ok(());
         }
         let cpu = tracer.cpu(machine);
