@@ -48,6 +48,10 @@ check: ## formats, lints, warnings, documentation
 bench: ## instructions per call on rpmem, nd_pmem and brd; see bench/README.md
 	@bench/run
 
+.PHONY: bench-namespaces
+bench-namespaces: modules ## instructions per call on an fsdax namespace, nd_rpmem beside nd_pmem
+	@bench/run-namespaces
+
 .PHONY: bench-fs
 bench-fs: ## what operations of rdaxfs cost, on the host and beside ext4, xfs and tmpfs in a guest, and their limits
 	@status=0; bench/run-fs || status=$$?; bench/fs/run || status=$$?; exit $$status
