@@ -15,6 +15,8 @@ from harness.disk import Disk, use_until_gone
 from harness.target import FileSystem
 
 MIB = 1 << 20
+# Of the guest's other NVDIMM, when ACPI's driver comes.
+NOT_ARMED = r"acpi-nfit .*: Error found in NVDIMM nmem\d flags: not_armed"
 DATA = random.Random(13).randbytes(300_000)
 
 
@@ -490,10 +492,33 @@ def a_raw_namespace_of_an_odd_size(t):
 
 
 @nd_case(guests=("nd-machine-checks",))
+def an_nvdimm_that_would_lose_data(t):
+    """It says that it is not armed: nothing is written to its disk. And each disk is on its NVDIMM's node."""
+    t.allow_log(NOT_ARMED)
+    # QEMU's firmware lists them in an order of its own. The number 0 is not armed, and on the first node.
+    first, second = sorted((nd.disk(0), nd.disk(1)), key=lambda disk: disk.attribute("ro"))
+    check.equal([disk.attribute("ro") for disk in (first, second)], ["0", "1"], "ro")
+    check.equal([disk.attribute("device/numa_node") for disk in (first, second)], ["1", "0"], "nodes")
+    with second.open(os.O_RDONLY) as io:
+        before = io.read(0, MIB)
+    with check.fails(errno.EPERM, errno.EROFS, errno.EACCES, errno.EIO), second.open() as io:
+        io.write(0, b"lost" * 1024)
+    done = shell.attempt("mkfs.ext4", "-q", "-F", second.node)
+    check.true(done.returncode, "mkfs.ext4 wrote to it")
+    with second.open(os.O_RDONLY) as io:
+        check.true(io.read(0, MIB) == before, "what is on it has changed")
+    # The other one has nothing of this.
+    with first.open() as io:
+        io.write(0, b"kept" * 1024)
+        check.equal(io.read(0, 4096), b"kept" * 1024, "the other one")
+        io.write(0, bytes(4096))
+
+
+@nd_case(guests=("nd-machine-checks",))
 def what_the_bus_lists_stays(t):
     """ACPI's driver keeps a list too. QEMU has no command that clears errors: so what is on that list stays on
     ours, writes to it fail, and it is there again when the driver is."""
-    for pattern in (r"mce: \[Hardware Error\]: ", r"^((TSC|ADDR|MISC) [0-9a-f]+ *)+$",
+    for pattern in (NOT_ARMED, r"mce: \[Hardware Error\]: ", r"^((TSC|ADDR|MISC) [0-9a-f]+ *)+$",
                     r"^Disabling lock debugging due to kernel taint$", r"^Memory failure: 0x",
                     r"^rpmem: rpmem0\.0: (machine check|memory failure): \d+ sectors from \d+ on are bad now$",
                     r"^rpmem: rpmem0\.0: the platform reports \d+ more bad sectors$"):
