@@ -104,8 +104,8 @@ impl Device {
             return Err(kernel_ext::compat::code::EOPNOTSUPP);
         }
         // SAFETY: By the type invariant.
-        let mut answer =
-            KVVec::from_elem(0_u8, unsafe { (*self.mailbox).payload_size }, GFP_KERNEL)?;
+        let most = unsafe { (*self.mailbox).payload_size };
+        let mut answer = KVVec::from_elem(0_u8, most, GFP_KERNEL)?;
         let mut question = bindings::cxl_mbox_poison_in {
             offset: offset.to_le(),
             length: (bytes / LINE).to_le(),

@@ -219,12 +219,10 @@ impl Region {
     /// Whether poison is not looked for, since CXL devices are interleaved.
     pub fn is_of_interleaved_cxl(&self) -> Result<bool> {
         #[cfg(has_cxl)]
-        // SAFETY: The region is valid and bound.
         return self.with(|region| {
-            matches!(
-                unsafe { cxl::Backing::of(region) },
-                Some(cxl::Backing::Interleaved)
-            )
+            // SAFETY: The region is valid and bound.
+            let backing = unsafe { cxl::Backing::of(region) };
+            matches!(backing, Some(cxl::Backing::Interleaved))
         });
         #[cfg(not(has_cxl))]
         Ok(false)
