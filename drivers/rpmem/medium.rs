@@ -20,6 +20,7 @@ use kernel::{
 };
 use kernel_ext::{
     block::bio::Bio,
+    memalloc::NoioScope,
     memremap::PageMap,
     pmem::{self, Window},
     resource::PhysRange,
@@ -175,6 +176,8 @@ impl<B: Backing> Medium<B> {
         }
         let start = self.pages.range().start() + sector * SECTOR_SIZE as u64;
         let range = PhysRange::new(start, bytes as u64).ok_or(EIO)?;
+        // The list is locked, and reclaim would write to this disk, and wait for it.
+        let _scope = NoioScope::new();
         self.backing.clear_poison(range)
     }
 
