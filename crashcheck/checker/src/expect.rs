@@ -86,12 +86,10 @@ impl<'a> Expectation<'a> {
     fn whole(&self) -> Vec<&'a Tree> {
         let in_turn = self.case.workload.in_turn().len();
         let (first, second) = (in_turn as u32, in_turn as u32 + 1);
-        let Some(other) = &self.case.other_order else {
+        let other = self.case.other_order.as_ref();
+        let Some(other) = other.filter(|_| self.newest > in_turn) else {
             return (self.done..=self.newest).map(|at| self.tree(at)).collect();
         };
-        if self.newest <= in_turn {
-            return (self.done..=self.newest).map(|at| self.tree(at)).collect();
-        }
         let may = |number: u32, is_done: bool| match is_done {
             true => self.returned.contains(&number) || self.running.contains(&number),
             false => !self.returned.contains(&number),
@@ -148,19 +146,16 @@ impl<'a> Expectation<'a> {
     /// The operations that have returned, each with the number of the first tree that has all of it: where two are
     /// done at once, it is not known what the one has seen of the other.
     fn returned(&self) -> Vec<(usize, &'a Operation)> {
-        let in_turn = self.case.workload.in_turn().len();
-        let mut returned: Vec<_> = (self.returned.iter())
-            .filter_map(|&number| {
-                let operation = self.case.workload.operations.get(number as usize)?;
-                Some(((number as usize + 1).min(in_turn), operation))
-            })
-            .collect();
-        if !self.case.workload.at_once {
-            returned = (1..)
-                .zip(&self.case.workload.operations[..self.done])
-                .collect();
+        let workload = &self.case.workload;
+        if !workload.at_once {
+            return (1..).zip(&workload.operations[..self.done]).collect();
         }
-        returned
+        let in_turn = workload.in_turn().len();
+        let operation = |&number: &u32| {
+            let operation = workload.operations.get(number as usize)?;
+            Some(((number as usize + 1).min(in_turn), operation))
+        };
+        self.returned.iter().filter_map(operation).collect()
     }
 
     /// How old what a path shows may be, given what has been made durable.
