@@ -4,15 +4,15 @@ hangs, and what was written is there when they are back.  `make test-unbind` doe
 
 import errno
 import os
-import signal
 import time
 
 from harness import check, memory, nd
-from harness.disk import GONE, Io, use_until_gone
+from harness.disk import Io, use_until_gone
 from harness.stack import MIB, mapper
 from harness.target import FileSystem
+import test_removal as removal
 from test_nd import nd_case
-from test_removal import COMPLAINTS, ends_within
+from test_removal import COMPLAINTS, end_use, ends_within, use
 
 ROUNDS = int(os.environ.get("RPMEM_ROUNDS", "1"))
 SAID = (
@@ -20,8 +20,8 @@ SAID = (
     r"is still in use since it was unbound", r"waiting for the last user", r"the device has gone", r"^Buffer I/O error on dev(ice)? dm-",
     r"^rdaxfs",
 )
-FAILS = (*GONE, errno.EROFS, errno.EUCLEAN, errno.ESHUTDOWN)
-# Long enough for whoever waits for nothing.
+FAILS = (*removal.FAILS, errno.ESHUTDOWN)
+# In seconds: who uses a device that has gone ends at once.
 PATIENCE = 60
 KEPT = b"kept" * (1 << 18)
 # With rmapbt the kernel's own walk over the device that goes takes hours, nd_pmem's too.
@@ -57,28 +57,6 @@ def bind(pfn):
     return nd.disk()
 
 
-def use(path, other):
-    """Stores through a mapping of a file, and writes to another, in processes."""
-
-    def store():
-        with memory.mapped(path, sync=False) as mapping:
-            number = 0
-            while True:
-                number += 1
-                mapping[8192 + number % 256] = mapping[4096 + number % 256]
-
-    def write():
-        fd = os.open(other, os.O_RDWR)
-        try:
-            while True:
-                os.pwrite(fd, b"w" * 4096, 0)
-                os.fsync(fd)
-        except OSError as error:
-            check.true(error.errno in FAILS, f"{error}")
-
-    return memory.start_child(store), memory.start_child(write)
-
-
 @nd_case(on=("ext4", "xfs", "rdaxfs"), limit=180 + 60 * ROUNDS, last=True)
 def unbound_below_a_file_system(t):
     """Mounted, one process with a mapping that it stores to, and one that writes and calls fsync."""
@@ -88,16 +66,11 @@ def unbound_below_a_file_system(t):
     path, other = made.file("file", KEPT), made.file("other", bytes(MIB))
     os.sync()
     for _ in range(ROUNDS):
-        storer, writer = use(path, other)
+        storer, writer = use(path, other, FAILS)
         time.sleep(0.5)
         unbind(pfn)
         check.equal(ends_within(writer, PATIENCE), 0, "the process that wrote")
-        with check.fails(*FAILS):
-            with open(other, "r+b", buffering=0) as file:
-                file.write(b"more")
-                os.fsync(file.fileno())
-        os.kill(storer, signal.SIGKILL)
-        check.true(ends_within(storer, PATIENCE) in (-signal.SIGKILL, -signal.SIGBUS), "the process that stored")
+        end_use(storer, other, FAILS)
         made.unmount()
         made = FileSystem(kind, bind(pfn).node, make=False)
         with open(path, "rb") as file:

@@ -180,6 +180,46 @@ def gives_nothing(io):
         io.sync()
 
 
+# How a file system that has lost its device may fail.
+FAILS = (*GONE, errno.EROFS, errno.EUCLEAN)
+
+
+def use(path, other, fails):
+    """Starts a process that stores through a mapping of a file, until it is killed or its memory is taken from it, and
+    one that writes to another file, until that fails in one of those ways."""
+
+    def store():
+        with memory.mapped(path, sync=False) as mapping:
+            mapping[0:4096] = b"kept" * 1024
+            number = 0
+            while True:
+                number += 1
+                mapping[8192 + number % 256] = mapping[4096 + number % 256]
+
+    def write():
+        fd = os.open(other, os.O_RDWR)
+        try:
+            while True:
+                os.pwrite(fd, b"w" * 4096, 0)
+                os.fsync(fd)
+                time.sleep(0.001)
+        except OSError as error:
+            check.true(error.errno in fails, f"{error}")
+
+    return memory.start_child(store), memory.start_child(write)
+
+
+def end_use(storer, other, fails):
+    """The device has gone: a write fails.  Stores hurt nobody, and who stores ends when he is told to, if he has not lost
+    his memory already."""
+    with check.fails(*fails):
+        with open(other, "r+b", buffering=0) as file:
+            file.write(b"more")
+            os.fsync(file.fileno())
+    os.kill(storer, signal.SIGKILL)
+    check.true(ends_within(storer, 60) in (-signal.SIGKILL, -signal.SIGBUS), "the process that stored")
+
+
 def under_a_mapping(t, kind, make_options):
     for pattern in COMPLAINTS:
         t.allow_log(pattern)
@@ -189,39 +229,12 @@ def under_a_mapping(t, kind, make_options):
     other = made.file("other", bytes(1 << 20))
     os.sync()
 
-    def store():
-        """Until it is killed, or its memory is taken from it."""
-        with memory.mapped(path, sync=False) as mapping:
-            mapping[0:4096] = b"kept" * 1024
-            number = 0
-            while True:
-                number += 1
-                mapping[8192 + number % 256] = mapping[4096 + number % 256]
-
-    def write():
-        """Until it fails."""
-        fd = os.open(other, os.O_RDWR)
-        try:
-            while True:
-                os.pwrite(fd, b"w" * 4096, 0)
-                os.fsync(fd)
-                time.sleep(0.001)
-        except OSError as error:
-            check.true(error.errno in (*GONE, errno.EROFS, errno.EUCLEAN), f"{error}")
-
-    storer, writer = memory.start_child(store), memory.start_child(write)
+    storer, writer = use(path, other, FAILS)
     time.sleep(1)
     unbinder = memory.start_child(unbind, name)
     check.equal(ends_within(writer, 60), 0, "the process that wrote")
     time.sleep(1)
-    with check.fails(*GONE, errno.EROFS, errno.EUCLEAN):
-        with open(other, "r+b") as file:
-            file.write(b"more")
-            file.flush()
-            os.fsync(file.fileno())
-    # Its stores hurt nobody, and it ends when it is told to, if it has not lost its memory already.
-    os.kill(storer, signal.SIGKILL)
-    check.true(ends_within(storer, 60) in (-signal.SIGKILL, -signal.SIGBUS), "the process that stored")
+    end_use(storer, other, FAILS)
     made.unmount()
     check.equal(ends_within(unbinder, 60), 0, "unbind")
     check.true(t.disk.node not in driver.nodes(), "the node is still there")

@@ -10,20 +10,21 @@ import subprocess
 
 import lmdb
 
+from replay import Replayed
+
 KEYS = 200
 MAP = 16 << 20
 # Values in the leaf, and those that have pages of their own.
 LENGTHS = (3, 40, 500, 1500, 3000, 9000)
 
 
-class Database:
+class Database(Replayed):
     """A database after `done` transactions of the user with that seed; by stores into a mapping (MDB_WRITEMAP) or
     by pwrite."""
 
     def __init__(self, seed, by_stores):
-        self.seed = seed
+        super().__init__(seed)
         self.by_stores = by_stores
-        self.done = 0
         self.pairs = {}
         self._environment = None
 
@@ -31,12 +32,8 @@ class Database:
         """An empty one in the directory `root`."""
         self._open(root).close()
 
-    def copy_at(self, done):
-        """The state after that many transactions."""
-        other = Database(self.seed, self.by_stores)
-        while other.done < done:
-            other.step(None)
-        return other
+    def anew(self):
+        return Database(self.seed, self.by_stores)
 
     def step(self, root):
         """The next transaction, in the model and, if there is one, in the database in `root`."""

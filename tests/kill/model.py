@@ -9,6 +9,8 @@ import os
 import random
 import stat
 
+from replay import Replayed
+
 PAGE = 4096
 NAMES = [f"{letter}{number}" for letter in "abcdefgh" for number in range(4)]
 MOST = 256 * 1024
@@ -24,25 +26,17 @@ class Node:
         self.attributes = {}
 
 
-class Model:
+class Model(Replayed):
     """A directory after `done` operations of the user with that seed."""
 
     def __init__(self, seed):
-        self.seed = seed
-        self.done = 0
+        super().__init__(seed)
         self.names = {}
         # The name, place and data, if the last operation was one.
         self.last_write = None
 
     def make(self, root):
         """What is in the directory `root` before the first operation: nothing."""
-
-    def copy_at(self, done):
-        """The state after that many operations."""
-        other = Model(self.seed)
-        while other.done < done:
-            other.step(None)
-        return other
 
     def step(self, root):
         """The next operation, in the model and, if there is one, in the directory `root`."""

@@ -15,6 +15,7 @@ import struct
 
 from harness import memory
 from model import fallocate
+from replay import Replayed
 
 PAGE, LINE = 4096, 64
 COUNT = 512
@@ -23,12 +24,11 @@ PUNCH_HOLE = 3
 ZEROES = bytes(PAGE)
 
 
-class Pages:
+class Pages(Replayed):
     """The first pages of a disk, or those of a file, after `done` operations of the user with that seed."""
 
     def __init__(self, seed):
-        self.seed = seed
-        self.done = 0
+        super().__init__(seed)
         self.pages = [ZEROES] * COUNT
         # The page, and what was there before, of the last operation.
         self.last = None
@@ -46,13 +46,6 @@ class Pages:
             fcntl.ioctl(fd, BLKZEROOUT, struct.pack("=QQ", 0, COUNT * PAGE))
         os.fsync(fd)
         os.close(fd)
-
-    def copy_at(self, done):
-        """The state after that many operations."""
-        other = Pages(self.seed)
-        while other.done < done:
-            other.step(None)
-        return other
 
     def step(self, root):
         """The next operation, in the model and, if there is one, in the file or disk `root`."""
