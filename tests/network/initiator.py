@@ -11,15 +11,14 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
-import service  # noqa: E402  # found by the line above
+import namespaces  # noqa: E402  # found by the line above
+import service  # noqa: E402
 from harness import check, driver, shell  # noqa: E402
 from harness.kernel_log import KernelLog  # noqa: E402
 
 NAME = "nqn.2026-11.example:rpmem"
 HOST = "nqn.2014-08.org.nvmexpress:uuid:6d1f3a52-5a43-4c6e-9a0f-3d2f7e1b8c10"
 HOST_ID = "6d1f3a52-5a43-4c6e-9a0f-3d2f7e1b8c10"
-# A disk of rpmem, and a file on rdaxfs.
-DISK, FILE = "/dev/nvme0n1", "/dev/nvme0n2"
 LOCAL, MIRROR, DIR = "/dev/rpmem0", "/dev/md0", "/mnt"
 MD = Path("/sys/block/md0/md")
 # Each block is written once, at a rate at which there is time for the other machine to be killed.
@@ -27,6 +26,8 @@ LOAD = ["--ioengine=libaio", "--iodepth=8", "--direct=1", "--rw=randwrite", "--b
         "--name=load"]  # fmt: skip
 SIZE = 12 << 20
 
+# Where "disk", a disk of rpmem, and "file", one on rdaxfs, are.
+remote = {}
 running = []
 
 
@@ -34,7 +35,8 @@ def connect(*options):
     shell.run("modprobe", "nvme-tcp")
     shell.run("nvme", "connect", "--transport=tcp", "--traddr=192.0.2.1", "--trsvcid=4420", f"--nqn={NAME}",
               f"--hostnqn={HOST}", f"--hostid={HOST_ID}", "--reconnect-delay=1", "--keep-alive-tmo=3", *options)  # fmt: skip
-    check.wait_until(lambda: all(os.path.exists(node) for node in (DISK, FILE)), "the namespaces' disks")
+    found = namespaces.disks(2)
+    remote.update(disk=found[1], file=found[2])
 
 
 def disconnect():
@@ -47,12 +49,17 @@ def statistics(node, field):
 
 def written():
     """Sectors that have been written to the other machine and acknowledged."""
-    return sum(statistics(node, 6) for node in (DISK, FILE))
+    return sum(statistics(node, 6) for node in remote.values())
+
+
+def place(target):
+    """A file's name, or what the other machine's "disk" or "file" is called here."""
+    return remote.get(target, target)
 
 
 def load(*targets):
     """Starts writing to all of them."""
-    for target in targets:
+    for target in map(place, targets):
         running.append(subprocess.Popen(
             ["fio", *LOAD, f"--filename={target}", f"--size={SIZE}", "--rate=1500k", "--do_verify=0"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))  # fmt: skip
@@ -67,7 +74,7 @@ def verify(*targets):
     while running:
         said, _ = (one := running.pop()).communicate()
         check.equal(one.returncode, 0, f"fio's status, after {said[-500:]!r}")
-    for target in targets:
+    for target in map(place, targets):
         shell.run("fio", *LOAD, f"--filename={target}", f"--size={SIZE}", "--verify_only", "--verify_fatal=1")
 
 
@@ -85,15 +92,15 @@ def mirror():
     driver.load()
     shell.run("modprobe", "raid1")
     shell.run("mdadm", "--create", MIRROR, "--run", "--level=1", "--raid-devices=2", "--bitmap=internal", "--size=48M",
-              LOCAL, "--write-mostly", DISK)  # fmt: skip
+              LOCAL, "--write-mostly", remote["disk"])  # fmt: skip
     check.wait_until(in_sync, "the mirror's first copy")
     shell.run("mkfs.ext4", "-q", MIRROR)
     shell.run("mount", MIRROR, DIR)
     load(f"{DIR}/first")
     # In sectors: nvme's multipath counts a flush as a read of nothing.
-    before = statistics(DISK, 2), statistics(LOCAL, 2)
+    before = statistics(remote["disk"], 2), statistics(LOCAL, 2)
     verify(f"{DIR}/first")
-    after = statistics(DISK, 2), statistics(LOCAL, 2)
+    after = statistics(remote["disk"], 2), statistics(LOCAL, 2)
     check.equal(after[0] - before[0], 0, "sectors read from the other machine")
     check.true(after[1] - before[1] >= SIZE // 512, f"{after[1] - before[1]} sectors were read from this one")
 
@@ -104,7 +111,7 @@ def is_degraded():
 
 def add_again():
     """The leg is there again: what it has missed is copied, and both are the same."""
-    shell.run("mdadm", MIRROR, "--re-add", DISK)
+    shell.run("mdadm", MIRROR, "--re-add", remote["disk"])
     check.wait_until(in_sync, "the copy of what the leg has missed")
     shell.run("sync")
     # sync_action says "idle" before it begins as well as afterwards.
