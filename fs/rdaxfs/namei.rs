@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Names: look-up, creation, links, renames.
+//! Names: look-up, creation, links; renames are in `rename`.
 //!
 //! Each changes the medium in one transaction, under the map locks of the inodes, and then what the
 //! VFS knows of them.
@@ -13,24 +13,26 @@ use kernel::{
 use kernel_ext::fs::{
     dentry::{Child, Dentry, Unhashed, Unused},
     inode::{InitialisedInode, Locked, NewInode},
-    namei::{Operations, Rename, RenameTarget},
+    namei::{Operations, Rename},
     Inode, MntIdmap, Timespec,
 };
 use rdaxfs_core::{
-    format::{Time, S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG},
+    format::{Time, S_IFDIR, S_IFLNK, S_IFREG},
     inode::{Attributes, MapState},
-    name::{Changes, Directories, Made, Names, NewInode as CoreNewInode, RenameMode, Renamed},
+    name::{Changes, Made, Names, NewInode as CoreNewInode},
     workspace::Workspace,
     Error as CoreError,
 };
 
 use crate::{
     attr::AttributeOperations,
+    ctimes::Changing,
     error::met,
     inode::{self, refresh},
     maps::Maps,
     new::Template,
     platform::Platform,
+    rename,
     super_block::Rdaxfs,
     time::to_medium,
 };
@@ -147,7 +149,7 @@ fn change_name(
 
 /// Takes a name out of the cache, if the inode that has it can be freed with it: nobody uses it, and none of its
 /// pages are in memory, whose users would not be noticed. `references` are the VFS's.
-fn unhash_if_unused<'a>(
+pub(crate) fn unhash_if_unused<'a>(
     dentry: Child<'a, Rdaxfs>,
     inode: Locked<'a, Rdaxfs>,
     references: u32,
@@ -164,18 +166,7 @@ const FILE_REFERENCES: u32 = 1;
 
 /// Those to the name of a directory that is removed, and to a name that a rename replaces: `vfs_rmdir()` and
 /// `vfs_rename()` take one more.
-const HELD_REFERENCES: u32 = 2;
-
-/// What a rename leaves under the old name: a device of number 0, which overlayfs takes for no file.
-fn whiteout(
-    idmap: &MntIdmap,
-    directory: &Inode<Rdaxfs>,
-    old: &Child<'_, Rdaxfs>,
-) -> Result<Template> {
-    // It is not in memory before somebody looks it up: this one is only asked whose it would be.
-    let mut new = NewInode::new(directory.super_block())?;
-    Template::new(&mut new, idmap, directory, Some(old), S_IFCHR, (0, 0))
-}
+pub(crate) const HELD_REFERENCES: u32 = 2;
 
 /// Enters a new inode into the hash, so that others that look for it wait: it can be opened by its number once the
 /// core's transaction has been committed. If that fails, it leaves the hash when it is dropped.
@@ -187,49 +178,6 @@ fn announce(new: &mut NewInode<Rdaxfs>, ino: u64, generation: u32) -> rdaxfs_cor
 /// The time at which a new file was made.
 fn change_time(attributes: &Attributes) -> Timespec {
     crate::time::from_medium(attributes.ctime)
-}
-
-/// The ctimes of inodes that an operation changes: they go back to what they were if it fails.
-struct Changing<'i, const N: usize> {
-    before: [(&'i Inode<Rdaxfs>, Timespec); N],
-    now: Timespec,
-    is_committed: bool,
-}
-
-impl<'i, const N: usize> Changing<'i, N> {
-    /// Takes a time for all of them that is later than any that somebody has seen of them.
-    fn new(inodes: &[&'i Inode<Rdaxfs>; N]) -> Self {
-        let before = inodes.map(|inode| (inode, inode.ctime()));
-        let now = inodes
-            .map(|inode| inode.set_ctime_current())
-            .into_iter()
-            .max()
-            .unwrap_or_default();
-        Self {
-            before,
-            now,
-            is_committed: false,
-        }
-    }
-
-    /// The operation has happened.
-    fn commit(mut self) -> Timespec {
-        for (inode, _) in &self.before {
-            inode.set_ctime(self.now);
-        }
-        self.is_committed = true;
-        self.now
-    }
-}
-
-impl<const N: usize> Drop for Changing<'_, N> {
-    fn drop(&mut self) {
-        if !self.is_committed {
-            for (inode, before) in &self.before {
-                inode.set_ctime(*before);
-            }
-        }
-    }
 }
 
 #[vtable]
@@ -440,89 +388,6 @@ impl Operations for DirectoryOperations {
     }
 
     fn rename(idmap: &MntIdmap, rename: Rename<'_, Rdaxfs>) -> Result {
-        let (other, mode) = match &rename.target {
-            // The VFS has seen that there is nothing to replace.
-            RenameTarget::Nothing => (None, RenameMode::NoReplace),
-            RenameTarget::Replace(other) => (Some(other.inode()), RenameMode::Replace),
-            RenameTarget::Exchange(other) => (Some(*other), RenameMode::Exchange),
-        };
-        let (from, to) = (rename.old_directory, rename.new_directory);
-        let is_one = from.ino() == to.ino();
-        let template = match rename.whiteout {
-            true => Some(whiteout(idmap, &from, &rename.old)?),
-            false => None,
-        };
-        let xattrs = template.as_ref().map(Template::xattrs).transpose()?;
-        let xattrs = xattrs.unwrap_or_else(KVec::new);
-        let whiteout = template.as_ref().map(|template| template.to_core(&xattrs));
-        let unused = match &rename.target {
-            RenameTarget::Replace(replaced) => {
-                unhash_if_unused(rename.new, *replaced, HELD_REFERENCES)
-            }
-            RenameTarget::Nothing | RenameTarget::Exchange(_) => None,
-        };
-        let change = Changing::new(&[
-            from.inode(),
-            to.inode(),
-            rename.inode,
-            other.unwrap_or(rename.inode),
-        ]);
-        let mounted = &from.super_block().data().mounted;
-        let changed = mounted.again(|| {
-            let mut operation = mounted.begin()?;
-            let mut maps = Maps::lock([
-                Some(from.inode()),
-                (!is_one).then_some(to.inode()),
-                Some(rename.inode),
-                other,
-            ]);
-            let [Some(from_map), to_map, Some(moved), other_map] = maps.states() else {
-                return Err(EIO);
-            };
-            let directories = match to_map {
-                Some(to_map) => Directories::Two(from_map, to_map),
-                None => Directories::One(from_map),
-            };
-            let names = (rename.old.name(), rename.new.name());
-            let inodes = Renamed {
-                moved,
-                other: other_map,
-                other_is_unused: unused.is_some(),
-                whiteout: whiteout.as_ref(),
-            };
-            let now = to_medium(change.now);
-            let changed = operation
-                .volume
-                .names()
-                .rename(
-                    &mut operation.workspace,
-                    directories,
-                    names,
-                    inodes,
-                    mode,
-                    now,
-                )
-                .map_err(|error| met(&from, error))?;
-            if let (true, Some(other)) = (changed.freed, other) {
-                other.data().set_freed();
-            }
-            Ok(changed)
-        })?;
-        if !changed.renamed {
-            // Both names are the inode's, and stay.
-            return Ok(());
-        }
-        if let Some(unused) = unused {
-            unused.forget();
-        }
-        refresh(&from, &changed.from);
-        refresh(&to, &changed.to);
-        if let RenameTarget::Replace(replaced) = &rename.target {
-            refresh(replaced, &changed.other);
-        }
-        let now = change.commit();
-        from.set_mtime(now);
-        to.set_mtime(now);
-        Ok(())
+        rename::rename(idmap, rename)
     }
 }

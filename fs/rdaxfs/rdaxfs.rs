@@ -8,12 +8,17 @@
 //! | module | holds |
 //! |---|---|
 //! | `options` | the mount options |
-//! | `super_block` (`super.rs`) | mounting, unmounting, and what concerns the volume as a whole |
+//! | `super_block` (`super.rs`) | a mounted volume as the VFS has it, and what concerns the whole of it |
+//! | `mount` | what a mount does, step by step, and why it is refused |
+//! | `remount` | from read-only to writable and back |
+//! | `unfinished` | what a crash left to do |
 //! | `volume` | how an operation is begun: a workspace, no reclaim into file systems |
 //! | `holder` | what becomes of a volume whose device fails |
 //! | `inode` | the VFS's inode of one on the medium, and its eviction |
 //! | `maps` | the map locks, and their order |
-//! | `namei` | names: look-up, creation, links, renames |
+//! | `namei` | names: look-up, creation, links |
+//! | `rename` | a name that moves |
+//! | `ctimes` | the times of what an operation changes |
 //! | `new` | what a new inode is made as |
 //! | `dir` | reading directories |
 //! | `symlink` | symbolic links |
@@ -44,6 +49,7 @@ mod acl;
 mod append;
 mod attr;
 mod buffered;
+mod ctimes;
 mod dir;
 mod error;
 mod export;
@@ -56,15 +62,19 @@ mod ioctl;
 mod iomap;
 mod maps;
 mod mmap;
+mod mount;
 mod namei;
 mod new;
 mod options;
 mod platform;
+mod remount;
+mod rename;
 #[path = "super.rs"]
 mod super_block;
 mod symlink;
 mod time;
 mod truncate;
+mod unfinished;
 mod volume;
 mod xattr;
 
