@@ -60,6 +60,8 @@ options:
                                  nd_rpmem" gives them disks
                        nvdimm    as above, with UEFI firmware
                        none
+                     KIND,KIND,… is one kind for each --pmem size, such as nvdimm,virtio-pmem,memmap. memmap and
+                     ramdax do not go together (the kernel has one driver for all such ranges), on arm64 no two kinds
   --pmem SIZE,…      one region for each size (default $DEFAULT_PMEM); a multiple of 2M, for nvdimm of 16M
                      (what ndctl asks for), for cxl of 256M; may be repeated.  The sizes are what the guest can use
   --pmem-file FILE   this file is behind the first region (the next for the second …) and outlives the run; made
@@ -267,8 +269,22 @@ done
 
 if [[ $arch == amd64 ]]; then kinds=(memmap reserved nvdimm virtio-pmem ramdax cxl none); else kinds=(mem pmem-region nvdimm none); fi
 region=${region:-${kinds[0]}}
-[[ " ${kinds[*]} " == *" $region "* ]] ||
-	usage_error "--region '$region': with --arch $arch it must be one of ${kinds[*]}"
+IFS=, read -r -a regions <<<"$region"
+for kind in "${regions[@]}"; do
+	[[ " ${kinds[*]} " == *" $kind "* ]] ||
+		usage_error "--region '$kind': with --arch $arch it must be one of ${kinds[*]}"
+done
+has_kind() { [[ ",$region," == *",$1,"* ]]; }
+if ((${#regions[@]} > 1)); then
+	[[ $arch == amd64 ]] || usage_error "--region '$region': with --arch $arch all regions are of one kind"
+	! has_kind none || usage_error "--region '$region': none is no region, and goes with no other kind"
+	! has_kind memmap || ! has_kind ramdax ||
+		usage_error "--region '$region': memmap and ramdax exclude each other, for the kernel has one driver for all such ranges"
+	((${#pmem[@]} == ${#regions[@]})) ||
+		usage_error "--region '$region': there are ${#regions[@]} kinds and ${#pmem[@]} regions; give a --pmem size for each kind"
+fi
+# kind_of N : the kind of the region number N, from 0 on.
+kind_of() { echo "${regions[${#regions[@]} > 1 ? $1 : 0]}"; }
 case $mode in
 run) (($#)) || usage_error "run: a command must be given, such as: $ME run -- uname -a" ;;
 shell)
@@ -298,28 +314,36 @@ if [[ $region == none ]]; then
 	((${#pmem[@]} == 0)) || usage_error "--pmem with --region none: there is no region to give a size to; leave one out"
 else
 	((${#pmem[@]})) || pmem=("$DEFAULT_PMEM")
-	unit=$((2 << 20)) rule=2M
-	[[ $region != @(nvdimm|virtio-pmem|ramdax) ]] || unit=$((16 << 20)) rule=16M
-	[[ $region != cxl ]] || unit=$((256 << 20)) rule=256M
 	((${#pmem[@]} <= 16)) || usage_error "--pmem: ${#pmem[@]} regions are more than 16"
 	((mem_bytes - ${#pmem[@]} * (128 << 20) >= 128 << 20)) ||
 		usage_error "--mem '$mem' is too little for ${#pmem[@]} regions: 128M of it lie between each two, and 256M must be left"
+	number=0
 	for size in "${pmem[@]}"; do
 		size_bytes=$(bytes --pmem "$size")
-		((size_bytes % unit == 0 && size_bytes <= 1 << 38)) ||
-			usage_error "--pmem '$size': with --region $region a size must be a multiple of $rule, and at most 256G"
-		pass+=(--pmem "$size_bytes")
+		kind=$(kind_of $number)
+		case $kind in
+		nvdimm | virtio-pmem | ramdax) rule=16M ;;
+		cxl) rule=256M ;;
+		*) rule=2M ;;
+		esac
+		((size_bytes % $(bytes --pmem $rule) == 0 && size_bytes <= 1 << 38)) ||
+			usage_error "--pmem '$size': with --region $kind a size must be a multiple of $rule, and at most 256G"
+		pass+=(--region "$kind" --pmem "$size_bytes")
+		number=$((number + 1))
 	done
 fi
 if ((${#pmem_files[@]})); then
 	if [[ $region == memmap ]]; then
 		((${#pmem[@]} == 1 && mem_bytes <= 3 << 30)) ||
 			usage_error "--pmem-file with --region memmap: there must be one region and --mem at most 3G, for the file is all memory above 4 GiB"
-	elif [[ ! $region =~ ^(nvdimm|virtio-pmem|cxl)$ ]]; then
-		usage_error "--pmem-file is for --region memmap, nvdimm, virtio-pmem and cxl, not $region"
 	fi
 	((${#pmem_files[@]} <= ${#pmem[@]})) ||
 		usage_error "--pmem-file: ${#pmem_files[@]} files for ${#pmem[@]} regions; give a --pmem size for each"
+	for ((number = 0; number < ${#pmem_files[@]}; number++)); do
+		kind=$(kind_of $number)
+		[[ $region == memmap || $kind =~ ^(nvdimm|virtio-pmem|cxl)$ ]] ||
+			usage_error "--pmem-file is for --region nvdimm, virtio-pmem and cxl, and memmap alone, but region $number is $kind"
+	done
 	for file in "${pmem_files[@]}"; do
 		[[ -d $(dirname -- "$file") && ! -d $file ]] ||
 			usage_error "--pmem-file '$file': it must be a file in a folder that exists"
@@ -328,8 +352,9 @@ if ((${#pmem_files[@]})); then
 fi
 
 for number in "${unarmed[@]}"; do
-	[[ $region == nvdimm ]] || usage_error "--unarmed is for --region nvdimm, not $region"
-	((number < ${#pmem[@]})) || usage_error "--unarmed '$number': there are ${#pmem[@]} NVDIMMs, counted from 0 on"
+	has_kind nvdimm || usage_error "--unarmed is for --region nvdimm, not $region"
+	((number < ${#pmem[@]})) || usage_error "--unarmed '$number': there are ${#pmem[@]} regions, counted from 0 on"
+	[[ $(kind_of "$number") == nvdimm ]] || usage_error "--unarmed '$number': that region is $(kind_of "$number"), not nvdimm"
 	pass+=(--unarmed "$number")
 done
 if [[ $numa == yes ]]; then
@@ -430,4 +455,4 @@ done
 
 exec "$SCRIPTS/in-root" "${layer[@]}" "${enter[@]}" -- python3 -B "$SCRIPTS/vm" --mode "$mode" --arch "${arch%-*}" --cache "$CACHE" \
 	--guest "${kernel:-$GUEST}" --release "$(<"${kernel:-$GUEST}/$STAMP")" \
-	--region "$region" --mem "$mem_bytes" --smp "$smp" --timeout "$timeout" "${pass[@]}" -- "$@"
+	--mem "$mem_bytes" --smp "$smp" --timeout "$timeout" "${pass[@]}" -- "$@"

@@ -54,7 +54,7 @@ def parse():
     parser.add_argument("--guest", required=True)
     parser.add_argument("--release", required=True)
     parser.add_argument("--console")
-    parser.add_argument("--region", default="none")
+    parser.add_argument("--region", action="append", default=[])
     parser.add_argument("--mem", type=int, required=True)
     parser.add_argument("--pmem", type=int, action="append", default=[])
     parser.add_argument("--pmem-file", action="append", default=[])
@@ -170,7 +170,7 @@ class Guest:
         for port in (*machine.PORTS, "monitor"):
             ours[port], theirs[port] = socket.socketpair()
         backing = list(options.pmem_file)
-        for number in range(len(backing), len(plan.regions) if plan.kind in machine.FILES else 0):
+        for number in range(len(backing), len(plan.regions) if plan.of_kind(*machine.FILES) else 0):
             # On a tmpfs of this run alone (see in-root): quick, and gone with it.
             backing.append(f"/var/tmp/memory{number}")
         initrd = f"{folder}/initrd.cpio"

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 
-from layout import LABEL_ROOM, LABEL_SIZE, align_up, size_text
+from layout import LABEL_ROOM, LABEL_SIZE, MEMORY_DEVICES, align_up
 
 QEMU, QEMU_ARM64 = "qemu-system-x86_64", "qemu-system-aarch64"
 # UEFI, of the package qemu-efi-aarch64: without it there is no ACPI on arm64.
@@ -18,8 +18,7 @@ CPU_ARM64 = "max,pauth-impdef=on,sve=off,sme=off"
 PROBE_SECONDS = 10
 # What a window of CXL consists of; and the labels' place in a device.
 CXL_WINDOW_UNIT, CXL_LABEL_SIZE = 256 << 20, 256 << 10
-# Kinds of regions that are files of this machine, and memory devices of the guest.
-MEMORY_DEVICES = ("nvdimm", "virtio-pmem")
+# Kinds of regions that are files of this machine.
 FILES = (*MEMORY_DEVICES, "cxl")
 PORTS = ("control", "stdout", "stderr", "stdin")
 # How long a guest waits for the other one to be there (again).
@@ -102,13 +101,13 @@ def programs_drive(options):
             "-device", "virtio-blk-pci,drive=programs"]
 
 
-def memory_device(options, kind, number, region, path):
+def memory_device(options, number, region, path):
     """A file that is memory of the guest."""
-    size = region.size + (LABEL_ROOM if kind == "nvdimm" else 0)
+    size = region.size + (LABEL_ROOM if region.kind == "nvdimm" else 0)
     device = {
         "nvdimm": f"nvdimm,memdev=memory{number},label-size={LABEL_SIZE},addr={region.address:#x}",
         "virtio-pmem": f"virtio-pmem-pci,memdev=memory{number},memaddr={region.address:#x}",
-    }[kind]
+    }[region.kind]
     if number in options.unarmed:
         device += ",unarmed=on"
     if options.numa:
@@ -119,7 +118,8 @@ def memory_device(options, kind, number, region, path):
 
 def cxl_window(layout):
     """What the machine has for CXL: a window of physical addresses for all devices behind the one bridge."""
-    return f",cxl=on,cxl-fmw.0.targets.0=cxl,cxl-fmw.0.size={align_up(sum(region.size for region in layout.regions), CXL_WINDOW_UNIT)}"
+    size = align_up(sum(region.size for region in layout.of_kind("cxl")), CXL_WINDOW_UNIT)
+    return f",cxl=on,cxl-fmw.0.targets.0=cxl,cxl-fmw.0.size={size}"
 
 
 def cxl_bridge():
@@ -178,15 +178,16 @@ def command(options, layout, cache, guest, initrd, console, sockets, backing):
     accel, cpu = accelerator(options, cache, guest)
     # No keyboard controller: the kernel would take its time to find no keyboard.
     machine = f"pc,i8042=off,max-ram-below-4g={layout.low}" if options.arch == "amd64" else "virt,gic-version=3"
-    if layout.kind == "cxl":
+    if layout.of_kind("cxl"):
         machine = machine.replace("pc,", "q35,", 1) + cxl_window(layout)
         # In what it takes for a virtual machine the kernel makes no region: it has no way there to write the caches of
         # the host's processors back.
         cpu += ",hypervisor=off"
     memory = f"{layout.total >> 20}M"
-    if layout.kind in MEMORY_DEVICES:
-        machine += ",nvdimm=on" if layout.kind == "nvdimm" else ""
-        memory += f",slots={len(layout.regions)},maxmem={layout.max_total >> 20}M"
+    devices = layout.of_kind(*MEMORY_DEVICES)
+    if devices:
+        machine += ",nvdimm=on" if layout.of_kind("nvdimm") else ""
+        memory += f",slots={len(devices)},maxmem={layout.max_total >> 20}M"
     line = base_command(guest, machine, QEMU if options.arch == "amd64" else QEMU_ARM64) + accel + [
         "-cpu", options.cpu or (CPU_ARM64 if options.arch == "arm64" else cpu), "-smp", str(1 if options.icount else options.smp), "-m", memory,
         "-initrd", initrd,
@@ -208,16 +209,20 @@ def command(options, layout, cache, guest, initrd, console, sockets, backing):
         line += ["-fsdev", f"local,id=share{number},path={escaped(path)},security_model=passthrough,multidevs=remap",
                  "-device", f"virtio-9p-pci,fsdev=share{number},mount_tag=share{number}"]
     line += tracer(options, layout)
-    if layout.kind == "cxl":
-        line += cxl_bridge()
     if options.numa:
         line += two_nodes(layout)
     if layout.kind == "memmap" and backing:
         line += memory_file(layout, backing[0])
     else:
         for number, (region, path) in enumerate(zip(layout.regions, backing)):
-            device = cxl_device(number, region, path) if layout.kind == "cxl" else memory_device(options, layout.kind, number, region, path)
-            line += device
+            if region.kind in MEMORY_DEVICES:
+                line += memory_device(options, number, region, path)
+        # After the other devices: QEMU plugs what names no bus into the one that it has met last.
+        if layout.of_kind("cxl"):
+            line += cxl_bridge()
+        for number, (region, path) in enumerate(zip(layout.regions, backing)):
+            if region.kind == "cxl":
+                line += cxl_device(number, region, path)
     # On a busy host an emulated processor may stand still for long; the kernel would take its clocks for
     # broken: the TSC when processors drift, the timer (with a panic) when no tick comes while it waits.
     arguments = ["console=ttyS0", "panic=-1", "mitigations=off", "nokaslr", "tsc=reliable", "no_timer_check", *layout.kernel_arguments, *options.append]
