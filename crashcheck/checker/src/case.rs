@@ -34,6 +34,8 @@ pub struct Case {
     /// Where the last two are done at once: the tree behind the second without the first, and behind the first after
     /// it.
     pub other_order: Option<[Tree; 2]>,
+    /// What its steps are called.
+    pub steps: Vec<String>,
     /// Lines that were stored to.
     pub touched: BTreeSet<u64>,
 }
@@ -65,10 +67,16 @@ struct Replay<'a> {
     /// What is recorded of a workload: from its `start` on.
     recording: Option<(Workload, Log)>,
     traced: Traced,
+    /// What the memory was made from outside, by number.
+    images: &'a [Image],
 }
 
+/// What a recovery consists of.
+pub const RECOVERY: [&str; 2] = ["mount", "what is there is read"];
+
 /// Makes cases of a trace. `before` is the memory before the machine was switched on, `trees` has for each
-/// workload the tree before it and one behind each of its operations.
+/// workload the tree before it and one behind each of its operations. `images` are what the memory is made from outside
+/// before each workload, which is a recovery then, with one tree; none: nothing is.
 ///
 /// # Errors
 ///
@@ -80,6 +88,7 @@ pub fn cases(
     trees: Vec<Tree>,
     symbols: &Symbols,
     model: Model,
+    images: &[Image],
 ) -> Result<Traced> {
     let reader = Reader::new(trace)?;
     let len = reader.range().len;
@@ -103,6 +112,7 @@ pub fn cases(
             records: 0,
             lost: 0,
         },
+        images,
     };
     let mut trees = trees.into_iter();
     let mut ended = false;
@@ -145,8 +155,17 @@ impl Replay<'_> {
             self.push(Event { cpu, site, kind });
         };
         match word {
-            "workload" => {
+            "workload" | "image" => {
                 let number: usize = number.parse().with_context(|| format!("marker '{text}'"))?;
+                if word == "image" {
+                    let image = self.images.get(number);
+                    let image = image.with_context(|| {
+                        format!("marker '{text}': there are {} images", self.images.len())
+                    })?;
+                    // It is what a crash has left: all of it is durable.
+                    self.image = image.clone();
+                    self.persistence = Persistence::new(image.clone());
+                }
                 let workload = workloads.get(number).cloned();
                 let workload = workload.with_context(|| {
                     format!("marker '{text}': there are {} workloads", workloads.len())
@@ -179,7 +198,16 @@ impl Replay<'_> {
                 let lines = words.map(|(word, _)| word * WORD_BYTES / LINE_BYTES);
                 let mut touched: BTreeSet<u64> = lines.collect();
                 touched.extend(log.base.undecided().lines.keys());
+                let steps = match self.images {
+                    [] => workload
+                        .operations
+                        .iter()
+                        .map(ToString::to_string)
+                        .collect(),
+                    _ => RECOVERY.map(String::from).to_vec(),
+                };
                 self.traced.cases.push(Case {
+                    steps,
                     workload,
                     log,
                     trees,
@@ -366,6 +394,7 @@ mod tests {
             trees,
             &Symbols::default(),
             model,
+            &[],
         )
     }
 
@@ -486,6 +515,57 @@ mod tests {
         assert_eq!(case.log.base.settled().word(8), 0);
         assert_eq!(case.touched, BTreeSet::from([0, 1]));
         assert_eq!(case.log.base.undecided().lines.len(), 1);
+    }
+
+    #[test]
+    fn a_recovery_begins_with_an_image_that_is_durable() {
+        let mut bytes = Vec::new();
+        let range = Range { start: 0, len: LEN };
+        let mut writer = Writer::new(&mut bytes, range).expect("memory takes all");
+        writer.site(TraceSite::default()).expect("memory takes all");
+        let mut records = vec![store(0, 8, 9)];
+        for image in ["image 0", "image 1"] {
+            records.extend([image, "start", "begin 0"].map(marker));
+            records.push(store(64, 8, 1));
+            records.extend(["done 0", "unmount", "stop"].map(marker));
+        }
+        records.push(marker("end"));
+        for record in &records {
+            writer.record(record).expect("memory takes all");
+        }
+        writer.flush().expect("memory takes all");
+        drop(writer);
+        let workloads = parse("workload w\ncrash\nsync").expect("it is one");
+        let workload = Workload {
+            operations: Vec::new(),
+            ..workloads[0].clone()
+        };
+        let image = |value| {
+            let mut image = Image::zeroed(LEN);
+            image.set_word(16, value);
+            image
+        };
+        let images = [image(3), image(4)];
+        let read = |images: &[Image]| {
+            cases(
+                &bytes[..],
+                Image::zeroed(LEN),
+                &vec![workload.clone(); 2],
+                vec![Tree::default(); 2],
+                &Symbols::default(),
+                Model::X86,
+                images,
+            )
+        };
+        let traced = read(&images).expect("it is whole");
+        for (case, image) in traced.cases.iter().zip(&images) {
+            assert_eq!(case.log.base.settled(), image);
+            assert_eq!(case.log.base.undecided().lines.len(), 0);
+            assert_eq!(case.touched, BTreeSet::from([1]));
+            assert_eq!(case.steps, RECOVERY);
+        }
+        assert_eq!((traced.image.word(16), traced.image.word(8)), (4, 1));
+        assert!(read(&images[..1]).is_err(), "an image is missing");
     }
 
     #[test]

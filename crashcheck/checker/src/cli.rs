@@ -80,6 +80,9 @@ pub struct Arguments {
     /// A state whose failure has this in its words is counted as known, and the search goes on; may be repeated
     #[arg(long)]
     known: Vec<String>,
+    /// Of each workload, the recoveries of so many images are traced in a guest too, and crashed again
+    #[arg(long, default_value_t = 0, value_name = "IMAGES")]
+    recover: usize,
     /// Prints the workloads in place of running them
     #[arg(long)]
     list: bool,
@@ -143,6 +146,11 @@ impl Arguments {
             !at_once || self.smp != Some(1),
             "--smp 1: a workload with two operations at once wants two processors"
         );
+        ensure!(
+            self.recover == 0 || subject.mount.is_some(),
+            "--recover {}: a disk without a file system has no recovery",
+            self.recover
+        );
         let databases = workloads.iter().any(Workload::has_databases);
         let rdaxfs = subject.name == "rdaxfs";
         let who = match (self.judge, rdaxfs, &subject.mount) {
@@ -194,6 +202,7 @@ impl Arguments {
             bite: self.bite,
             without: self.without.clone(),
             known: self.known.clone(),
+            recoveries: self.recover,
         })))
     }
 

@@ -13,8 +13,9 @@ use rdaxfs_crash::Recorder;
 use crate::case::Case;
 
 pub use rdaxfs::Rdaxfs;
+pub(crate) use verdicts::key;
 pub use verdicts::Verdicts;
-pub use vm::Vm;
+pub use vm::{found, Vm};
 
 /// What is on a crash image: a tree, or why there is none that can be seen.
 pub type Found = std::result::Result<Tree, String>;

@@ -74,10 +74,11 @@ fn tell(report: &Report) {
         println!("without {}: noticed by {noticed}", bite.site);
     }
     println!(
-        "{} on {}: {} workloads, {} states tried, {} images recovered ({:.0} an hour), {} failures, {} states with a known one",
+        "{} on {}: {} workloads, {} recoveries crashed again, {} states tried, {} images recovered ({:.0} an hour), {} failures, {} states with a known one",
         report.subject.name,
         report.subject.driver,
-        report.cases.len(),
+        report.cases.len() - report.recoveries,
+        report.recoveries,
         report.states(),
         report.looked,
         report.images_an_hour(),

@@ -90,6 +90,17 @@ fn command_with(
     command
 }
 
+/// The same guest, traced.
+#[must_use]
+pub fn with_trace(command: &Command, trace: &Path) -> Command {
+    // Options of the guest come before the words that it runs.
+    let mut words: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+    words.splice(1..1, ["--trace".into(), trace.as_os_str().to_owned()]);
+    let mut traced = Command::new(command.get_program());
+    traced.args(words);
+    traced
+}
+
 /// What a traced guest leaves.
 #[derive(Debug)]
 pub struct Recording {
@@ -137,14 +148,8 @@ pub fn record(machine: &Machine, subject: &Subject, folder: &Folder) -> Result<R
         &folder.file("record-console"),
         &arguments,
     )?;
-    // Options of the guest come before the words that it runs.
-    let mut words: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
-    words.splice(
-        1..1,
-        ["--trace".into(), folder.file("trace").into_os_string()],
-    );
-    command = Command::new(command.get_program());
-    let output = command.args(words).stdin(Stdio::null()).output()?;
+    command = with_trace(&command, &folder.file("trace"));
+    let output = command.stdin(Stdio::null()).output()?;
     let said = String::from_utf8_lossy(&output.stderr);
     let last: Vec<&str> = said.lines().rev().take(5).collect();
     ensure!(

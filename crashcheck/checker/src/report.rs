@@ -33,9 +33,11 @@ pub struct Report {
     pub lost_flushes: u64,
     /// How many workloads there are in all.
     pub workloads: usize,
+    /// Of the workloads below, so many are recoveries that were crashed again.
+    pub recoveries: usize,
     /// Images that were recovered.
     pub looked: u64,
-    /// How long the traced guest ran, in seconds.
+    /// How long the traced guests ran, in seconds.
     #[serde(serialize_with = "seconds")]
     pub recorded: Duration,
     /// How long states have been tried, in seconds.
@@ -127,6 +129,7 @@ impl Report {
             records: traced.records,
             lost_flushes: traced.lost,
             workloads: traced.cases.len(),
+            recoveries: 0,
             looked: 0,
             recorded,
             judged: Duration::ZERO,
@@ -205,16 +208,31 @@ impl CaseReport {
     }
 }
 
+impl CaseReport {
+    /// Of an image that the kernel does not recover, though the judge did.
+    #[must_use]
+    pub fn not_recovered(case: &Case, reason: &str) -> Self {
+        let mut report = Self::new(case, &case.log, Ok(Tally::default()), 0, Duration::ZERO);
+        report.failure = Some(Story {
+            reason: reason.into(),
+            during: "before it, which the judge had recovered".into(),
+            next: "the end".into(),
+            lost: Vec::new(),
+            trace: Vec::new(),
+        });
+        report
+    }
+}
+
 /// No trace of a story has more lines.
 const LONGEST_TRACE: usize = 60;
 
 impl Story {
     fn of(case: &Case, log: &Log, failure: &Failure) -> Self {
-        let operations = &case.workload.operations;
         let name = |number: &u32| {
-            operations
+            case.steps
                 .get(*number as usize)
-                .map(ToString::to_string)
+                .cloned()
                 .unwrap_or_default()
         };
         let point = &failure.point;

@@ -6,9 +6,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufReader, Read};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{ensure, Context, Result};
+use crashcheck_tree::Tree;
 use crashcheck_workload::Workload;
 use rdaxfs_crash::{explore, Budget, Image, Log, Point, Recorder, Site};
 
@@ -16,6 +18,7 @@ use crate::case::{cases, Case, Model, Traced};
 use crate::expect::Expectation;
 use crate::judge::{Judge, Raw, Rdaxfs, Vm};
 use crate::record::{record, trees, Folder, Machine};
+use crate::recovery::{recover, stays, Left, Lots};
 use crate::report::{Bite, CaseReport, Report};
 use crate::subject::Subject;
 use crate::symbols::Symbols;
@@ -54,6 +57,8 @@ pub struct Job {
     pub without: Vec<String>,
     /// Failures with one of these in their words are known.
     pub known: Vec<String>,
+    /// Of each workload the recoveries of so many images are crashed again.
+    pub recoveries: usize,
 }
 
 /// Does it. `progress` is called before each case: how many are done, of how many, and since when.
@@ -89,8 +94,9 @@ pub fn run(job: &Job, progress: &dyn Fn(&Progress<'_>)) -> Result<Report> {
         trees,
         &symbols,
         job.model,
+        &[],
     )?;
-    compare(&traced, folder)?;
+    compare(&traced, &folder.file("region"))?;
 
     let mut judge: Box<dyn Judge> = match (job.who, &job.subject.mount) {
         (_, None) => Box::<Raw>::default(),
@@ -99,6 +105,7 @@ pub fn run(job: &Job, progress: &dyn Fn(&Progress<'_>)) -> Result<Report> {
     };
     let started = Instant::now();
     let mut report = Report::new(job, &traced, recorded);
+    let mut left = Vec::new();
     for (done, case) in traced.cases.iter().enumerate() {
         progress(&Progress {
             name: &case.workload.name,
@@ -108,17 +115,72 @@ pub fn run(job: &Job, progress: &dyn Fn(&Progress<'_>)) -> Result<Report> {
             failures: report.failures(),
             time: started.elapsed(),
         });
-        let found = one(job, case, &without(job, case), judge.as_mut())?;
+        let mut lots = (job.recoveries > 0).then(|| Lots::new(done, job.budget.seed));
+        let log = without(job, case);
+        let expected = |point: &Point, tree: &Tree| {
+            Expectation::at(case, point, job.subject.durable).judge(tree)
+        };
+        let found = one(job, case, &log, judge.as_mut(), &expected, lots.as_mut())?;
+        left.extend(lots.into_iter().flat_map(|lots| lots.draw(job.recoveries)));
         report.cases.push(found);
         report.looked = judge.looked();
         report.judged = started.elapsed();
         report.write(folder)?;
+    }
+    if !left.is_empty() {
+        recoveries(job, &traced, &left, judge.as_mut(), &mut report, progress)?;
     }
     if job.bite {
         report.bites = bite(job, &traced, judge.as_mut())?;
         report.write(folder)?;
     }
     Ok(report)
+}
+
+/// Has images recovered in a traced guest, and crashes their recoveries.
+fn recoveries(
+    job: &Job,
+    traced: &Traced,
+    left: &[Left],
+    judge: &mut dyn Judge,
+    report: &mut Report,
+    progress: &dyn Fn(&Progress<'_>),
+) -> Result<()> {
+    let recovered = recover(job, traced, left)?;
+    report.recorded += recovered.time;
+    report.records += recovered.traced.records;
+    report.lost_flushes += recovered.traced.lost;
+    let before = report.judged;
+    let started = Instant::now();
+    let all = recovered.traced.cases.iter().zip(&recovered.shown);
+    for (done, ((case, shown), left)) in all.zip(left).enumerate() {
+        progress(&Progress {
+            name: &case.workload.name,
+            done: traced.cases.len() + done,
+            of: traced.cases.len() + recovered.traced.cases.len(),
+            states: report.states(),
+            failures: report.failures(),
+            time: before + started.elapsed(),
+        });
+        let first = &traced.cases[left.case];
+        let found = match shown {
+            Ok(shown) => {
+                let durable = job.subject.durable;
+                let expected = |point: &Point, tree: &Tree| {
+                    stays(shown, point, durable, tree)?;
+                    Expectation::at(first, &left.point, durable).judge(tree)
+                };
+                one(job, case, &without(job, case), judge, &expected, None)?
+            }
+            Err(reason) => CaseReport::not_recovered(case, reason),
+        };
+        report.cases.push(found);
+        report.recoveries += 1;
+        report.looked = judge.looked();
+        report.judged = before + started.elapsed();
+        report.write(&job.folder)?;
+    }
+    Ok(())
 }
 
 /// How far a run is.
@@ -139,10 +201,10 @@ pub struct Progress<'a> {
 }
 
 /// Every byte that the trace stores is in the memory's file in the end, and nothing else is.
-fn compare(traced: &Traced, folder: &Folder) -> Result<()> {
+pub(crate) fn compare(traced: &Traced, region: &Path) -> Result<()> {
     let mut bytes = Vec::new();
-    File::open(folder.file("region"))
-        .context("'region'")?
+    File::open(region)
+        .with_context(|| format!("'{}'", region.display()))?
         .read_to_end(&mut bytes)?;
     let wanted = traced.image.to_bytes();
     let differs = bytes.iter().zip(&wanted).position(|(a, b)| a != b);
@@ -184,7 +246,11 @@ fn bite(job: &Job, traced: &Traced, judge: &mut dyn Judge) -> Result<Vec<Bite>> 
             .filter(|case| sites(case).contains(&site))
         {
             bite.workloads += 1;
-            let found = one(job, case, &case.log.without(site), judge)?;
+            let expected = |point: &Point, tree: &Tree| {
+                Expectation::at(case, point, job.subject.durable).judge(tree)
+            };
+            let log = case.log.without(site);
+            let found = one(job, case, &log, judge, &expected, None)?;
             if let Some(story) = found.failure {
                 bite.noticed_by = Some(found.name);
                 bite.reason = Some(story.reason);
@@ -196,12 +262,24 @@ fn bite(job: &Job, traced: &Traced, judge: &mut dyn Judge) -> Result<Vec<Bite>> 
     Ok(bites)
 }
 
-fn one(job: &Job, case: &Case, log: &Log, judge: &mut dyn Judge) -> Result<CaseReport> {
+/// What a crash at a point may show.
+type Expected<'a> = dyn Fn(&Point, &Tree) -> std::result::Result<(), String> + 'a;
+
+/// Explores a log. `lots` gets the images whose recovery shows what it may.
+fn one(
+    job: &Job,
+    case: &Case,
+    log: &Log,
+    judge: &mut dyn Judge,
+    expected: &Expected<'_>,
+    lots: Option<&mut Lots>,
+) -> Result<CaseReport> {
     let started = Instant::now();
     let trouble = RefCell::new(None);
     let judge = RefCell::new(judge);
     let before = judge.borrow().looked();
     let known = Cell::new(0);
+    let lots = RefCell::new(lots);
     let check = |medium: &Recorder, point: &Point| {
         let found = match judge.borrow_mut().look(case, medium) {
             Ok(None) => return Ok(()),
@@ -212,13 +290,18 @@ fn one(job: &Job, case: &Case, log: &Log, judge: &mut dyn Judge) -> Result<CaseR
                 return Err(said);
             }
         };
-        let expectation = Expectation::at(case, point, job.subject.durable);
-        match found.and_then(|tree| expectation.judge(&tree)) {
+        match found.and_then(|tree| expected(point, &tree)) {
             Err(said) if job.known.iter().any(|part| said.contains(part)) => {
                 known.set(known.get() + 1);
                 Ok(())
             }
-            judged => judged,
+            Err(said) => Err(said),
+            Ok(()) => {
+                if let Some(lots) = lots.borrow_mut().as_mut() {
+                    lots.add(case, point, medium);
+                }
+                Ok(())
+            }
         }
     };
     let explored = explore(log, &job.budget, &check);

@@ -40,7 +40,7 @@ fn look(subject: &Subject, databases: &Databases) -> Result<Tree> {
     Ok(tree)
 }
 
-fn say(line: &str) -> Result<()> {
+pub(crate) fn say(line: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{line}")?;
     Ok(out.flush()?)

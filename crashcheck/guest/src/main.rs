@@ -3,13 +3,14 @@
 //! What crashcheck runs in guests.
 //!
 //! `record` does workloads, and says to the tracer what it is about to do; `judge` mounts crash images, one after
-//! the other, and says what it finds. Both write lines of JSON to standard output.
+//! the other, and says what it finds; `recover` mounts them traced. All write lines of JSON to standard output.
 
 #![forbid(unsafe_code)]
 
 mod databases;
 mod judge;
 mod record;
+mod recover;
 mod subject;
 
 use std::path::PathBuf;
@@ -42,6 +43,12 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         turns: u64,
     },
+    /// Recovers what is on the device, traced, each time that a line comes in
+    Recover {
+        /// Where the kernel's symbols are copied to
+        #[arg(long)]
+        symbols: PathBuf,
+    },
     /// Judges what is on the device, each time that a line comes in
     Judge,
 }
@@ -54,6 +61,7 @@ fn main() -> ExitCode {
             symbols,
             turns,
         } => record::record(&arguments.subject, workloads, symbols, *turns),
+        Command::Recover { symbols } => recover::recover(&arguments.subject, symbols),
         Command::Judge => judge::judge(&arguments.subject),
     };
     match done {

@@ -84,7 +84,7 @@ fn entry(line: &str) -> Option<(u128, Found)> {
 
 /// A number for what is on an image: of a case's images, other contents have other numbers.
 #[must_use]
-pub(super) fn key(case: &Case, image: &Image) -> u128 {
+pub(crate) fn key(case: &Case, image: &Image) -> u128 {
     // FNV-1a of 128 bits: images are not made to collide.
     let mut hash = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128;
     let mut add = |value: u64| {
