@@ -416,6 +416,7 @@ mod tests {
     fn case(operations: &str, trees: Vec<Tree>) -> Case {
         let text = format!("workload w\ncrash\n{operations}\n");
         Case {
+            steps: Vec::new(),
             workload: parse(&text).expect("it is one").remove(0),
             log: Log::new(Image::zeroed(4096), Vec::new()),
             trees,
