@@ -125,7 +125,7 @@ test-kexec: modules tools ## rdaxfs after one kernel has started the next under 
 	@tests/kill/kexec $(or $(ROUNDS),20) $(SEED)
 
 .PHONY: test-packages
-test-packages: deb ## the Debian packages in a clean root, for each kernel 7.2 and 7.3 of the archive; T=PATTERN: those releases
+test-packages: deb ## the Debian packages in a clean root, for the last kernels 7.2 and 7.3 of the archive; T=PATTERN: those releases, T=.: all
 	@env -u KDIR scripts/test-packages "$(T)"
 
 .PHONY: miri

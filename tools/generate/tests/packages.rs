@@ -243,6 +243,46 @@ fn each_of_several_kernels_is_tried() {
     assert!(!folder.0.join("state").exists());
 }
 
+/// What a run that was killed or that failed has left goes too; a kernel that is there keeps its metadata
+/// (scripts/test-packages has that).
+#[test]
+fn nothing_is_kept_for_kernels_that_are_gone() {
+    let folder = Folder::new("gone");
+    for gone in [
+        "7.3.95-nowhere/key",
+        "7.3.95-nowhere.log",
+        "7.3.95-nowhere.build.log",
+        "7.3.94-nowhere.new/tree/Makefile",
+        "7.3.93-nowhere.build.log",
+    ] {
+        folder.write(&format!("state/{gone}"), "");
+    }
+    folder.write("state/.lock", "");
+    let output = rpmem_dkms(&folder, &["clean"]);
+    assert!(output.status.success(), "{output:?}");
+    let mut left = Vec::new();
+    files(&folder.0, &mut left);
+    assert_eq!(left, [folder.0.join("state/.lock")]);
+
+    folder.write("state/7.3.95-nowhere/key", "");
+    folder.write("state/7.3.95-nowhere.build.log", "");
+    folder.write("state/7.3.9-nowhere/key", "");
+    assert!(rpmem_dkms(&folder, &["clean", "7.3.95-nowhere"])
+        .status
+        .success());
+    left.clear();
+    files(&folder.0, &mut left);
+    left.sort();
+    assert_eq!(
+        left,
+        ["state/.lock", "state/7.3.9-nowhere/key"].map(|name| folder.0.join(name))
+    );
+
+    // Without a folder there is nothing to remove.
+    fs::remove_dir_all(folder.0.join("state")).unwrap();
+    assert!(rpmem_dkms(&folder, &["clean"]).status.success());
+}
+
 #[test]
 fn wrong_usage_is_refused() {
     let folder = Folder::new("usage");
