@@ -116,6 +116,11 @@ test-kill: modules tools ## rdaxfs after SIGKILL to the machine, ROUNDS=100 time
 test-pmdk: ## what programs that use PMDK find on a namespace; fetches pmdk-tools
 	@scripts/test --vm ^pmdk/
 
+.PHONY: test-nfit
+test-nfit: modules tools ## nd_rpmem on the kernel's test bench for NVDIMMs, tools/testing/nvdimm, with its error injection
+	@scripts/make-nfit-test
+	@scripts/test --vm ^nfit/
+
 .PHONY: test-unbind
 test-unbind: modules tools ## namespaces taken away under I/O, mappings, dm and file systems, ROUNDS=20 times each
 	@RPMEM_ROUNDS=$(or $(ROUNDS),20) scripts/test --vm nd_removal/
