@@ -77,7 +77,7 @@ class Namespace:
 
     def __init__(self):
         self.name = nd.until("a disk of ours", self._ours)
-        self.disk = nd.disk(*map(int, self.name.removeprefix("namespace").split(".")))
+        self.disk = self._disk()
         self.address = int(shell.read_text(f"{nd.DEVICES}/{self.name}/resource"), 0)
         (bus,) = (path for path in glob.glob(f"{nd.DEVICES}/ndbus*") if shell.read_text(f"{path}/provider").strip() == BUS)
         self._control = "/dev/ndctl" + bus.rpartition("ndbus")[2]
@@ -85,6 +85,14 @@ class Namespace:
     def _ours(self):
         listed = nd.ndctl("list", "-N", "-b", BUS) or []
         return min((entry["dev"] for entry in listed if entry.get("blockdev", "").startswith("rpmem")), default=None)
+
+    def _disk(self):
+        return nd.disk(*map(int, self.name.removeprefix("namespace").split(".")))
+
+    def bind_anew(self):
+        nd.unbind(self.name)
+        nd.bind(self.name)
+        self.disk = self._disk()
 
     def _call(self, command, payload):
         """A command to the bus, as libndctl sends it."""
@@ -150,9 +158,7 @@ def a_scrub_finds_what_nobody_told(_):
     check.equal(made.disk.badblocks.text(), "", "the list before the scrub")
     made.scrub()
     made.listed([(1000, 1)])
-    nd.unbind(made.name)
-    nd.bind(made.name)
-    nd.until(made.disk.node, lambda: os.path.exists(made.disk.badblocks.path))
+    made.bind_anew()
     made.listed([(1000, 1)])
 
 
@@ -169,9 +175,7 @@ def more_ranges_than_libnvdimm_counts(_):
         made.uninject(0, sectors)
         wanted += some
         made.listed(wanted)
-    nd.unbind(made.name)
-    nd.bind(made.name)
-    nd.until(made.disk.node, lambda: os.path.exists(made.disk.badblocks.path))
+    made.bind_anew()
     made.listed(wanted)
     with made.disk.open() as io:
         with check.fails(errno.EIO):
@@ -179,7 +183,5 @@ def more_ranges_than_libnvdimm_counts(_):
         for at in range(0, sectors, 128):
             io.write(at * SECTOR, bytes(128 * SECTOR))
     check.equal(made.disk.badblocks.text(), "", "the list")
-    nd.unbind(made.name)
-    nd.bind(made.name)
-    nd.until(made.disk.node, lambda: os.path.exists(made.disk.badblocks.path))
+    made.bind_anew()
     check.equal(made.disk.badblocks.text(), "", "the list after binding anew")

@@ -50,7 +50,7 @@ class Pools:
         return self._library.pmemobj_errormsg().decode()
 
     def die_with(self, path):
-        """Opens it in a process that is killed then, so that nobody closes it."""
+        """Opens it in a child, which is killed before it closes it."""
         child = os.fork()
         if child == 0:
             try:

@@ -29,10 +29,13 @@ pub struct Live {
 
 impl Drop for Live {
     fn drop(&mut self) {
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            // It has ended, and its number may be another process's by now.
+            return;
+        }
         // The script that runs the guest takes it along.
         let _ = Command::new("kill")
             .arg(self.child.id().to_string())
-            .stderr(Stdio::null())
             .status();
         let _ = self.child.wait();
     }

@@ -16,15 +16,13 @@ pub(crate) fn judge(subject: &Subject) -> Result<()> {
     say("ready")?;
     for line in io::stdin().lock().lines() {
         line?;
-        match look(subject, &databases) {
-            Ok(tree) => say(&format!("ok {}", tree.to_line()))?,
-            Err(error) => {
-                // What is left open, or mounted, would be in the way of the next image.
-                let _ = databases.close();
-                let _ = subject.unmount();
-                say(&format!("bad {}", format!("{error:#}").replace('\n', "; ")))?;
-            }
+        let found = look(subject, &databases);
+        if found.is_err() {
+            // What is left open, or mounted, would be in the way of the next image.
+            let _ = databases.close();
+            let _ = subject.unmount();
         }
+        answer(found)?;
     }
     Ok(())
 }
@@ -38,6 +36,14 @@ fn look(subject: &Subject, databases: &Databases) -> Result<Tree> {
     subject.unmount()?;
     subject.check().context("after recovery")?;
     Ok(tree)
+}
+
+/// Prints what an image is: `ok TREE` or `bad REASON`.
+pub(crate) fn answer(found: Result<Tree>) -> Result<()> {
+    match found {
+        Ok(tree) => say(&format!("ok {}", tree.to_line())),
+        Err(error) => say(&format!("bad {}", format!("{error:#}").replace('\n', "; "))),
+    }
 }
 
 pub(crate) fn say(line: &str) -> Result<()> {

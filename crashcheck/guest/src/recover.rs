@@ -11,7 +11,7 @@ use crashcheck_marker::marker;
 use crashcheck_tree::Tree;
 
 use crate::databases::Databases;
-use crate::judge::say;
+use crate::judge::{answer, say};
 use crate::subject::Subject;
 
 /// For each line of standard input: mounts what is on the device now, reads all of it, and prints `ok TREE` or
@@ -33,10 +33,7 @@ pub(crate) fn recover(subject: &Subject, symbols: &Path) -> Result<()> {
             fs::copy("/proc/kallsyms", symbols)
                 .with_context(|| format!("'{}'", symbols.display()))?;
         }
-        match found {
-            Ok(tree) => say(&format!("ok {}", tree.to_line()))?,
-            Err(error) => say(&format!("bad {}", format!("{error:#}").replace('\n', "; ")))?,
-        }
+        answer(found)?;
     }
     marker("end");
     Ok(())
